@@ -1,0 +1,84 @@
+// The machine as front ends see it: one configuration object, what the host lends, what a machine can be told.
+import type { ClockPort, RngPort, TimerPort, TracePort, WallClockPort, YieldPort } from "../base/index.ts";
+import type { BlockNode } from "../block/port.ts";
+import type { CharBackend } from "../chardev/port.ts";
+
+/** A file's bytes and the name it is called in errors. */
+export interface NamedBytes {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface DeviceConfig {
+  /** QEMU's driver name, e.g. `virtio-blk-device`. */
+  readonly driver: string;
+  readonly id?: string;
+  /** Properties as given (strings), or typed when they came as JSON. */
+  readonly properties: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface MachineConfig {
+  /** `virt` or `virt-1.0`. */
+  readonly board: string;
+  readonly boardOptions: Readonly<Record<string, string>>;
+  readonly cpu: { readonly model: string; readonly features: Readonly<Record<string, boolean>> };
+  readonly smp: number;
+  readonly memoryBytes: number;
+  readonly firmware: "default" | "none" | NamedBytes;
+  readonly kernel?: NamedBytes;
+  readonly initrd?: NamedBytes;
+  readonly dtb?: NamedBytes;
+  readonly commandLine: string;
+  /** Chardev ids for the board's serial ports, in order; undefined leaves a port unconnected. */
+  readonly serials: readonly (string | undefined)[];
+  readonly devices: readonly DeviceConfig[];
+  readonly noReboot: boolean;
+  readonly noShutdown: boolean;
+  readonly startPaused: boolean;
+  readonly rtc: { readonly base: "utc" | "localtime" | bigint; readonly clock: "host" | "rt" | "vm" };
+  readonly name?: string;
+  readonly uuid?: string;
+}
+
+/** What a platform lends to a machine. */
+export interface MachineHost {
+  readonly clock: ClockPort;
+  readonly wallClock: WallClockPort;
+  /** Timers on `clock`. */
+  readonly timers: TimerPort;
+  readonly rng: RngPort;
+  readonly trace: TracePort;
+  readonly yield: YieldPort;
+  /** By chardev id. */
+  readonly chardevs: ReadonlyMap<string, CharBackend>;
+  /** By node name. */
+  readonly blockNodes: ReadonlyMap<string, BlockNode>;
+}
+
+/** QEMU's run states that this machine can be in. */
+export type RunState = "prelaunch" | "running" | "paused" | "shutdown" | "internal-error" | "guest-panicked";
+
+/** How a machine came to its end. */
+export interface MachineExit {
+  readonly cause: "guest-shutdown" | "guest-reset" | "guest-panic" | "host-quit" | "host-signal" | "internal-error";
+  /** What the process should exit with: 0, or the guest's failure code. */
+  readonly status: number;
+  readonly message?: string;
+}
+
+export interface Machine {
+  readonly runState: RunState;
+  /** Starts or continues. */
+  start(): void;
+  /** Pauses; resolves when no hart runs. */
+  stop(): Promise<void>;
+  reset(): void;
+  /** Ends the machine from the host's side. */
+  quit(cause: "host-quit" | "host-signal"): void;
+  /** Resolves once, when the machine has ended. With noShutdown it pauses in `shutdown` instead. */
+  readonly ended: Promise<MachineExit>;
+  onRunState?: (state: RunState) => void;
+  /** The board's flattened device tree as `-machine dumpdtb=` writes it. */
+  readonly boardDeviceTree: Uint8Array;
+  close(): Promise<void>;
+}

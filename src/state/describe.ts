@@ -1,0 +1,88 @@
+// Saved state is named, versioned and described beside the device (style rule 10).
+import { assert } from "../base/index.ts";
+
+/** A value type that saved state can hold; `kind` is its name in self-describing streams. */
+export interface StateType<T> {
+  readonly kind: string;
+  readonly element?: StateType<unknown>;
+  readonly fields?: readonly StateField<string, unknown>[];
+  /** Carries T; never present at run time. */
+  readonly example?: T;
+}
+
+export const u8: StateType<number> = { kind: "u8" };
+export const u16: StateType<number> = { kind: "u16" };
+export const u32: StateType<number> = { kind: "u32" };
+export const u64: StateType<bigint> = { kind: "u64" };
+export const f64: StateType<number> = { kind: "f64" };
+export const bool: StateType<boolean> = { kind: "bool" };
+export const text: StateType<string> = { kind: "text" };
+/** A run of bytes of any length. */
+export const blob: StateType<Uint8Array> = { kind: "blob" };
+export function list<T>(element: StateType<T>): StateType<T[]> {
+  return { kind: "list", element };
+}
+export function optional<T>(element: StateType<T>): StateType<T | undefined> {
+  return { kind: "optional", element };
+}
+export function struct<const F extends readonly StateField<string, unknown>[]>(fields: F): StateType<ValuesOf<F>> {
+  return { kind: "struct", fields };
+}
+
+export interface StateField<N extends string, T> {
+  readonly name: N;
+  readonly type: StateType<T>;
+  /** First version of the description that has this field; 1 when absent. */
+  readonly since: number;
+  /** Value to assume when a stream of an earlier version lacks the field. */
+  readonly default?: T;
+}
+
+export function field<const N extends string, T>(
+  name: N,
+  type: StateType<T>,
+  later?: { since: number; default: T },
+): StateField<N, T> {
+  return later === undefined ? { name, type, since: 1 } : { name, type, since: later.since, default: later.default };
+}
+
+export type ValuesOf<F extends readonly StateField<string, unknown>[]> = {
+  [E in F[number] as E["name"]]: E extends StateField<string, infer T> ? T : never;
+};
+
+export interface StateDescription<
+  F extends readonly StateField<string, unknown>[] = readonly StateField<string, unknown>[],
+> {
+  readonly name: string;
+  readonly version: number;
+  readonly fields: F;
+}
+export type StateOf<D extends StateDescription> = ValuesOf<D["fields"]>;
+
+/**
+ *     export const pulseState = describeState("pulse", 2, [
+ *       field("ctl", u32), field("elapsed", u64), field("jitter", u32, { since: 2, default: 0 }),
+ *     ]);
+ */
+export function describeState<const F extends readonly StateField<string, unknown>[]>(
+  name: string,
+  version: number,
+  fields: F,
+): StateDescription<F> {
+  const names = new Set<string>();
+  for (const f of fields) {
+    assert(!names.has(f.name), `state ${name} names each field once`, f.name);
+    assert(f.since <= version, `state ${name} is as new as its fields`, f.name, f.since, version);
+    assert(f.since === 1 || "default" in f, `a later field of ${name} has a default`, f.name);
+    names.add(f.name);
+  }
+  return { name, version, fields };
+}
+
+/** Anything whose state can be saved and loaded: a device, a hart, a firmware, a queue. */
+export interface Saveable<D extends StateDescription = StateDescription> {
+  readonly stateDescription: D;
+  saveState(): StateOf<D>;
+  /** Takes the state over; what the values imply outside (irq levels, armed timers) follows from them. */
+  loadState(values: StateOf<D>): void;
+}

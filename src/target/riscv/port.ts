@@ -1,0 +1,59 @@
+// What boards and firmware may ask of a hart.
+import type { Vcpu } from "../../accel/port.ts";
+
+/** Interrupt inputs of a hart: their bit in mip. */
+export const HartIrq = { ssip: 1, msip: 3, stip: 5, mtip: 7, seip: 9, meip: 11 } as const;
+export type HartIrq = (typeof HartIrq)[keyof typeof HartIrq];
+
+export type PrivilegeMode = "U" | "S" | "M";
+
+/** What a hart is made with. */
+export interface HartConfig {
+  readonly hartId: number;
+  /** `rv64`, `max`, …; see the CPU models of the target. */
+  readonly model: string;
+  /** Extension name to on or off, QEMU's names (`sstc`, `zba`, `sv48`). */
+  readonly features: Readonly<Record<string, boolean>>;
+}
+
+/** The platform's time as harts see it (CSR `time`), in timebase ticks. */
+export interface TimebasePort {
+  /** Ticks as a number; exact below 2^53. */
+  ticks(): number;
+  readonly frequencyHz: number;
+}
+
+export interface Hart extends Vcpu {
+  readonly id: number;
+  /** Drives a level-sensitive input of mip. */
+  setIrq(irq: HartIrq, level: boolean): void;
+  /** Integer register n; x0 reads 0. */
+  x(n: number): bigint;
+  setX(n: number, value: bigint): void;
+  pc: bigint;
+  mode: PrivilegeMode;
+  /** By CSR number, with M-mode rights, without side conditions of an instruction; undefined when there is no such CSR. */
+  readCsr(csr: number): bigint | undefined;
+  writeCsr(csr: number, value: bigint): void;
+  /** Takes a trap into S-mode as if delegated: for firmware that redirects what it does not handle. */
+  trapToSupervisor(cause: bigint, tval: bigint): void;
+  /** Drops translations; all of them when `lengthBytes` is undefined. `asid` undefined means every address space. */
+  flushTlb(startVa?: bigint, lengthBytes?: bigint, asid?: number): void;
+  /** Drops decoded instructions of this hart that may be stale (remote FENCE.I). */
+  flushCode(): void;
+  /** Started harts execute; stopped ones wait for firmware (SBI HSM). */
+  started: boolean;
+  /** Reads one instruction or data item at a virtual address with the hart's current S/U rights; undefined on a fault. */
+  readVirtual(va: bigint, width: 1 | 2 | 4 | 8): bigint | undefined;
+  /** The ISA as the device tree states it: `rv64imafdc_zicsr_…`, and the extension list. */
+  readonly isa: { readonly base: string; readonly extensions: readonly string[]; readonly mmuType: string };
+}
+
+/** Machine-mode firmware implemented by the host (the built-in SBI). Harts then never run M-mode guest code. */
+export interface HostFirmware {
+  /**
+   * Called instead of entering M-mode. `hart.pc` is the trapping instruction's address. The firmware changes registers,
+   * pc and mode as the real one would before `mret`, or redirects with `trapToSupervisor`.
+   */
+  machineTrap(hart: Hart, cause: bigint, tval: bigint): void;
+}
