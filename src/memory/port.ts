@@ -1,4 +1,6 @@
-// What the rest of the machine asks of physical memory: MMIO handlers, RAM blocks, bus accesses, write notes.
+// What the rest of the machine asks of physical memory: MMIO handlers, RAM blocks, bus accesses, DMA, write notes,
+// dirty trackers.
+import type { Iova } from "../base/index.ts";
 
 export type AccessWidth = 1 | 2 | 4 | 8;
 
@@ -39,7 +41,7 @@ export interface RamBlock {
   readonly offset: number;
   /** The block's bytes. Writing through this view bypasses write notes: call `noteWrite` after it. */
   readonly bytes: Uint8Array;
-  /** A ROM: the bus refuses guest stores. */
+  /** A ROM: stores of harts are dropped without a fault (as QEMU's TCG does), DMA writes get a decode error. */
   readonly readOnly: boolean;
 }
 
@@ -55,13 +57,19 @@ export interface WriteNotes {
   source(name: string): DirtySource;
   /** Reports a write of `lengthBytes` at `offset` in the WebAssembly memory: dirties open epochs, tells code watchers. */
   noteWrite(source: DirtySource, offset: number, lengthBytes: number): void;
+  sourceName(source: DirtySource): string;
+  /** Offset in the WebAssembly memory of one byte per page, indexed by page: zero exactly when the page is quiet. */
+  readonly flagsOffset: number;
   /**
    * True when a store to this page needs no report: no open epoch still waits for it and no code watcher holds it.
    * A software TLB may keep a direct store entry exactly as long as this holds.
    */
   isQuiet(page: number): boolean;
-  /** Asks that `onPageArmed` be told whenever quiet pages may have ceased to be quiet (an epoch opened or was read). */
-  addArmListener(onArmed: () => void): () => void;
+  /**
+   * Asks that `onArmed` be told whenever quiet pages may have ceased to be quiet: `page` is the one (it became watched),
+   * or -1 for any (an epoch opened or was read). Returns the function that ends it.
+   */
+  addArmListener(onArmed: (page: number) => void): () => void;
   /** Holds `page` as containing translated code; any write to it calls the watcher, from any source. */
   watchCode(page: number): void;
   unwatchCode(page: number): void;
@@ -82,4 +90,61 @@ export interface CpuBus {
   readonly high: number;
   /** Called after any change of the flat view; translations of guest-physical pages must be dropped. */
   addChangeListener(onChanged: () => void): () => void;
+}
+
+/** Outcome of a DMA access; the device answers it the way its specification says (status, error bit, fault). */
+export const DmaStatus = {
+  ok: 0,
+  /** unmapped or past memory */ decodeError: 1,
+  /** permission */ accessError: 2,
+} as const;
+export type DmaStatus = (typeof DmaStatus)[keyof typeof DmaStatus];
+
+/** The device's view of memory. Every write is reported under the device's name to whoever tracks dirty pages. */
+export interface DmaPort {
+  read(at: Iova, into: Uint8Array): DmaStatus;
+  write(at: Iova, bytes: Uint8Array): DmaStatus;
+  /**
+   * A window on guest memory for reading, when the run is contiguous and directly reachable; undefined otherwise (use `read`).
+   * Valid until the device gives the turn back: never keep it.
+   */
+  readWindow(at: Iova, lengthBytes: number): Uint8Array | undefined;
+  /** As `readWindow`, for writing. The whole window is reported as written, so ask for no more than is written. */
+  writeWindow(at: Iova, lengthBytes: number): Uint8Array | undefined;
+  /** Orders earlier DMA before later ones, as seen by the harts. */
+  fence(): void;
+}
+
+/** Where the bytes of one RAM block come from. One backend serves one block. */
+export interface RamBackend {
+  /** `anonymous`, `memfd`, … */
+  readonly kind: string;
+  /**
+   * Called once, when the WebAssembly memory exists: `bytes` is the block. Afterwards they read as zero, or as the
+   * backing file's content. Throws a typed error when the storage cannot be had.
+   */
+  attach(bytes: Uint8Array): void;
+  /** Makes a run of whole pages read as zero and gives its storage back where the platform can. */
+  discard(offsetBytes: number, lengthBytes: number): void;
+  /** Lets go of host resources; idempotent. */
+  close(): void;
+}
+
+/** Takes runs of pages (numbered as in `WriteNotes`). */
+export interface PageReport {
+  add(firstPage: number, pageCount: number): void;
+}
+
+/**
+ * A mechanism that knows which pages were written: inline write notes, a kernel scan, a vCPU log, an IOMMU's dirty bits.
+ * May report more than was written, never less.
+ */
+export interface DirtyTracker {
+  readonly kind: string;
+  /** From now on writes count. Throws a typed error when tracking cannot be had, with nothing left started. */
+  start(): void;
+  /** Reports the pages written since `start` or the last `read`, and forgets them. */
+  read(into: PageReport): void;
+  /** Idempotent; what was not read is lost. */
+  stop(): void;
 }
