@@ -23,5 +23,5 @@ export function unreachable(value: never): never {
 
 function show(value: unknown): string {
   if (typeof value === "bigint") return `0x${value.toString(16)}`;
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? typeof value);
 }
