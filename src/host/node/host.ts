@@ -1,0 +1,30 @@
+// The time and randomness side of a MachineHost; character devices and disks are opened by who configures the machine.
+import type { ClockPort, RngPort, TracePort, WallClockPort } from "../../base/index.ts";
+import { nodeClock, nodeWallClock } from "./clock.ts";
+import { NodeEventLoop } from "./event-loop.ts";
+import { nodeRng } from "./rng.ts";
+import { silentTrace } from "./trace.ts";
+
+export interface NodeHost {
+  readonly clock: ClockPort;
+  readonly wallClock: WallClockPort;
+  readonly timers: NodeEventLoop;
+  readonly yield: NodeEventLoop;
+  readonly rng: RngPort;
+  readonly trace: TracePort;
+  close(): void;
+}
+
+/** One per machine: `timers` and `yield` share an event loop that belongs to it. */
+export function createNodeHost(options: { trace?: TracePort } = {}): NodeHost {
+  const loop = new NodeEventLoop(nodeClock);
+  return {
+    clock: nodeClock,
+    wallClock: nodeWallClock,
+    timers: loop,
+    yield: loop,
+    rng: nodeRng,
+    trace: options.trace ?? silentTrace,
+    close: () => loop.close(),
+  };
+}
