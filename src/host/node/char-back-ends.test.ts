@@ -67,17 +67,17 @@ describe("file", () => {
   });
 });
 
-describe("socket", () => {
-  const server = (path: string, more: Partial<SocketCharOptions> = {}): SocketCharOptions => ({
-    label: "s",
-    address: { kind: "unix", path },
-    server: true,
-    wait: false,
-    noDelay: false,
-    onError: ignore,
-    ...more,
-  });
+const server = (path: string, more: Partial<SocketCharOptions> = {}): SocketCharOptions => ({
+  label: "s",
+  address: { kind: "unix", path },
+  server: true,
+  wait: false,
+  noDelay: false,
+  onError: ignore,
+  ...more,
+});
 
+describe("socket", () => {
   test("a server carries bytes both ways and tells when a peer comes and goes", async () => {
     const path = join(folder, "s");
     const back = await openSocketChar(server(path));

@@ -1,5 +1,4 @@
 // Standard input and output: a terminal in raw mode, or pipes and files.
-import type { ReadStream } from "node:tty";
 import type { CharFront } from "../../chardev/port.ts";
 import type { CharErrorSink, HostCharBackend } from "./char-port.ts";
 import { errnoText } from "./errors.ts";
@@ -25,7 +24,7 @@ const SIGNAL_KEYS: ReadonlyMap<number, NodeJS.Signals> = new Map([
 export function openStdio({ label, signal, onError }: StdioOptions): HostCharBackend {
   const { stdin, stdout } = process;
   let front: CharFront | undefined;
-  const terminal = stdin.isTTY ? enterRawMode(stdin as ReadStream) : undefined;
+  const terminal = stdin.isTTY ? enterRawMode(stdin) : undefined;
   const output = new StreamOutput(stdout, {
     onRoom: () => front?.writable?.(),
     onError: (error) => onError(`Could not write to standard output: ${errnoText(error)}`),
@@ -52,7 +51,7 @@ export function openStdio({ label, signal, onError }: StdioOptions): HostCharBac
       terminal?.restore();
       process.off("exit", flushAtExit);
       // A paused pipe or terminal would still keep the process alive.
-      (stdin as { unref?: () => void }).unref?.();
+      stdin.unref?.();
     },
   };
 }

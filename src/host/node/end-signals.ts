@@ -9,7 +9,7 @@ export function signalExitStatus(signal: EndSignal): number {
 }
 
 /** Calls `onSignal` for each; a second one within a clean end that hangs exits at once. `release` restores the defaults. */
-export function catchEndSignals(onSignal: (signal: EndSignal) => void): { release(): void } {
+export function catchEndSignals(onSignal: (signal: EndSignal) => void): { release: () => void } {
   let caught = 0;
   const handle = (signal: EndSignal): void => {
     if (++caught > 1) process.exit(signalExitStatus(signal));

@@ -65,7 +65,7 @@ describe("timers", () => {
     const loop = new NodeEventLoop(nodeClock);
     const fired = new Promise<void>((resolve) => loop.create("t", resolve).arm(nodeClock.nowNs() + 2 * MS));
     const keepAlive = setInterval(() => {}, 1000);
-    await fired;
+    await expect(fired).resolves.toBeUndefined();
     clearInterval(keepAlive);
   });
 
@@ -94,22 +94,22 @@ describe("yielding", () => {
   test("wake ends a sleep without end", async () => {
     const loop = new NodeEventLoop(nodeClock);
     setTimeout(() => loop.wake(), 1);
-    await loop.sleep(undefined);
+    await expect(loop.sleep(undefined)).resolves.toBeUndefined();
   });
 
   test("a wake before the sleep is not lost", async () => {
     const loop = new NodeEventLoop(nodeClock);
     loop.wake();
-    await loop.sleep(undefined);
+    await expect(loop.sleep(undefined)).resolves.toBeUndefined();
   });
 
   test("turns let timeouts and other immediates progress", async () => {
     const loop = new NodeEventLoop(nodeClock);
-    let progressed = false;
-    setTimeout(() => (progressed = true), 1);
+    const progress: string[] = [];
+    setTimeout(() => progress.push("timeout"), 1);
     const startNs = nodeClock.nowNs();
-    while (!progressed && nodeClock.nowNs() - startNs < 5e9) await loop.turn();
-    expect(progressed).toBe(true);
+    while (progress.length === 0 && nodeClock.nowNs() - startNs < 5e9) await loop.turn();
+    expect(progress).toEqual(["timeout"]);
   });
 
   test("closing wakes a sleeper and forgets timers", async () => {

@@ -3,7 +3,7 @@ import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { errnoText, HostError } from "./errors.ts";
 
 /** Throws HostError when the file names a live process or cannot be written. `remove` is idempotent and runs at exit. */
-export function writePidFile(path: string): { remove(): void } {
+export function writePidFile(path: string): { remove: () => void } {
   const owner = readOwner(path);
   if (owner !== undefined && owner !== process.pid && isAlive(owner)) {
     const message = `Cannot create PID file '${path}': process ${owner}, which it names, is running`;

@@ -21,7 +21,7 @@ function slowFront(capacity: number): CharFront & { fifo: number[]; overran: boo
 }
 
 /** A stream whose reader is stopped until `release`. */
-function stuckStream(): { stream: Writable; chunks: Buffer[]; release(): void } {
+function stuckStream(): { stream: Writable; chunks: Buffer[]; release: () => void } {
   const chunks: Buffer[] = [];
   let waiting: (() => void) | undefined;
   let stuck = true;

@@ -2,7 +2,7 @@
 import type { ReadStream } from "node:tty";
 
 /** Puts `stdin` into raw mode; `restore` is idempotent and also runs when the process exits or is suspended. */
-export function enterRawMode(stdin: ReadStream): { restore(): void } {
+export function enterRawMode(stdin: ReadStream): { restore: () => void } {
   let active = true;
   const set = (raw: boolean): void => {
     try {

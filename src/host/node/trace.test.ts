@@ -25,6 +25,7 @@ test("a source is limited per second and its suppressed lines are counted", () =
 
 test("random bytes can be put into shared memory", () => {
   const shared = new Uint8Array(new SharedArrayBuffer(64));
+  // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type
   nodeRng.fill(shared);
   expect(new Set(shared).size).toBeGreaterThan(8);
 });
