@@ -1,0 +1,53 @@
+import { describe, expect, test } from "vitest";
+import { buildBoardTree, setRngSeed } from "../src/machine/virt/device-tree.ts";
+import { DeviceTreeNode, flattenTree, parseTree } from "../src/format/index.ts";
+import { allowedDifferences, compareByMeaning, hasDtc, readTree } from "./compare-dt.ts";
+
+const isa = { base: "rv64i", extensions: ["i", "m", "a", "f", "d", "c", "zicsr", "zicboz"], mmuType: "riscv,sv57" };
+
+function boardTree(): DeviceTreeNode {
+  const root = buildBoardTree({ harts: [0, 1].map((id) => ({ id, isa })), memoryBytes: 1024 ** 3 });
+  setRngSeed(root, new Uint8Array(32));
+  return parseTree(flattenTree(root)).root;
+}
+
+describe("the board's tree and QEMU 11.1.3's for -smp 2 -m 1G", () => {
+  test.skipIf(!hasDtc())("mean the same apart from what is allowed by name (needs dtc)", () => {
+    const qemu = readTree("test/fixtures/qemu-virt/plain.dts");
+    const { differences, used } = compareByMeaning(boardTree(), qemu, allowedDifferences);
+    expect(differences).toEqual([]);
+    expect(used).toEqual(allowedDifferences.map(({ name }) => name).sort());
+  });
+});
+
+/** Nodes a, b and c; c's interrupt goes to the node with phandle `target`. */
+function wired(a: number, b: number, target: number, irq: number): DeviceTreeNode {
+  const root = new DeviceTreeNode();
+  root.add("a").setU32("#interrupt-cells", 1).phandle = a;
+  root.add("b").setU32("#interrupt-cells", 1).phandle = b;
+  root.add("c").setU32("interrupts-extended", target, irq).setU32("interrupt-parent", target);
+  return root;
+}
+
+describe("comparing by meaning", () => {
+  test("other phandle values for the same nodes are no difference", () => {
+    expect(compareByMeaning(wired(1, 2, 1, 9), wired(7, 1, 7, 9)).differences).toEqual([]);
+  });
+
+  test("an interrupt that goes to another node is a difference, in each property that says so", () => {
+    expect(compareByMeaning(wired(1, 2, 1, 9), wired(1, 2, 2, 9)).differences).toHaveLength(2);
+  });
+
+  test("an interrupt number that equals a phandle is not taken for one", () => {
+    expect(compareByMeaning(wired(3, 5, 3, 3), wired(4, 5, 4, 3)).differences).toEqual([]);
+    expect(compareByMeaning(wired(3, 5, 3, 3), wired(4, 5, 4, 4)).differences).toHaveLength(1);
+  });
+
+  test("a device that nobody allowed to be missing is reported", () => {
+    const less = boardTree();
+    less.find("/soc")!.remove("rtc@101000");
+    expect(compareByMeaning(less, boardTree(), allowedDifferences).differences).toEqual([
+      "/soc/rtc@101000 is only in the right tree",
+    ]);
+  });
+});
