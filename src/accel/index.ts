@@ -1,0 +1,22 @@
+export {
+  CodeCache,
+  codePageBytes,
+  entryBytes,
+  entryOffset,
+  entryScale,
+  Handler,
+  type CodeCacheFigures,
+} from "./code-cache.ts";
+export {
+  buildInterpreter,
+  type HandlerTable,
+  type InterpreterHost,
+  type InterpreterInstance,
+  type InterpreterModule,
+  type InterpreterTarget,
+  type LibraryFunction,
+} from "./interpreter/interpreter.ts";
+export * from "./ir.ts";
+export type { Vcpu, VcpuExit } from "./port.ts";
+export { SoftMmu, softMmuBytes, TlbKind, tlbEntryCount, tlbTableBytes } from "./softmmu.ts";
+export { commonFields, VcpuLayout, type LayoutField } from "./vcpu-layout.ts";

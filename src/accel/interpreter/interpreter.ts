@@ -1,0 +1,343 @@
+// The generated interpreter: one WebAssembly function that runs decoded entries through a `br_table`, with a handler for
+// each instruction derived from its IR. Jumps inside a page move the entry pointer; others look up the fetch TLB inline.
+import { assert } from "../../base/index.ts";
+import {
+  ModuleBuilder,
+  type FunctionBuilder,
+  type FunctionIndex,
+  type FunctionType,
+  type Label,
+} from "../../wasm/index.ts";
+import { entryOffset, Handler } from "../code-cache.ts";
+import { hasBranch, type InstructionSemantics } from "../ir.ts";
+import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
+import type { VcpuLayout } from "../vcpu-layout.ts";
+import { Lowering, type Frame } from "./lowering.ts";
+
+/** A function of the target that IR may call: built into the module, pure. */
+export interface LibraryFunction {
+  readonly name: string;
+  readonly type: FunctionType;
+  build(f: FunctionBuilder): void;
+}
+
+export interface InterpreterTarget {
+  readonly layout: VcpuLayout;
+  readonly instructions: readonly InstructionSemantics[];
+  readonly library: readonly LibraryFunction[];
+  /** Names of the helpers that the IR calls. */
+  readonly helpers: readonly string[];
+}
+
+/**
+ * What the generated code asks of TypeScript, per vCPU. Each is called with pc stored; addresses and values of accesses
+ * are in the fields `memVa` and `memValue`.
+ */
+export interface InterpreterHost {
+  /** Nothing in the fetch TLB for the pc field: fills it or traps (0: look again), or answers a step entry's address. */
+  fetchMiss(): number;
+  /** Decodes into the entry at `entry`, and those after it as it likes. */
+  decode(entry: number): void;
+  /** Decodes the one instruction at the pc field into a step entry: its address, or 0 after a trap. */
+  step(): number;
+  /** Host address of the value loaded from `memVa`; 0 after a trap. */
+  loadSlow(width: number): number;
+  /** Stores `memValue` at `memVa`: a `HelperStatus`. */
+  storeSlow(width: number): number;
+  /** Host address for an atomic access to `memVa`; 0 after a trap. `forStore` is 0 or 1. */
+  atomicSlow(width: number, forStore: number): number;
+}
+
+export interface InterpreterInstance {
+  /** Runs from the pc field for at most `budget` instructions and answers the budget left. */
+  run(budget: number): number;
+}
+
+/** Which handler stands for an instruction: by name, encoded length, and whether its branch stays in the page. */
+export interface HandlerTable {
+  lookup(name: string, lengthBytes: number): { readonly near: number; readonly far: number };
+  readonly count: number;
+}
+
+export interface InterpreterModule {
+  readonly handlers: HandlerTable;
+  readonly lengthBytes: number;
+  instantiate(options: {
+    memory: WebAssembly.Memory;
+    /** Address of the vCPU's block. */
+    vcpu: number;
+    host: InterpreterHost;
+    helpers: Readonly<Record<string, (arg: number) => number>>;
+  }): InterpreterInstance;
+}
+
+const hostTypes: Readonly<Record<keyof InterpreterHost, FunctionType>> = {
+  fetchMiss: { params: [], results: ["i32"] },
+  decode: { params: ["i32"], results: [] },
+  step: { params: [], results: ["i32"] },
+  loadSlow: { params: ["i32"], results: ["i32"] },
+  storeSlow: { params: ["i32"], results: ["i32"] },
+  atomicSlow: { params: ["i32", "i32"], results: ["i32"] },
+};
+
+interface HandlerVariant {
+  readonly instruction: InstructionSemantics;
+  readonly lengthBytes: number;
+  readonly near: boolean;
+}
+
+export function buildInterpreter(
+  target: InterpreterTarget,
+  memory: { readonly pages: number; readonly shared: boolean },
+): InterpreterModule {
+  const variants: HandlerVariant[] = [];
+  const numbers = new Map<string, { near: number; far: number }>();
+  for (const instruction of target.instructions) {
+    for (const lengthBytes of instruction.lengths) {
+      const far = Handler.first + variants.push({ instruction, lengthBytes, near: false }) - 1;
+      const near = hasBranch(instruction.code)
+        ? Handler.first + variants.push({ instruction, lengthBytes, near: true }) - 1
+        : far;
+      numbers.set(`${instruction.name}/${lengthBytes}`, { near, far });
+    }
+  }
+  const bytes = encodeModule(target, memory, variants);
+  const module = new WebAssembly.Module(bytes);
+  return {
+    lengthBytes: bytes.length,
+    handlers: {
+      count: Handler.first + variants.length,
+      lookup(name, lengthBytes) {
+        const found = numbers.get(`${name}/${lengthBytes}`);
+        assert(found !== undefined, "an instruction has a handler for its length", name, lengthBytes);
+        return found;
+      },
+    },
+    instantiate({ memory: bytesOfMachine, vcpu, host, helpers }) {
+      const bound: Record<string, (...args: number[]) => number | void> = {};
+      for (const name of Object.keys(hostTypes) as (keyof InterpreterHost)[]) {
+        bound[name] = (host[name] as (...args: number[]) => number | void).bind(host);
+      }
+      const instance = new WebAssembly.Instance(module, {
+        env: { memory: bytesOfMachine },
+        host: bound,
+        helper: { ...helpers },
+      });
+      const run = instance.exports["run"] as (vcpu: number, budget: number) => number;
+      return { run: (budget) => run(vcpu, budget) };
+    },
+  };
+}
+
+function encodeModule(
+  target: InterpreterTarget,
+  memory: { readonly pages: number; readonly shared: boolean },
+  variants: readonly HandlerVariant[],
+): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  module.importMemory({
+    module: "env",
+    name: "memory",
+    minimumPages: memory.pages,
+    maximumPages: memory.pages,
+    shared: memory.shared,
+  });
+  const host = {} as Record<keyof InterpreterHost, FunctionIndex>;
+  for (const [name, type] of Object.entries(hostTypes)) {
+    host[name as keyof InterpreterHost] = module.importFunction("host", name, type);
+  }
+  const helpers = new Map<string, FunctionIndex>();
+  for (const name of target.helpers) {
+    helpers.set(name, module.importFunction("helper", name, { params: ["i32"], results: ["i32"] }));
+  }
+  const library = new Map<string, FunctionIndex>();
+  for (const entry of target.library) {
+    const { builder, index } = module.define(entry.type);
+    entry.build(builder);
+    library.set(entry.name, index);
+  }
+  const { builder } = module.define({ params: ["i32", "i32"], results: ["i32"] }, "run");
+  emitRun(builder, target.layout, variants, { host, helpers, library });
+  return module.encode();
+}
+
+interface Callables {
+  readonly host: Record<keyof InterpreterHost, FunctionIndex>;
+  readonly helpers: ReadonlyMap<string, FunctionIndex>;
+  readonly library: ReadonlyMap<string, FunctionIndex>;
+}
+
+function emitRun(
+  f: FunctionBuilder,
+  layout: VcpuLayout,
+  variants: readonly HandlerVariant[],
+  callables: Callables,
+): void {
+  const vcpu = f.param(0);
+  const budget = f.param(1);
+  const entry = f.local("i32");
+  const tlbLoad = f.local("i32");
+  const tlbStore = f.local("i32");
+  const slot = f.local("i32");
+  const bias = f.local("i64");
+  const target = f.local("i64");
+  const at = layout.offset.bind(layout);
+
+  const reload = (): void => {
+    f.get(vcpu);
+    f.memory("i32.load", at("tlbLoad"));
+    f.set(tlbLoad);
+    f.get(vcpu);
+    f.memory("i32.load", at("tlbStore"));
+    f.set(tlbStore);
+    f.get(vcpu);
+    f.memory("i64.load", at("pc"));
+    f.set(target);
+  };
+  /** pc of the entry: entries grow eight times as fast as code, and `bias` is the rest. */
+  const pushPc = (): void => {
+    f.get(bias);
+    f.get(entry);
+    f.i32(3);
+    f.op("i32.shr_u");
+    f.op("i64.extend_i32_u");
+    f.op("i64.add");
+  };
+  const storePc = (): void => {
+    f.get(vcpu);
+    pushPc();
+    f.memory("i64.store", at("pc"));
+  };
+  /** Takes an entry for the address `target` from the stack. */
+  const enter = (): void => {
+    f.tee(entry);
+    f.i32(3);
+    f.op("i32.shr_u");
+    f.op("i64.extend_i32_u");
+    f.set(bias);
+    f.get(target);
+    f.get(bias);
+    f.op("i64.sub");
+    f.set(bias);
+  };
+
+  reload();
+  const leave = f.block();
+  const again = f.loop(); // pc is in the field: everything else is taken anew
+  reload();
+  const goto = f.loop(); // to `target`
+  const found = f.block();
+  const missed = f.block();
+  f.get(vcpu);
+  f.memory("i32.load", at("tlbFetch"));
+  f.get(target);
+  f.i64(BigInt(tlbIndexShift));
+  f.op("i64.shr_u");
+  f.op("i32.wrap_i64");
+  f.i32(tlbIndexMask);
+  f.op("i32.and");
+  f.op("i32.add");
+  f.tee(slot);
+  f.memory("i64.load");
+  f.get(target);
+  f.i64(~0xfffn);
+  f.op("i64.and");
+  f.op("i64.ne");
+  f.brIf(missed, "unlikely");
+  f.get(slot);
+  f.memory("i32.load", tlbAddendOffset);
+  f.get(target);
+  f.op("i32.wrap_i64");
+  f.i32(0xfff);
+  f.op("i32.and");
+  f.i32(3);
+  f.op("i32.shl");
+  f.op("i32.add");
+  enter();
+  f.br(found);
+  f.end(); // missed
+  f.get(vcpu);
+  f.get(target);
+  f.memory("i64.store", at("pc"));
+  f.get(budget);
+  f.op("i32.eqz");
+  f.brIf(leave, "unlikely");
+  f.call(callables.host.fetchMiss);
+  f.tee(slot);
+  f.op("i32.eqz");
+  f.brIf(again, "likely");
+  f.get(slot);
+  enter();
+  f.end(); // found
+
+  const next = f.loop();
+  const labels: Label[] = [];
+  // Blocks nest inside out: the last label opened is the first handler's.
+  for (let i = 0; i < Handler.first + variants.length; i++) labels.unshift(f.block());
+  f.get(budget);
+  f.op("i32.eqz");
+  f.if(undefined, "unlikely");
+  storePc();
+  f.br(leave);
+  f.end();
+  f.get(budget);
+  f.i32(1);
+  f.op("i32.sub");
+  f.set(budget);
+  f.get(entry);
+  f.memory("i32.load16_u", entryOffset.handler);
+  f.brTable(labels, labels[Handler.decode]!);
+
+  const refundBudget = (): void => {
+    f.get(budget);
+    f.i32(1);
+    f.op("i32.add");
+    f.set(budget);
+  };
+  f.end(); // decode
+  refundBudget();
+  f.get(entry);
+  f.call(callables.host.decode);
+  f.br(next);
+  f.end(); // refetch
+  refundBudget();
+  pushPc();
+  f.set(target);
+  f.br(goto);
+  f.end(); // step
+  refundBudget();
+  pushPc();
+  f.set(target);
+  storePc();
+  f.call(callables.host.step);
+  f.tee(slot);
+  f.op("i32.eqz");
+  f.brIf(again);
+  f.get(slot);
+  enter();
+  f.br(next);
+
+  const frame: Frame = {
+    layout,
+    vcpu,
+    entry,
+    tlbLoad,
+    tlbStore,
+    slot,
+    target,
+    labels: { next, goto, again, leave },
+    callables,
+    pushPc,
+    storePc,
+  };
+  const lowering = new Lowering(f, frame);
+  for (const variant of variants) {
+    f.end();
+    lowering.instruction(variant.instruction, variant.lengthBytes, variant.near);
+  }
+  f.end(); // next
+  f.end(); // goto
+  f.end(); // again
+  f.end(); // leave
+  f.get(budget);
+}

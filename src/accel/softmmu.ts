@@ -1,0 +1,126 @@
+// hot: bench/kernels.ts
+// A vCPU's software TLB: direct-mapped tables of 4096 entries of 16 bytes, one per kind of access and MMU index.
+//
+// entry: tag (i64, the virtual page; its low 12 bits are zero when valid) · addend (i32) · unused (i32)
+//
+// Generated code compares the tag with the address's page and the address bits that must be zero for its alignment, so
+// one compare finds misses and misaligned accesses; the host address is the low half of the virtual one plus the addend.
+// For fetches the addend is the address of the page's decoded entries. Every fill is noted in a journal, so that a flush
+// costs as much as was filled since the last one, not the size of the tables.
+import { assert } from "../base/index.ts";
+
+export const tlbEntryBytes = 16;
+export const tlbEntryCount = 4096;
+export const tlbTableBytes: number = tlbEntryBytes * tlbEntryCount;
+/** `(va >>> tlbIndexShift) & tlbIndexMask` is the byte offset of the entry for `va`. */
+export const tlbIndexShift = 8;
+export const tlbIndexMask = 0xfff0;
+export const tlbAddendOffset = 8;
+
+export const TlbKind = { fetch: 0, load: 1, store: 2 } as const;
+export type TlbKind = (typeof TlbKind)[keyof typeof TlbKind];
+
+const journalCapacity = 4096;
+const kinds = 3;
+
+/** Bytes that the tables of one vCPU with `mmuIndexes` MMU indexes need. */
+export function softMmuBytes(mmuIndexes: number): number {
+  return kinds * mmuIndexes * tlbTableBytes;
+}
+
+export class SoftMmu {
+  private readonly words: Int32Array;
+  private readonly base: number;
+  private readonly mmuIndexes: number;
+  /** Per kind: entry addresses filled since the last flush, and how many; more than the capacity means all. */
+  private readonly journals: Int32Array[];
+  private readonly filled: Int32Array = new Int32Array(kinds);
+  /** Fills since power-on: the misses that found a page. */
+  fillCount = 0;
+  /** The union of pages larger than 4 KiB in the tables: flushing any page inside it must flush everything. */
+  private largeBase = 0;
+  private largeMask = -1;
+  private hasLarge = false;
+
+  constructor(words: Int32Array, base: number, mmuIndexes: number) {
+    assert(base % tlbTableBytes === 0, "TLB tables are aligned to their size", base);
+    this.words = words;
+    this.base = base;
+    this.mmuIndexes = mmuIndexes;
+    this.journals = [0, 1, 2].map(() => new Int32Array(journalCapacity));
+    for (let kind = 0; kind < kinds; kind++) this.wipe(kind as TlbKind);
+  }
+
+  table(kind: TlbKind, mmuIndex: number): number {
+    return this.base + (kind * this.mmuIndexes + mmuIndex) * tlbTableBytes;
+  }
+
+  /** Enters the page of `va` (two halves): `target` is the host address of its first byte or of its decoded entries. */
+  fill(kind: TlbKind, mmuIndex: number, low: number, high: number, target: number): void {
+    const entry = this.table(kind, mmuIndex) + ((low >>> tlbIndexShift) & tlbIndexMask);
+    const word = entry >>> 2;
+    const page = low & ~0xfff;
+    this.words[word] = page;
+    this.words[word + 1] = high;
+    this.words[word + 2] = kind === TlbKind.fetch ? target : (target - page) | 0;
+    this.fillCount++;
+    const count = this.filled[kind]!;
+    if (count < journalCapacity) this.journals[kind]![count] = entry;
+    this.filled[kind] = count + 1;
+  }
+
+  /** Says that the page of `low` was part of a translation of `lengthBytes` (a power of two, capped at 1 GiB). */
+  noteLarge(low: number, lengthBytes: number): void {
+    const mask = -Math.min(lengthBytes, 0x40000000) | 0;
+    if (!this.hasLarge) {
+      this.hasLarge = true;
+      this.largeMask = mask;
+      this.largeBase = low & mask;
+      return;
+    }
+    let joined = mask & this.largeMask;
+    while (((this.largeBase ^ low) & joined) !== 0) joined <<= 1;
+    this.largeMask = joined;
+    this.largeBase &= joined;
+  }
+
+  flush(kind: TlbKind): void {
+    const count = this.filled[kind]!;
+    if (count > journalCapacity) {
+      this.wipe(kind);
+      return;
+    }
+    const journal = this.journals[kind]!;
+    const words = this.words;
+    for (let i = 0; i < count; i++) words[journal[i]! >>> 2] = -1;
+    this.filled[kind] = 0;
+  }
+
+  flushAll(): void {
+    this.flush(TlbKind.fetch);
+    this.flush(TlbKind.load);
+    this.flush(TlbKind.store);
+    this.hasLarge = false;
+  }
+
+  /** Drops the page of `va` from every table. */
+  flushPage(low: number, high: number): void {
+    if (this.hasLarge && ((low ^ this.largeBase) & this.largeMask) === 0) {
+      this.flushAll();
+      return;
+    }
+    const offset = (low >>> tlbIndexShift) & tlbIndexMask;
+    const page = low & ~0xfff;
+    const tables = kinds * this.mmuIndexes;
+    for (let i = 0; i < tables; i++) {
+      const word = (this.base + i * tlbTableBytes + offset) >>> 2;
+      if (this.words[word] === page && this.words[word + 1] === high) this.words[word] = -1;
+    }
+  }
+
+  private wipe(kind: TlbKind): void {
+    const first = this.table(kind, 0) >>> 2;
+    this.words.fill(-1, first, first + (this.mmuIndexes * tlbTableBytes) / 4);
+    this.filled[kind] = 0;
+  }
+}
