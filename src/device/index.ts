@@ -1,0 +1,6 @@
+export * from "./irqchip/clint.ts";
+export * from "./irqchip/plic.ts";
+export * from "./port.ts";
+export * from "./register-bank.ts";
+export type { DescriptionOf } from "./saved.ts";
+export type { DeviceTypeInfo } from "./type-info.ts";
