@@ -1,0 +1,9 @@
+export * from "./port.ts";
+export * from "./errors.ts";
+export { PAGE_BYTES, PAGE_SHIFT, PageSet } from "./page-set.ts";
+export * from "./world.ts";
+export { anonymousRam } from "./ram.ts";
+export { type Collector, DirtyNotes, MAX_EPOCHS } from "./dirty-notes.ts";
+export type { DirtyEpoch, DirtyRound } from "./dirty-epoch.ts";
+export { inlineTracker } from "./dirty-tracker.ts";
+export { dirtyTrackerContract, type TrackerClaim, type TrackerUnderTest } from "./dirty-tracker.contract.ts";
