@@ -1,9 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { describeState } from "../state/index.ts";
 import type { Vcpu, VcpuExit } from "../accel/port.ts";
-import type { YieldPort } from "../base/index.ts";
+import { TimerQueue, type YieldPort } from "../base/index.ts";
 import { Scheduler, type SchedulerOptions } from "./scheduler.ts";
-import { TimerQueue } from "./timer-queue.ts";
 
 /** Host time goes on by what the vCPUs execute, at one nanosecond per instruction, and by sleeping. */
 class FakeHost implements YieldPort {

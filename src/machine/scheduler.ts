@@ -1,9 +1,8 @@
 // Gives the harts their turns on the machine's one thread: slices of guest code between turns of the event loop, timers
 // between shorter runs inside a slice, sleep when every hart waits.
-import type { ClockPort, YieldPort } from "../base/index.ts";
+import type { ClockPort, TimerQueue, YieldPort } from "../base/index.ts";
 import { assert } from "../base/index.ts";
 import type { Vcpu } from "../accel/port.ts";
-import type { TimerQueue } from "./timer-queue.ts";
 
 /** How long guest code may keep input and the platform's timers waiting. */
 const SLICE_NS = 4_000_000;
@@ -39,7 +38,7 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    options.timers.onEarlier = () => this.wake();
+    options.timers.onEarlierDeadline = () => this.wake();
   }
 
   get isRunning(): boolean {
@@ -98,7 +97,7 @@ export class Scheduler {
 
   async #sleep(): Promise<void> {
     const { timers } = this.#options;
-    const remainingNs = timers.nextDeadlineNs - timers.clock.nowNs();
+    const remainingNs = timers.nextDeadlineNs() - timers.clock.nowNs();
     if (remainingNs <= 0) return;
     this.#sleeping = true;
     await this.#options.yield.sleep(remainingNs === Infinity ? undefined : remainingNs / 1e6);
