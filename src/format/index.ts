@@ -1,5 +1,10 @@
 export { FormatError, type FormatErrorCode } from "./errors.ts";
+export { readAr, type ArMember } from "./ar.ts";
+export type { ArchiveEntry, ArchiveEntryType } from "./archive-entry.ts";
+export { readCpio, writeCpio, type CpioInput } from "./cpio.ts";
+export { readTar } from "./tar.ts";
 export * from "./elf.ts";
+export * from "./elf-sections.ts";
 export * from "./fdt-node.ts";
 export * from "./fdt.ts";
 export * from "./image.ts";
