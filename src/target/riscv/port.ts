@@ -41,6 +41,8 @@ export interface Hart extends Vcpu {
   flushTlb(startVa?: bigint, lengthBytes?: bigint, asid?: number): void;
   /** Drops decoded instructions of this hart that may be stale (remote FENCE.I). */
   flushCode(): void;
+  /** Waits as `wfi` does, from the next `run` on: until an interrupt that mie enables is pending. For firmware (SBI HSM suspend). */
+  waitForInterrupt(): void;
   /** Started harts execute; stopped ones wait for firmware (SBI HSM). */
   started: boolean;
   /** Reads one instruction or data item at a virtual address with the hart's current S/U rights; undefined on a fault. */
