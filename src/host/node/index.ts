@@ -3,6 +3,7 @@ export * from "./char-port.ts";
 export * from "./char-socket.ts";
 export * from "./char-stdio.ts";
 export * from "./clock.ts";
+export * from "./decompress.ts";
 export * from "./end-signals.ts";
 export * from "./errors.ts";
 export * from "./event-loop.ts";
