@@ -7,3 +7,17 @@ export { type Collector, DirtyNotes, MAX_EPOCHS } from "./dirty-notes.ts";
 export type { DirtyEpoch, DirtyRound } from "./dirty-epoch.ts";
 export { inlineTracker } from "./dirty-tracker.ts";
 export { dirtyTrackerContract, type TrackerClaim, type TrackerUnderTest } from "./dirty-tracker.contract.ts";
+export { memoryTransaction } from "./transaction.ts";
+export {
+  type AliasOptions,
+  aliasRegion,
+  containerRegion,
+  type MemoryRegion,
+  mmioRegion,
+  type Placement,
+  ramRegion,
+  type RegionContent,
+} from "./region.ts";
+export type { MemoryListener, MemorySection } from "./flat-view.ts";
+export { AddressSpace } from "./address-space.ts";
+export { dmaPort } from "./dma-port.ts";
