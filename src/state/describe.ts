@@ -1,5 +1,6 @@
 // Saved state is named, versioned and described beside the device (style rule 10).
 import { assert } from "../base/index.ts";
+import { DEPTH_LIMIT } from "./format.ts";
 
 /** A value type that saved state can hold; `kind` is its name in self-describing streams. */
 export interface StateType<T> {
@@ -26,6 +27,7 @@ export function optional<T>(element: StateType<T>): StateType<T | undefined> {
   return { kind: "optional", element };
 }
 export function struct<const F extends readonly StateField<string, unknown>[]>(fields: F): StateType<ValuesOf<F>> {
+  assert(fields.length > 0, "a struct of saved state has fields");
   return { kind: "struct", fields };
 }
 
@@ -69,14 +71,29 @@ export function describeState<const F extends readonly StateField<string, unknow
   version: number,
   fields: F,
 ): StateDescription<F> {
+  checkFields(name, version, fields, 0);
+  return { name, version, fields };
+}
+
+function checkFields(
+  name: string,
+  version: number,
+  fields: readonly StateField<string, unknown>[],
+  depth: number,
+): void {
+  assert(depth < DEPTH_LIMIT, `state ${name} nests at most ${DEPTH_LIMIT} deep`);
   const names = new Set<string>();
   for (const f of fields) {
     assert(!names.has(f.name), `state ${name} names each field once`, f.name);
     assert(f.since <= version, `state ${name} is as new as its fields`, f.name, f.since, version);
     assert(f.since === 1 || "default" in f, `a later field of ${name} has a default`, f.name);
     names.add(f.name);
+    let type: StateType<unknown> | undefined = f.type;
+    for (let down = depth + 1; type !== undefined; down++, type = type.element) {
+      if (type.fields !== undefined) checkFields(name, version, type.fields, down);
+      assert(down <= DEPTH_LIMIT, `state ${name} nests at most ${DEPTH_LIMIT} deep`);
+    }
   }
-  return { name, version, fields };
 }
 
 /** Anything whose state can be saved and loaded: a device, a hart, a firmware, a queue. */
