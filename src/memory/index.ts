@@ -21,3 +21,4 @@ export {
 export type { MemoryListener, MemorySection } from "./flat-view.ts";
 export { AddressSpace } from "./address-space.ts";
 export { dmaPort } from "./dma-port.ts";
+export { ramBackendContract, type RamBackendClaim, type RamBackendUnderTest } from "./ram-backend.contract.ts";
