@@ -6,3 +6,5 @@ export * from "./option-reader.ts";
 export * from "./options.ts";
 export * from "./properties.ts";
 export { Refusal } from "./refusal.ts";
+export * from "./tree.ts";
+export * from "./types.ts";
