@@ -48,13 +48,14 @@ export class ObjectNode {
   /** Throws OptionError `duplicate` when the name is taken: ids come from operators. */
   addChild<N extends ObjectNode>(name: string, child: N, subject?: string): N {
     assert(name !== "" && !name.includes("/"), "an object's name is one part of a path", name);
-    assert(child.#parent === undefined && child !== this, "an object is in one place", name);
+    const node: ObjectNode = child;
+    assert(node.#parent === undefined && node !== this, "an object is in one place", name);
     if (this.#children.has(name) || this.#properties.has(name)) {
       throw new OptionError("duplicate", `Duplicate ID '${name}' in ${this.path}`, about(subject));
     }
-    child.#parent = this;
-    child.#name = name;
-    this.#children.set(name, child);
+    node.#parent = this;
+    node.#name = name;
+    this.#children.set(name, node);
     return child;
   }
 
