@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { buildBoardTree, setRngSeed } from "../src/machine/virt/device-tree.ts";
+import { setRngSeed } from "../src/machine/boot/chosen.ts";
+import { buildBoardTree } from "../src/machine/virt/device-tree.ts";
 import { DeviceTreeNode, flattenTree, parseTree } from "../src/format/index.ts";
 import { allowedDifferences, compareByMeaning, hasDtc, readTree } from "./compare-dt.ts";
 
