@@ -6,6 +6,7 @@ const config: ViteUserConfig = defineConfig({
     pool: "threads",
     maxWorkers: 2,
     testTimeout: 60_000,
+    reporters: ["default", "./tools/test-summary.ts"],
   },
 });
 
