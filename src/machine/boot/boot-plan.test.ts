@@ -204,7 +204,11 @@ describe("files that cannot be used are refused with what would do", () => {
     expect(refused({ firmware: { name: "f", bytes: arm } })).toContain("is for AArch64");
   });
 
-  test("memory too small for anything", () => {
-    expect(refused({}, 4096)).toContain("Memory of 4096 bytes has no room for a device tree");
+  test("memory too small for the device tree", () => {
+    const harts = Array.from({ length: 64 }, (_, id) => ({ id, isa }));
+    const board = buildBoardTree({ harts, memoryBytes: 8192 });
+    expect(() => planBoot({ firmware: "default", commandLine: "" }, { base: RAM, lengthBytes: 8192 }, board)).toThrow(
+      "Memory of 8192 bytes has no room for a device tree; -m 4M would do",
+    );
   });
 });
