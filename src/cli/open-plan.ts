@@ -1,0 +1,162 @@
+// Opens what a plan names: files are read, character devices and disks opened; anything wrong is told by option.
+import { gunzipSync } from "node:zlib";
+import { MemoryNode, RawNode, type BlockNode } from "../block/index.ts";
+import { CharMux, NullChar, RingBufferChar, type CharBackend } from "../chardev/index.ts";
+import {
+  openBlockFile,
+  openFileChar,
+  openSocketChar,
+  openStdio,
+  readWholeFile,
+  type HostCharBackend,
+} from "../host/node/index.ts";
+import type { MachineConfig, NamedBytes } from "../machine/port.ts";
+import { foreignFormat, SIGNATURE_BYTES } from "./image-format.ts";
+import { aboutSubject, CliError, withSubject } from "./errors.ts";
+import type { BlockPlan, CharPlan, FileRef, MachinePlan } from "./plan.ts";
+
+export interface OpenOptions {
+  readonly warn: (text: string) => void;
+  /** Ctrl-A X in a mux. */
+  readonly onQuit: () => void;
+  /** A server socket waits for its first peer. */
+  readonly onWaiting: (address: string) => void;
+  /** Character devices that the caller brings, by id. */
+  readonly lent?: ReadonlyMap<string, CharBackend>;
+  /** Gives up waiting for connections. */
+  readonly signal?: AbortSignal;
+}
+
+export interface OpenedPlan {
+  readonly config: MachineConfig;
+  readonly chardevs: ReadonlyMap<string, CharBackend>;
+  readonly blockNodes: ReadonlyMap<string, BlockNode>;
+  /** Resolves when everything the guest wrote has left. */
+  drained(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Rejects with a VmError whose subject is the option at fault; what was open by then is closed. */
+export async function openPlan(plan: MachinePlan, options: OpenOptions): Promise<OpenedPlan> {
+  const chardevs = new Map<string, CharBackend>();
+  const blockNodes = new Map<string, BlockNode>();
+  const hostChars: HostCharBackend[] = [];
+  const close = async (): Promise<void> => {
+    for (const chardev of [...chardevs.values(), ...hostChars]) chardev.close();
+    for (const node of blockNodes.values()) await node.close();
+    blockNodes.clear();
+  };
+  try {
+    const config = readFiles(plan);
+    for (const block of plan.blockNodes) blockNodes.set(block.nodeName, await openBlock(block, options));
+    // Last, because it changes the terminal's mode: an error above leaves that alone.
+    for (const chardev of plan.chardevs) chardevs.set(chardev.id, await openChar(chardev, options, hostChars));
+    const drained = async (): Promise<void> => void (await Promise.all(hostChars.map((back) => back.drained())));
+    return { config, chardevs, blockNodes, drained, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function readFiles(plan: MachinePlan): MachineConfig {
+  const { firmware, kernel, initrd, dtb, chardevs: _chardevs, blockNodes: _blockNodes, ...rest } = plan;
+  return {
+    ...rest,
+    firmware: typeof firmware === "string" ? firmware : readRef(firmware),
+    ...(kernel === undefined ? {} : { kernel: unpacked(readRef(kernel), kernel.subject) }),
+    ...(initrd === undefined ? {} : { initrd: readRef(initrd) }),
+    ...(dtb === undefined ? {} : { dtb: readRef(dtb) }),
+  };
+}
+
+function readRef(ref: FileRef): NamedBytes {
+  const { path } = ref;
+  if (path !== undefined) return withSubject(ref.subject, () => readWholeFile(path));
+  return { name: ref.name, bytes: ref.bytes };
+}
+
+const UNPACKED_LIMIT_BYTES = 2 ** 30;
+
+/** Distributions ship `Image.gz`; boot loaders unpack it, and here we are the boot loader. */
+function unpacked(file: NamedBytes, subject: string): NamedBytes {
+  if (file.bytes[0] !== 0x1f || file.bytes[1] !== 0x8b) return file;
+  try {
+    return { name: file.name, bytes: gunzipSync(file.bytes, { maxOutputLength: UNPACKED_LIMIT_BYTES }) };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new CliError("badFile", `Could not unpack '${file.name}', which is gzip data: ${reason}`, { subject, cause });
+  }
+}
+
+async function openChar(plan: CharPlan, options: OpenOptions, hostChars: HostCharBackend[]): Promise<CharBackend> {
+  const back = await openBack(plan, options, hostChars);
+  if (!plan.mux) return back;
+  return new CharMux({ label: plan.id, back, exit: options.onQuit }).channel(plan.id);
+}
+
+async function openBack(plan: CharPlan, options: OpenOptions, hostChars: HostCharBackend[]): Promise<CharBackend> {
+  const { id: label, subject, backend } = plan;
+  const onError = (text: string): void => options.warn(`${subject}: ${text}`);
+  const keep = (back: HostCharBackend): CharBackend => {
+    hostChars.push(back);
+    return back;
+  };
+  switch (backend.kind) {
+    case "null":
+      return new NullChar(label);
+    case "ringbuf":
+      return new RingBufferChar(label, backend.sizeBytes);
+    case "stdio":
+      return keep(openStdio({ label, signal: backend.signal, onError }));
+    case "file":
+      return keep(
+        withSubject(subject, () => openFileChar({ label, path: backend.path, append: backend.append, onError })),
+      );
+    case "socket": {
+      const { onWaiting, signal } = options;
+      const opening = openSocketChar({
+        label,
+        ...backend,
+        onError,
+        onWaiting,
+        ...(signal === undefined ? {} : { signal }),
+      });
+      return keep(
+        await opening.catch((error: unknown) => {
+          throw aboutSubject(subject, error);
+        }),
+      );
+    }
+    case "lent": {
+      const lent = options.lent?.get(label);
+      if (lent === undefined)
+        throw new CliError("badUsage", `Nobody brought the character device '${label}'`, { subject });
+      return lent;
+    }
+  }
+}
+
+async function openBlock(plan: BlockPlan, options: OpenOptions): Promise<BlockNode> {
+  const { nodeName, subject, image, readOnly } = plan;
+  if (typeof image !== "string") return new MemoryNode({ nodeName, content: image.slice(), readOnly });
+  try {
+    const file = await openBlockFile(image, { readOnly, autoReadOnly: plan.autoReadOnly });
+    if (!plan.formatGiven) {
+      const start = new Uint8Array(Math.min(SIGNATURE_BYTES, file.lengthBytes));
+      await file.read(0, start);
+      const format = foreignFormat(start);
+      if (format !== undefined) {
+        await file.close();
+        const would = `'qemu-img convert -O raw' makes a raw one, and format=raw takes this one byte for byte`;
+        throw new CliError("unsupported", `Image '${image}' looks like ${format}; ${would}`, { subject });
+      }
+      options.warn(`${subject}: Image format was not specified for '${image}'; it is taken as raw, format=raw says so`);
+    }
+    const { discard } = file;
+    const seen = plan.discard || discard === undefined ? file : withoutDiscard(file);
+    return new RawNode({ nodeName, file: seen, readOnly: readOnly || file.readOnly });
+  } catch (error) {
+    throw error instanceof CliError ? error : aboutSubject(subject, error);
+  }
+}

@@ -1,0 +1,159 @@
+// Defaults and cross-checks: from what the options said to one machine plan.
+import { OptionError, readProperties } from "../../object/index.ts";
+import { CliError } from "../errors.ts";
+import type { BlockPlan, CharPlan, MachinePlan, ProgramPlan } from "../plan.ts";
+import type { ConfigDraft, DraftBlockNode } from "./draft.ts";
+import { catalogue } from "./known.ts";
+import { unknownDevice } from "./lists.ts";
+
+const DEFAULT_MEMORY_BYTES = 128 * 1024 * 1024;
+
+/** Throws OptionError or CliError whose subject is the option at fault. */
+export function buildPlan(draft: ConfigDraft): ProgramPlan {
+  checkBoot(draft);
+  const { serials, chardevs } = connectSerials(draft);
+  checkStdio(chardevs);
+  const blockNodes = resolveNodes(draft.blockNodes);
+  checkDevices(draft, chardevs, blockNodes);
+  const { kernel, initrd, dtb, name, uuid, pidFile, dumpDeviceTree, logFile, guestErrors } = draft;
+  if (logFile !== undefined && !guestErrors) {
+    draft.warnings.push(`${logFile.subject}: nothing is written there without -d guest_errors`);
+  }
+  const machine: MachinePlan = {
+    board: draft.board ?? "virt",
+    boardOptions: draft.boardOptions,
+    cpu: draft.cpu ?? { model: "rv64", features: {} },
+    smp: draft.smp,
+    memoryBytes: draft.memoryBytes ?? DEFAULT_MEMORY_BYTES,
+    firmware: draft.firmware,
+    commandLine: draft.commandLine?.text ?? "",
+    serials,
+    devices: draft.devices.map(({ driver, id, properties }) =>
+      id === undefined ? { driver, properties } : { driver, id, properties },
+    ),
+    noReboot: draft.noReboot,
+    noShutdown: draft.noShutdown,
+    startPaused: draft.startPaused,
+    rtc: draft.rtc,
+    chardevs,
+    blockNodes,
+    ...given({ kernel, initrd, dtb, name, uuid }),
+  };
+  return {
+    machine,
+    warnings: draft.warnings,
+    ...given({ pidFile, dumpDeviceTree }),
+    ...(guestErrors ? { guestErrors: given({ logFile }) } : {}),
+  };
+}
+
+/** Without the members that are undefined. */
+function given<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
+function checkBoot(draft: ConfigDraft): void {
+  const board = draft.board ?? "virt";
+  if (!catalogue.boards.some(({ name }) => name === board)) {
+    const message = "unsupported machine type; -machine help lists the supported ones";
+    throw new OptionError("badValue", message, { subject: `-machine ${board}` });
+  }
+  if (draft.kernel !== undefined) return;
+  const needsKernel = draft.commandLine?.subject ?? draft.initrd?.subject;
+  if (needsKernel !== undefined)
+    throw new CliError("badUsage", "only allowed with -kernel option", { subject: needsKernel });
+}
+
+function connectSerials(draft: ConfigDraft): Pick<MachinePlan, "serials" | "chardevs"> {
+  const chardevs: CharPlan[] = [...draft.chardevs];
+  const serials = draft.serials.map(({ subject, chardev }) => {
+    if (typeof chardev === "string") {
+      if (chardevs.some(({ id }) => id === chardev)) return chardev;
+      throw new OptionError("unknownObject", `There is no chardev '${chardev}'`, { subject });
+    }
+    if (chardev !== undefined) chardevs.push(chardev);
+    return chardev?.id;
+  });
+  if (serials.length > 1) {
+    throw new CliError("unsupported", "The board has one serial port", {
+      subject: draft.serials[1]?.subject ?? "-serial",
+    });
+  }
+  // There is no window that could show the serial port, so that it goes to the terminal unless that is not wanted.
+  const isDefault = serials.length === 0 && !draft.noDefaults && (draft.nographic || !draft.displayNone);
+  const usesStdio = chardevs.some(({ backend }) => backend.kind === "stdio");
+  if (isDefault && (draft.nographic || !usesStdio)) {
+    const subject = draft.nographic ? "-nographic" : "-serial mon:stdio (default)";
+    chardevs.push({ id: "serial0", subject, mux: true, backend: { kind: "stdio", signal: false } });
+    serials.push("serial0");
+  }
+  return { serials, chardevs };
+}
+
+function checkStdio(chardevs: readonly CharPlan[]): void {
+  const second = chardevs.filter(({ backend }) => backend.kind === "stdio")[1];
+  if (second === undefined) return;
+  throw new CliError("badUsage", "cannot use stdio by multiple character devices", { subject: second.subject });
+}
+
+function resolveNodes(drafts: readonly DraftBlockNode[]): BlockPlan[] {
+  const byName = new Map(drafts.map((draft) => [draft.nodeName, draft]));
+  return drafts.map((draft) => {
+    let bottom = draft;
+    for (let depth = 0; bottom.over !== undefined; depth++) {
+      const below = byName.get(bottom.over);
+      if (below === undefined || depth > drafts.length) {
+        throw new OptionError("unknownObject", `Cannot find node-name '${bottom.over}'`, draft);
+      }
+      bottom = { ...below, readOnly: bottom.readOnly || below.readOnly };
+    }
+    const { nodeName, subject, formatGiven, discard } = draft;
+    const { image, readOnly, autoReadOnly } = bottom;
+    return { nodeName, subject, formatGiven, readOnly, autoReadOnly, discard, image: image ?? "" };
+  });
+}
+
+function checkDevices(draft: ConfigDraft, chardevs: readonly CharPlan[], nodes: readonly BlockPlan[]): void {
+  const ids = new Set<string>();
+  const driveUsers = new Map<string, string>();
+  for (const { driver, id, properties, subject } of draft.devices) {
+    const type = catalogue.deviceTypes.find(({ typeName }) => typeName === driver);
+    if (type?.bus === undefined) throw unknownDevice(driver, subject);
+    const values: Readonly<Record<string, unknown>> = readProperties(driver, type.properties, properties, subject);
+    if (id !== undefined) {
+      if (ids.has(id)) throw new OptionError("duplicate", `Duplicate device ID '${id}'`, { subject });
+      ids.add(id);
+    }
+    const { drive, chardev } = values;
+    if ("drive" in type.properties) checkDrive(drive, driver, subject, nodes, driveUsers);
+    if (typeof chardev === "string" && !chardevs.some((back) => back.id === chardev)) {
+      throw new OptionError("unknownObject", `Property '${driver}.chardev' can't find value '${chardev}'`, { subject });
+    }
+  }
+  for (const { nodeName, subject, autoReadOnly } of nodes) {
+    // A node below a raw one, or one for later use, is no mistake with -blockdev; a -drive that nothing uses is.
+    if (subject.startsWith("-drive") && !driveUsers.has(nodeName) && !autoReadOnly) {
+      draft.warnings.push(`${subject}: no -device uses drive '${nodeName}'`);
+    }
+  }
+}
+
+function checkDrive(
+  drive: unknown,
+  driver: string,
+  subject: string,
+  nodes: readonly BlockPlan[],
+  users: Map<string, string>,
+): void {
+  if (typeof drive !== "string") throw new OptionError("missingParameter", "drive property not set", { subject });
+  if (!nodes.some(({ nodeName }) => nodeName === drive)) {
+    throw new OptionError("unknownObject", `Property '${driver}.drive' can't find value '${drive}'`, { subject });
+  }
+  const other = users.get(drive);
+  if (other !== undefined) {
+    throw new OptionError("duplicate", `Drive '${drive}' is already in use by ${other}`, { subject });
+  }
+  users.set(drive, subject);
+}

@@ -1,0 +1,58 @@
+// What the options said, in the order they said it, before defaults and cross-checks.
+import type { BlockPlan, CharPlan, FileRef } from "../plan.ts";
+import type { DeviceConfig } from "../../machine/port.ts";
+
+export interface DraftDevice extends DeviceConfig {
+  readonly subject: string;
+}
+
+/** -blockdev: a protocol node with a file, or a raw node over one. */
+export interface DraftBlockNode extends Omit<BlockPlan, "image"> {
+  readonly image?: BlockPlan["image"];
+  /** raw: the node below. */
+  readonly over?: string;
+}
+
+/** -serial: a chardev of its own, one by id, or none. */
+export type DraftSerial = { readonly subject: string; readonly chardev: CharPlan | string | undefined };
+
+export interface NamedFile {
+  readonly subject: string;
+  readonly path: string;
+}
+
+export class ConfigDraft {
+  board: string | undefined;
+  readonly boardOptions: Record<string, string> = {};
+  cpu: { model: string; features: Record<string, boolean> } | undefined;
+  smp = 1;
+  memoryBytes: number | undefined;
+  firmware: "default" | "none" | FileRef = "default";
+  kernel: FileRef | undefined;
+  initrd: FileRef | undefined;
+  dtb: FileRef | undefined;
+  /** With the option that gave it. */
+  commandLine: { readonly subject: string; readonly text: string } | undefined;
+  readonly devices: DraftDevice[] = [];
+  readonly blockNodes: DraftBlockNode[] = [];
+  readonly chardevs: CharPlan[] = [];
+  readonly serials: DraftSerial[] = [];
+  nographic = false;
+  displayNone = false;
+  noDefaults = false;
+  noReboot = false;
+  noShutdown = false;
+  startPaused = false;
+  rtc: { base: "utc" | "localtime" | bigint; clock: "host" | "rt" | "vm" } = { base: "utc", clock: "host" };
+  name: string | undefined;
+  uuid: string | undefined;
+  pidFile: NamedFile | undefined;
+  dumpDeviceTree: NamedFile | undefined;
+  guestErrors = false;
+  logFile: NamedFile | undefined;
+  readonly warnings: string[] = [];
+  /** Something to print instead of running: a help or version text. */
+  information: string | undefined;
+  /** The text of -help, which needs the whole table. */
+  helpWanted = false;
+}

@@ -1,0 +1,310 @@
+// The machine and what is plugged into it: -machine, -cpu, -accel, -smp, -m, -device, -name, -uuid.
+import {
+  bool,
+  convert,
+  intRange,
+  OptionError,
+  OptionReader,
+  oneOf,
+  sizeInMebibytes,
+  str,
+  type GivenOption,
+  type ParsedOptions,
+} from "../../object/index.ts";
+import { catalogue } from "./known.ts";
+import type { ConfigDraft } from "./draft.ts";
+import { boardList, cpuList, deviceList, devicePropertyList } from "./lists.ts";
+import { partsOf, refuseParameters, requireValue, unsupportedParameter, type QemuOption } from "./option.ts";
+
+/** Properties of QEMU's machine types that say what is the case here anyway. */
+const OFF_HERE: Readonly<Record<string, string>> = {
+  usb: "there is no USB controller",
+  graphics: "there is no display",
+  "mem-merge": "guest RAM is never merged with other processes' pages",
+  "dump-guest-core": "guest RAM is not left out of core dumps on request",
+  nvdimm: "there are no NVDIMMs",
+  hmat: "there are no ACPI tables",
+};
+
+const MACHINE_REFUSED: Readonly<Record<string, string>> = {
+  "memory-backend": "guest RAM is always anonymous memory of this process; leave it out",
+  "memory-encryption": "there is no confidential-guest support",
+  "confidential-guest-support": "there is no confidential-guest support",
+  "suppress-vmdesc": "there is no migration yet",
+  "dt-compatible": "the board's compatible string is fixed",
+  "phandle-start": "phandles are chosen by the board",
+  pflash0: "the board has no flash yet; use -bios or -kernel",
+  pflash1: "the board has no flash yet; use -bios or -kernel",
+  boot: "the board starts -bios or -kernel",
+  memory: "use -m",
+  smp: "use -smp",
+};
+
+const ACCELERATORS = ["interpreter", "tcg"] as const;
+const FOREIGN_ACCELERATORS: Readonly<Record<string, string>> = {
+  kvm: "riscv64 guests are translated here, whatever the host's CPU; use tcg",
+  hvf: "Ratite does not use the host's hypervisor; use tcg",
+  whpx: "Ratite does not use the host's hypervisor; use tcg",
+  nvmm: "Ratite does not use the host's hypervisor; use tcg",
+  xen: "Ratite does not run on Xen's interfaces; use tcg",
+  hax: "Ratite does not use the host's hypervisor; use tcg",
+  mshv: "Ratite does not use the host's hypervisor; use tcg",
+  qtest: "there is no qtest monitor yet; use tcg",
+};
+
+function applyAccelerator(text: string, subject: string): void {
+  // QEMU takes a list and uses the first one that works.
+  const refusals = text.split(":").map((name) => {
+    if ((ACCELERATORS as readonly string[]).includes(name)) return undefined;
+    const reason = FOREIGN_ACCELERATORS[name];
+    if (reason === undefined) return new OptionError("badValue", `invalid accelerator ${name}`, { subject });
+    return new OptionError("unsupported", `Accelerator '${name}' is not supported: ${reason}`, { subject });
+  });
+  if (refusals.includes(undefined)) return;
+  if (refusals[0] !== undefined) throw refusals[0];
+}
+
+function applyMachine(draft: ConfigDraft, given: GivenOption): void {
+  const parsed = partsOf(given);
+  if (parsed.helpWanted) {
+    draft.information = boardList();
+    return;
+  }
+  refuseParameters(parsed, MACHINE_REFUSED);
+  const reader = new OptionReader(parsed);
+  draft.board = reader.optional("type", str) ?? draft.board;
+  const accelerator = reader.optional("accel", str);
+  if (accelerator !== undefined) applyAccelerator(accelerator, given.subject);
+  const dumpPath = reader.optional("dumpdtb", str);
+  if (dumpPath !== undefined) draft.dumpDeviceTree = { subject: given.subject, path: dumpPath };
+  applyBootProperties(draft, reader);
+  for (const [key, reason] of Object.entries(OFF_HERE)) {
+    requireValue(parsed, key, reader.optional(key, bool), [false], reason);
+  }
+  for (const [key, value] of Object.entries(reader.rest())) {
+    draft.boardOptions[key] = typeof value === "boolean" ? (value ? "on" : "off") : String(value);
+  }
+}
+
+/** -kernel and its relatives are properties of the machine in QEMU. */
+function applyBootProperties(draft: ConfigDraft, reader: OptionReader): void {
+  const { subject } = reader;
+  for (const key of ["kernel", "initrd", "dtb", "firmware"] as const) {
+    const path = reader.optional(key, str);
+    if (path !== undefined) draft[key] = { subject, path };
+  }
+  const text = reader.optional("append", str);
+  if (text !== undefined) draft.commandLine = { subject, text };
+}
+
+function applyCpu(draft: ConfigDraft, given: GivenOption): void {
+  const parsed = partsOf(given);
+  if (parsed.helpWanted) {
+    draft.information = cpuList();
+    return;
+  }
+  const reader = new OptionReader(parsed);
+  const model = reader.required("model", str);
+  if (!catalogue.cpuModels.some(({ name }) => name === model)) {
+    throw new OptionError("badValue", `unable to find CPU model '${model}'; -cpu help lists them`, given);
+  }
+  const features: Record<string, boolean> = {};
+  for (const [key, value] of Object.entries(reader.rest())) features[key] = convert(bool, key, value, given.subject);
+  draft.cpu = { model, features };
+}
+
+/** `riscv64-virt` in QEMU. */
+const CPU_LIMIT = 512;
+const cpuCount = intRange("uint32", 1, CPU_LIMIT);
+
+function applySmp(draft: ConfigDraft, given: GivenOption): void {
+  const reader = new OptionReader(partsOf(given));
+  const cpus = reader.optional("cpus", cpuCount);
+  const maxCpus = reader.optional("maxcpus", cpuCount);
+  for (const key of ["drawers", "books", "dies", "clusters", "modules"]) {
+    requireValue(partsOf(given), key, reader.optional(key, str), ["1"], "this board's topology has no such level");
+  }
+  const levels = ["sockets", "cores", "threads"].map((key) => reader.optional(key, cpuCount));
+  reader.end();
+  const known = levels.reduce<number>((product, count) => product * (count ?? 1), 1);
+  const count = cpus ?? maxCpus ?? known;
+  if (maxCpus !== undefined && maxCpus !== count) {
+    throw unsupportedParameter(`maxcpus=${maxCpus}`, "CPUs cannot be plugged in later", given.subject);
+  }
+  // Levels that are left out take what the others leave, as QEMU computes them.
+  const isWhole = levels.includes(undefined) ? count % known === 0 : count === known;
+  if (!isWhole) {
+    const product = levels.map((level) => level ?? "?").join(" * ");
+    throw new OptionError(
+      "badValue",
+      `Invalid CPU topology: sockets * cores * threads is ${product}, cpus is ${count}`,
+      given,
+    );
+  }
+  draft.smp = count;
+}
+
+function applyMemory(draft: ConfigDraft, given: GivenOption): void {
+  const parsed = partsOf(given);
+  refuseParameters(parsed, memory.refusedParameters ?? {});
+  const reader = new OptionReader(parsed);
+  draft.memoryBytes = reader.required("size", sizeInMebibytes);
+  reader.end();
+  if (draft.memoryBytes === 0) throw new OptionError("badValue", "A machine needs RAM", given);
+}
+
+function applyDevice(draft: ConfigDraft, given: GivenOption): void {
+  const parsed = partsOf(given);
+  const driver = parsed.get("driver");
+  if (parsed.helpWanted) {
+    draft.information = driver === undefined ? deviceList() : devicePropertyList(driver, given.subject);
+    return;
+  }
+  const reader = new OptionReader(parsed);
+  const type = reader.required("driver", str);
+  const id = reader.optional("id", str);
+  if (id !== undefined) checkId(id, parsed);
+  const device = { driver: type, properties: reader.rest(), subject: given.subject };
+  draft.devices.push(id === undefined ? device : { ...device, id });
+}
+
+/** QEMU's rule for ids that users give. */
+export function checkId(id: string, parsed: ParsedOptions): void {
+  if (/^[A-Za-z][A-Za-z0-9._-]*$/.test(id)) return;
+  throw new OptionError("badValue", `Parameter 'id' expects an identifier; given was '${id}'`, parsed);
+}
+
+function applyName(draft: ConfigDraft, given: GivenOption): void {
+  const parsed = partsOf(given);
+  refuseParameters(parsed, name.refusedParameters ?? {});
+  const reader = new OptionReader(parsed);
+  draft.name = reader.optional("guest", str) ?? draft.name;
+  const threads = reader.optional("debug-threads", bool);
+  requireValue(parsed, "debug-threads", threads, [false], "harts share one thread");
+  reader.end();
+}
+
+function applyUuid(draft: ConfigDraft, given: GivenOption): void {
+  if (!/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given.argument)) {
+    throw new OptionError("badValue", "failed to parse UUID string: wrong format", given);
+  }
+  draft.uuid = given.argument.toLowerCase();
+}
+
+const machine: QemuOption = {
+  name: "machine",
+  aliases: ["M"],
+  section: "Machine",
+  argument: { impliedKey: "type", grammar: "keyval", json: true },
+  synopsis: "[type=]BOARD[,accel=tcg][,dumpdtb=FILE][,PROPERTY=VALUE...]",
+  description: "The board, 'help' lists them. dumpdtb= writes the board's device tree and exits",
+  example: "-M virt,dumpdtb=virt.dtb",
+  differs: "`virt` only, and it is the default; properties that would change hardware we do not have are refused",
+  refusedParameters: { ...MACHINE_REFUSED },
+  apply: applyMachine,
+};
+
+const cpu: QemuOption = {
+  name: "cpu",
+  section: "Machine",
+  argument: { impliedKey: "model" },
+  synopsis: "MODEL[,EXTENSION=on|off...]",
+  description: "The CPU model, 'help' lists them, and extensions to add or take away",
+  example: "-cpu rv64,sstc=off",
+  differs: "extensions are switches; parameters with numbers (`vlen=`) are refused",
+  apply: applyCpu,
+};
+
+const accel: QemuOption = {
+  name: "accel",
+  section: "Machine",
+  argument: { impliedKey: "accel" },
+  synopsis: "[accel=]tcg|interpreter[,thread=single]",
+  description: "How guest code is run; both names mean Ratite's own CPU",
+  example: "-accel tcg",
+  differs: "`tcg` and `interpreter` are two names of the same accelerator; other ones are refused",
+  refusedParameters: {
+    "tb-size": "the size of the code cache is not adjustable",
+    "split-wx": "generated code is WebAssembly",
+    "one-insn-per-tb": "there are no translation blocks to shorten",
+    "kernel-irqchip": "there is no KVM",
+    "kvm-shadow-mem": "there is no KVM",
+    "dirty-ring-size": "there is no KVM",
+    "eager-split-size": "there is no KVM",
+    "notify-vmexit": "there is no KVM",
+    "igd-passthru": "there is no Xen",
+    device: "there is no KVM",
+  },
+  apply(draft, given) {
+    const parsed = partsOf(given);
+    if (parsed.helpWanted) {
+      draft.information = `Accelerators supported by this program:\n${ACCELERATORS.join("\n")}\n`;
+      return;
+    }
+    refuseParameters(parsed, accel.refusedParameters ?? {});
+    const reader = new OptionReader(parsed);
+    applyAccelerator(reader.required("accel", str), given.subject);
+    const thread = reader.optional("thread", oneOf("thread", ["single", "multi"]));
+    requireValue(parsed, "thread", thread, ["single"], "harts share one thread");
+    reader.end();
+  },
+};
+
+const smp: QemuOption = {
+  name: "smp",
+  section: "Machine",
+  argument: { impliedKey: "cpus" },
+  synopsis: "[cpus=]N[,maxcpus=N][,sockets=N][,cores=N][,threads=N]",
+  description: "Number of harts; the topology must multiply to it",
+  example: "-smp 4",
+  differs: "`maxcpus` must equal `cpus`; the topology is checked and not shown to the guest, as on QEMU's board",
+  apply: applySmp,
+};
+
+const memory: QemuOption = {
+  name: "m",
+  section: "Machine",
+  argument: { impliedKey: "size" },
+  synopsis: "[size=]SIZE",
+  description: "RAM, in MiB without a suffix (K, M, G); 128M when left out",
+  example: "-m 512M",
+  refusedParameters: {
+    slots: "memory cannot be plugged in later",
+    maxmem: "memory cannot be plugged in later",
+  },
+  apply: applyMemory,
+};
+
+const device: QemuOption = {
+  name: "device",
+  section: "Machine",
+  argument: { impliedKey: "driver", json: true },
+  synopsis: "DRIVER[,id=ID][,PROPERTY=VALUE...]",
+  description: "Plugs in a device. '-device help' lists them, '-device DRIVER,help' its properties",
+  example: "-device virtio-blk-device,drive=disk0",
+  differs: "virtio over MMIO only; there is no PCI bus yet",
+  apply: applyDevice,
+};
+
+const name: QemuOption = {
+  name: "name",
+  section: "Machine",
+  argument: { impliedKey: "guest" },
+  synopsis: "NAME",
+  description: "A name for this machine",
+  example: "-name builder",
+  refusedParameters: { process: "the process keeps its name" },
+  apply: applyName,
+};
+
+const uuid: QemuOption = {
+  name: "uuid",
+  section: "Machine",
+  argument: "text",
+  synopsis: "UUID",
+  description: "The machine's UUID, for monitors and management",
+  example: "-uuid 9f4f2f1e-8f0e-4f57-8e0c-2a4a4b1d7f11",
+  apply: applyUuid,
+};
+
+export const machineOptions: readonly QemuOption[] = [machine, cpu, accel, smp, memory, device, name, uuid];

@@ -1,0 +1,192 @@
+// How the machine runs and ends, and what the program prints: -S, -no-reboot, -rtc, -pidfile, -d, -version, -help.
+import { bool, OptionError, OptionReader, oneOf, str, type GivenOption } from "../../object/index.ts";
+import type { ConfigDraft } from "./draft.ts";
+import { partsOf, refuseParameters, requireValue, type QemuOption } from "./option.ts";
+import { versionText } from "./version.ts";
+
+const startPaused: QemuOption = {
+  name: "S",
+  section: "Running",
+  description: "Start paused",
+  example: "-S -pidfile vm.pid",
+  differs: "there is no monitor yet that could continue it",
+  apply(draft) {
+    draft.startPaused = true;
+    draft.warnings.push("-S: started paused; there is no monitor yet to continue it");
+  },
+};
+
+const noReboot: QemuOption = {
+  name: "no-reboot",
+  section: "Running",
+  description: "A reset by the guest ends the program",
+  example: "-no-reboot",
+  apply(draft) {
+    draft.noReboot = true;
+  },
+};
+
+const noShutdown: QemuOption = {
+  name: "no-shutdown",
+  section: "Running",
+  description: "A power-off by the guest pauses the machine and does not end the program",
+  example: "-no-shutdown",
+  apply(draft) {
+    draft.noShutdown = true;
+  },
+};
+
+const action: QemuOption = {
+  name: "action",
+  section: "Running",
+  argument: {},
+  synopsis: "[reboot=reset|shutdown][,shutdown=poweroff|pause]",
+  description: "What happens when the guest reboots or powers off; the same as -no-reboot and -no-shutdown",
+  example: "-action reboot=shutdown",
+  differs: "`reboot` and `shutdown`; `panic=shutdown` is the only reaction to a panic",
+  refusedParameters: { watchdog: "there are no watchdog devices" },
+  apply(draft, given) {
+    const parsed = partsOf(given);
+    refuseParameters(parsed, action.refusedParameters ?? {});
+    const reader = new OptionReader(parsed);
+    const reboot = reader.optional("reboot", oneOf("reboot", ["reset", "shutdown"]));
+    const shutdown = reader.optional("shutdown", oneOf("shutdown", ["poweroff", "pause"]));
+    requireValue(parsed, "panic", reader.optional("panic", str), ["shutdown"], "a panic is not seen by the board");
+    reader.end();
+    if (reboot !== undefined) draft.noReboot = reboot === "shutdown";
+    if (shutdown !== undefined) draft.noShutdown = shutdown === "pause";
+  },
+};
+
+function applyRtc(draft: ConfigDraft, given: GivenOption): void {
+  const parsed = partsOf(given);
+  const reader = new OptionReader(parsed);
+  const base = reader.optional("base", str);
+  const clock = reader.optional("clock", oneOf("clock", ["host", "rt", "vm"]));
+  requireValue(parsed, "driftfix", reader.optional("driftfix", str), ["none"], "it is for x86 only");
+  reader.end();
+  draft.rtc = { base: base === undefined ? draft.rtc.base : rtcBase(base, given), clock: clock ?? draft.rtc.clock };
+}
+
+function rtcBase(text: string, given: GivenOption): "utc" | "localtime" | bigint {
+  if (text === "utc" || text === "localtime") return text;
+  const form = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2})?$/.test(text) ? text : "";
+  const ms = Date.parse(form.includes("T") ? `${form}Z` : form);
+  // Date.parse takes the 30th of February for the 2nd of March.
+  const isReal = !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(form);
+  if (!isReal) {
+    const would = "utc, localtime, '2006-06-17T16:01:21' and '2006-06-17' would do";
+    throw new OptionError("badValue", `invalid datetime format '${text}'; ${would}`, given);
+  }
+  return BigInt(ms) * 1_000_000n;
+}
+
+const rtc: QemuOption = {
+  name: "rtc",
+  section: "Running",
+  argument: {},
+  synopsis: "[base=utc|localtime|DATETIME][,clock=host|rt|vm]",
+  description: "The time of day that the guest's clock starts with, and what drives it",
+  example: "-rtc base=2026-01-01T00:00:00,clock=vm",
+  apply: applyRtc,
+};
+
+const pidFile: QemuOption = {
+  name: "pidfile",
+  section: "Running",
+  argument: "text",
+  synopsis: "FILE",
+  description: "Write the process number to FILE while the machine runs",
+  example: "-pidfile vm.pid",
+  differs: "not locked: a file that names a running process is refused, and the file is removed at the end",
+  apply(draft, { subject, argument }) {
+    draft.pidFile = { subject, path: argument };
+  },
+};
+
+const debug: QemuOption = {
+  name: "d",
+  section: "Running",
+  argument: "text",
+  synopsis: "guest_errors",
+  description: "Report what the guest does wrong (wild accesses, malformed rings), a few lines per second",
+  example: "-d guest_errors -D errors.log",
+  differs: "`guest_errors` only",
+  apply(draft, given) {
+    if (given.argument === "help" || given.argument === "?") {
+      draft.information = "Log items (comma separated):\nguest_errors    what the guest does wrong\n";
+      return;
+    }
+    for (const item of given.argument.split(",")) {
+      if (item !== "guest_errors") {
+        throw new OptionError("unsupported", `Log item '${item}' is not supported; guest_errors would do`, given);
+      }
+    }
+    draft.guestErrors = true;
+  },
+};
+
+const logFile: QemuOption = {
+  name: "D",
+  section: "Running",
+  argument: "text",
+  synopsis: "FILE",
+  description: "Write what -d reports to FILE, not to standard error",
+  example: "-d guest_errors -D errors.log",
+  apply(draft, { subject, argument }) {
+    draft.logFile = { subject, path: argument };
+  },
+};
+
+const message: QemuOption = {
+  name: "msg",
+  section: "Running",
+  argument: {},
+  synopsis: "[timestamp=off][,guest-name=off]",
+  description: "The form of error messages, which is fixed",
+  example: "-msg timestamp=off",
+  differs: "`off` only",
+  apply(_draft, given) {
+    const parsed = partsOf(given);
+    const reader = new OptionReader(parsed);
+    for (const key of ["timestamp", "guest-name"]) {
+      requireValue(parsed, key, reader.optional(key, bool), [false], "messages have one form");
+    }
+    reader.end();
+  },
+};
+
+const version: QemuOption = {
+  name: "version",
+  section: "Information",
+  description: "Print the version and exit",
+  example: "-version",
+  apply(draft) {
+    draft.information = versionText();
+  },
+};
+
+const help: QemuOption = {
+  name: "help",
+  aliases: ["h"],
+  section: "Information",
+  description: "Print this text and exit",
+  example: "-help",
+  apply(draft) {
+    draft.helpWanted = true;
+  },
+};
+
+export const runOptions: readonly QemuOption[] = [
+  startPaused,
+  noReboot,
+  noShutdown,
+  action,
+  rtc,
+  pidFile,
+  debug,
+  logFile,
+  message,
+  version,
+  help,
+];

@@ -1,0 +1,104 @@
+// One machine on the program's own thread: opened, run to its end, everything closed and the terminal restored.
+import { writeFileSync } from "node:fs";
+import {
+  catchEndSignals,
+  createNodeHost,
+  createRateLimitedTrace,
+  errnoText,
+  openFileChar,
+  silentTrace,
+  writePidFile,
+  nodeClock,
+  type EndSignal,
+} from "../host/node/index.ts";
+import { createMachine, type Machine } from "../machine/index.ts";
+import type { TracePort } from "../base/index.ts";
+import { CliError, withSubject } from "./errors.ts";
+import { openPlan } from "./open-plan.ts";
+import type { ProgramPlan } from "./plan.ts";
+
+/** After a signal, output that nobody reads is waited for no longer than this. */
+const SIGNAL_DRAIN_MS = 1000;
+
+export interface RunIo {
+  /** A line for the operator: warnings, notices, what ended the machine. */
+  readonly line: (text: string) => void;
+}
+
+/** Runs to the machine's end; resolves with the exit status. Rejects with a VmError when it cannot be made. */
+export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> {
+  for (const warning of plan.warnings) io.line(`warning: ${warning}`);
+  const closers: (() => void | Promise<void>)[] = [];
+  const stop = new AbortController();
+  let machine: Machine | undefined;
+  let signalled: EndSignal | undefined;
+  const signals = catchEndSignals((signal) => {
+    signalled = signal;
+    stop.abort();
+    machine?.quit("host-signal");
+  });
+  closers.push(() => signals.release());
+  try {
+    const { pidFile } = plan;
+    if (pidFile !== undefined) {
+      const file = withSubject(pidFile.subject, () => writePidFile(pidFile.path));
+      closers.push(() => file.remove());
+    }
+    const host = createNodeHost({ trace: openTrace(plan, io, closers) });
+    closers.push(() => host.close());
+    const opened = await openPlan(plan.machine, {
+      warn: (text) => io.line(`warning: ${text}`),
+      onWaiting: (address) => io.line(`waiting for a connection on ${address}`),
+      onQuit: () => machine?.quit("host-quit"),
+      signal: stop.signal,
+    });
+    closers.push(() => opened.close());
+    machine = await createMachine(opened.config, {
+      ...host,
+      chardevs: opened.chardevs,
+      blockNodes: opened.blockNodes,
+    });
+    const made = machine;
+    closers.push(() => made.close());
+    if (plan.dumpDeviceTree !== undefined) {
+      writeDeviceTree(plan.dumpDeviceTree, made.boardDeviceTree);
+      return 0;
+    }
+    // Nothing else keeps the process alive while the machine is paused.
+    const keepAlive = setInterval(() => {}, 0x7fff_ffff);
+    closers.push(() => clearInterval(keepAlive));
+    if (signalled !== undefined) made.quit("host-signal");
+    else if (!plan.machine.startPaused) made.start();
+    const exit = await made.ended;
+    await Promise.race([opened.drained(), drainLimit(signalled !== undefined)]);
+    if (exit.message !== undefined) io.line(exit.message);
+    if (signalled !== undefined) io.line(`terminating on signal ${signalled}`);
+    return exit.status;
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+function openTrace({ guestErrors }: ProgramPlan, io: RunIo, closers: (() => void)[]): TracePort {
+  if (guestErrors === undefined) return silentTrace;
+  if (guestErrors.logFile === undefined) return createRateLimitedTrace({ clock: nodeClock, line: io.line });
+  const { subject, path } = guestErrors.logFile;
+  const onError = (text: string): void => io.line(`warning: ${subject}: ${text}`);
+  const file = withSubject(subject, () => openFileChar({ label: "log", path, append: false, onError }));
+  closers.push(() => file.close());
+  return createRateLimitedTrace({ clock: nodeClock, line: (text) => file.write(Buffer.from(`${text}\n`)) });
+}
+
+function writeDeviceTree({ subject, path }: { subject: string; path: string }, bytes: Uint8Array): void {
+  try {
+    writeFileSync(path, bytes);
+  } catch (cause) {
+    throw new CliError("badFile", `Could not write '${path}': ${errnoText(cause)}`, { subject, cause });
+  }
+}
+
+function drainLimit(isSignalled: boolean): Promise<void> {
+  return new Promise((resolve) => {
+    if (isSignalled) setTimeout(resolve, SIGNAL_DRAIN_MS).unref();
+  });
+}

@@ -1,0 +1,106 @@
+// The door for Node: a machine on a thread of its own, configured by an object.
+import { sizeInMebibytes, convert } from "./object/index.ts";
+import { buildPlan } from "./cli/qemu-options/build-plan.ts";
+import { ConfigDraft } from "./cli/qemu-options/draft.ts";
+import type { FileRef } from "./cli/plan.ts";
+import { startVirtualMachine, type VirtualMachine, type VirtualMachineHooks } from "./cli/worker/virtual-machine.ts";
+import type { DeviceConfig } from "./machine/port.ts";
+
+export { CliError } from "./cli/errors.ts";
+export { ConsoleError, type ExpectOptions, type Expected, type VmConsole } from "./cli/worker/console.ts";
+export type { VirtualMachine } from "./cli/worker/virtual-machine.ts";
+export { VmError } from "./base/index.ts";
+export { HostError } from "./host/node/index.ts";
+export { MachineError, type MachineExit, type RunState } from "./machine/index.ts";
+export { OptionError } from "./object/index.ts";
+
+/** A path, or the bytes themselves. */
+export type FileSource = string | Uint8Array;
+
+export interface DriveOptions {
+  /** A raw disk image: a path, or bytes, which are copied and lost with the machine. */
+  readonly image: FileSource;
+  readonly readOnly?: boolean;
+}
+
+export interface VirtualMachineOptions extends VirtualMachineHooks {
+  /** Default `virt`. */
+  readonly board?: string;
+  /** Bytes as a number, or QEMU's spelling: `512M`, `1G`. Default 128 MiB, with a guest 512 MiB. */
+  readonly memory?: number | string;
+  /** Harts; default 1. */
+  readonly cpus?: number;
+  /** CPU model; default `rv64`. */
+  readonly cpu?: string;
+  /** A guest that `ratite guest fetch` knows: its kernel and initrd, unless given here. Fetched when it is missing. */
+  readonly guest?: string;
+  readonly kernel?: FileSource;
+  readonly initrd?: FileSource;
+  /** Default: the built-in SBI. */
+  readonly firmware?: "default" | "none" | { readonly image: FileSource };
+  readonly deviceTree?: FileSource;
+  /** The kernel's command line. */
+  readonly append?: string;
+  readonly drives?: readonly (FileSource | DriveOptions)[];
+  /** More devices, by QEMU's driver names. */
+  readonly devices?: readonly DeviceConfig[];
+  /** A reset by the guest ends the machine. */
+  readonly noReboot?: boolean;
+}
+
+/**
+ * Makes a machine in a worker; it is paused until `start`. Rejects with a VmError when something given is wrong.
+ *
+ *     await using vm = await createMachine({ guest: "debian", memory: "512M" });
+ *     await vm.start();
+ *     await vm.console.expect(/# $/);
+ *     await vm.console.write("poweroff\n");
+ *     const { status } = await vm.ended;
+ */
+export async function createMachine(options: VirtualMachineOptions): Promise<VirtualMachine> {
+  const draft = draftOf(options);
+  if (options.guest !== undefined) await addGuest(draft, options.guest);
+  const { machine, warnings } = buildPlan(draft);
+  for (const warning of warnings) options.onNotice?.(warning);
+  return await startVirtualMachine(machine, options);
+}
+
+const CONSOLE = "console";
+
+function draftOf(options: VirtualMachineOptions): ConfigDraft {
+  const draft = new ConfigDraft();
+  draft.board = options.board;
+  draft.smp = options.cpus ?? 1;
+  if (options.memory !== undefined) draft.memoryBytes = memoryBytes(options.memory);
+  if (options.cpu !== undefined) draft.cpu = { model: options.cpu, features: {} };
+  draft.noReboot = options.noReboot ?? false;
+  draft.kernel = fileRef("kernel", options.kernel);
+  draft.initrd = fileRef("initrd", options.initrd);
+  draft.dtb = fileRef("deviceTree", options.deviceTree);
+  const { firmware = "default" } = options;
+  draft.firmware = typeof firmware === "string" ? firmware : (fileRef("firmware", firmware.image) ?? "default");
+  if (options.append !== undefined) draft.commandLine = { subject: "append", text: options.append };
+  for (const [index, drive] of (options.drives ?? []).entries()) addDrive(draft, index, drive);
+  for (const device of options.devices ?? []) draft.devices.push({ ...device, subject: `devices: ${device.driver}` });
+  draft.chardevs.push({ id: CONSOLE, subject: CONSOLE, mux: false, backend: { kind: "lent" } });
+  draft.serials.push({ subject: CONSOLE, chardev: CONSOLE });
+  return draft;
+}
+
+function memoryBytes(memory: number | string): number {
+  return typeof memory === "number" ? memory : convert(sizeInMebibytes, "memory", memory);
+}
+
+function fileRef(subject: string, source: FileSource | undefined): FileRef | undefined {
+  if (source === undefined) return undefined;
+  return typeof source === "string" ? { subject, path: source } : { subject, name: subject, bytes: source };
+}
+
+function addDrive(draft: ConfigDraft, index: number, drive: FileSource | DriveOptions): void {
+  const { image, readOnly = false } =
+    typeof drive === "string" || drive instanceof Uint8Array ? { image: drive } : drive;
+  const subject = `drives[${index}]`;
+  const nodeName = `drive${index}`;
+  draft.blockNodes.push({ nodeName, subject, image, formatGiven: true, readOnly, autoReadOnly: false, discard: true });
+  draft.devices.push({ driver: "virtio-blk-device", properties: { drive: nodeName }, subject });
+}
