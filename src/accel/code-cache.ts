@@ -46,8 +46,6 @@ export class CodeCache {
   private invalidations = 0;
   /** Told when a slot changes hands: addresses of its entries must be forgotten everywhere. */
   onEvict: () => void = () => {};
-  /** Told when a page begins to hold code: direct stores to it must end. */
-  onWatch: () => void = () => {};
 
   constructor(options: { memory: WebAssembly.Memory; base: number; capacityPages: number; notes: WriteNotes }) {
     this.halves = new Uint16Array(options.memory.buffer);
@@ -90,7 +88,6 @@ export class CodeCache {
     const word = slot * 2;
     if (this.decoded[word] === 0 && this.decoded[word + 1] === 0) {
       this.notes.watchCode(this.pageOfSlot[slot]!);
-      this.onWatch();
     }
     this.mark(word, inPage >>> granuleShift);
     this.mark(word, Math.min(inPage + 3, 4095) >>> granuleShift);

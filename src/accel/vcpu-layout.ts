@@ -38,6 +38,10 @@ export class VcpuLayout {
     return this.get(name).offset;
   }
 
+  get names(): readonly string[] {
+    return [...this.fields.keys()];
+  }
+
   get lengthBytes(): number {
     return alignUp(this.length, 16);
   }
@@ -47,6 +51,8 @@ export class VcpuLayout {
 export const commonFields: readonly { readonly name: string; readonly type: IrType; readonly count?: number }[] = [
   /** Address of the next instruction while generated code is not running, and during helpers that of the current one. */
   { name: "pc", type: "i64" },
+  /** Instructions left of the budget when a helper or a slow path was called. */
+  { name: "budget", type: "i32" },
   /** Guest address of the access that a slow path is asked to make, and its value. */
   { name: "memVa", type: "i64" },
   { name: "memValue", type: "i64" },

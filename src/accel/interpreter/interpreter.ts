@@ -55,6 +55,7 @@ export interface InterpreterInstance {
 
 /** Which handler stands for an instruction: by name, encoded length, and whether its branch stays in the page. */
 export interface HandlerTable {
+  has(name: string, lengthBytes: number): boolean;
   lookup(name: string, lengthBytes: number): { readonly near: number; readonly far: number };
   readonly count: number;
 }
@@ -107,6 +108,7 @@ export function buildInterpreter(
     lengthBytes: bytes.length,
     handlers: {
       count: Handler.first + variants.length,
+      has: (name, lengthBytes) => numbers.has(`${name}/${lengthBytes}`),
       lookup(name, lengthBytes) {
         const found = numbers.get(`${name}/${lengthBytes}`);
         assert(found !== undefined, "an instruction has a handler for its length", name, lengthBytes);
@@ -207,6 +209,9 @@ function emitRun(
     f.get(vcpu);
     pushPc();
     f.memory("i64.store", at("pc"));
+    f.get(vcpu);
+    f.get(budget);
+    f.memory("i32.store", at("budget"));
   };
   /** Takes an entry for the address `target` from the stack. */
   const enter = (): void => {

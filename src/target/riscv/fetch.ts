@@ -1,0 +1,156 @@
+// hot: bench/kernels.ts
+// Instruction fetch: fills the fetch TLB, decodes pages entry by entry, and builds single steps for what pages cannot hold
+// (instructions over a page boundary, pages whose PMP rights are not uniform).
+import { CodeCache, entryOffset, entryScale, Handler, type HandlerTable } from "../../accel/index.ts";
+import type { CpuBus } from "../../memory/port.ts";
+import { Cause } from "./causes.ts";
+import type { Decoded, Decoder } from "./decoder.ts";
+import type { Instruction } from "./encoding.ts";
+import { W, type HartCore } from "./hart-core.ts";
+import { illegal, instructions } from "./instruction-set.ts";
+import type { AccessOwner, MemoryAccess } from "./memory-access.ts";
+import { AccessKind, type Mmu } from "./mmu.ts";
+import { fOffset, xDestination, xOffset } from "./state.ts";
+
+/** Entries of a step: the instruction, and for either length one that looks the pc up again. */
+export const stepBytes = 48;
+/** How many instructions are decoded at once, as long as they follow each other. */
+const decodeAhead = 16;
+
+interface Handlers {
+  readonly near: number;
+  readonly far: number;
+}
+
+export class Fetch {
+  private readonly core: HartCore;
+  private readonly mmu: Mmu;
+  private readonly bus: CpuBus;
+  private readonly cache: CodeCache;
+  private readonly decoder: Decoder;
+  private readonly access: MemoryAccess;
+  private readonly owner: AccessOwner;
+  private readonly step: number;
+  private readonly halves: Uint16Array;
+  private readonly words: Int32Array;
+  private readonly wide = new Map<Instruction, Handlers>();
+  private readonly short = new Map<Instruction, Handlers>();
+
+  constructor(options: {
+    core: HartCore;
+    mmu: Mmu;
+    bus: CpuBus;
+    cache: CodeCache;
+    decoder: Decoder;
+    access: MemoryAccess;
+    owner: AccessOwner;
+    handlers: HandlerTable;
+    /** Address of `stepBytes` for this hart's step entries. */
+    step: number;
+  }) {
+    this.core = options.core;
+    this.mmu = options.mmu;
+    this.bus = options.bus;
+    this.cache = options.cache;
+    this.decoder = options.decoder;
+    this.access = options.access;
+    this.owner = options.owner;
+    this.step = options.step;
+    this.words = this.core.words;
+    this.halves = new Uint16Array(this.words.buffer);
+    for (const instruction of [...instructions, illegal]) {
+      this.wide.set(instruction, options.handlers.lookup(instruction.name, 4));
+      if (options.handlers.has(instruction.name, 2)) {
+        this.short.set(instruction, options.handlers.lookup(instruction.name, 2));
+      }
+    }
+  }
+
+  /** Nothing in the fetch TLB for the pc: fills it (0: look again, also after a trap) or answers a step. */
+  miss(): number {
+    const low = this.core.word(W.pc);
+    const high = this.core.word(W.pc + 1);
+    const cause = this.mmu.translate(low, high, 2, AccessKind.fetch, this.core.mode);
+    if (cause !== 0) {
+      this.owner.fault(cause, low, high);
+      return 0;
+    }
+    const page = this.bus.ramPage(this.mmu.gpa - (this.mmu.gpa % 4096));
+    if (page < 0) {
+      this.owner.fault(Cause.fetchAccessFault, low, high);
+      return 0;
+    }
+    if (!this.mmu.cacheable) return this.single();
+    this.access.fillFetch(low, high, this.cache.entriesOf(page >>> 12));
+    return 0;
+  }
+
+  /** Decodes the instruction at the pc into the step entries; 0 after a trap. */
+  single(): number {
+    const low = this.core.word(W.pc);
+    const high = this.core.word(W.pc + 1);
+    const first = this.fetchHalf(low, high);
+    if (first < 0) return 0;
+    let word = first;
+    if ((first & 3) === 3) {
+      const nextLow = (low + 2) | 0;
+      const second = this.fetchHalf(nextLow, nextLow === 0 ? (high + 1) | 0 : high);
+      if (second < 0) return 0;
+      word |= second << 16;
+    }
+    this.write(this.step, this.decoder.decode(word), -1);
+    this.halves[(this.step >>> 1) + 8] = Handler.refetch;
+    this.halves[(this.step >>> 1) + 16] = Handler.refetch;
+    return this.step;
+  }
+
+  /** Two bytes of code, or -1 after a trap; a fault in either half has that half's address as its value (§3.1.16). */
+  private fetchHalf(low: number, high: number): number {
+    const cause = this.mmu.translate(low, high, 2, AccessKind.fetch, this.core.mode);
+    const page = cause === 0 ? this.bus.ramPage(this.mmu.gpa - (this.mmu.gpa % 4096)) : -1;
+    if (page < 0) {
+      this.owner.fault(cause === 0 ? Cause.fetchAccessFault : cause, low, high);
+      return -1;
+    }
+    return this.halves[(page + (low & 0xffe)) >>> 1]!;
+  }
+
+  /** Fills the entry at `entry` from its code, and some of those that follow it. */
+  decode(entry: number): void {
+    let at = entry;
+    let code = this.cache.codeAt(entry);
+    const lastHalf = (code | 0xfff) - 1;
+    for (let i = 0; i < decodeAhead && code <= lastHalf; i++) {
+      if (this.halves[at >>> 1] !== Handler.decode) return;
+      this.cache.noteDecoded(at);
+      const first = this.halves[code >>> 1]!;
+      const wide = (first & 3) === 3;
+      if (wide && code === lastHalf) {
+        this.halves[at >>> 1] = Handler.step;
+        return;
+      }
+      const decoded = this.decoder.decode(wide ? first | (this.halves[(code >>> 1) + 1]! << 16) : first);
+      this.write(at, decoded, code & 0xfff);
+      if (decoded.instruction === illegal) return;
+      at += decoded.lengthBytes * entryScale;
+      code += decoded.lengthBytes;
+    }
+  }
+
+  /** Writes one entry; `inPage` is the instruction's place in its page, or -1 where branches may not stay inside one. */
+  private write(entry: number, decoded: Decoded, inPage: number): void {
+    const { instruction, lengthBytes } = decoded;
+    const handlers = (lengthBytes === 4 ? this.wide : this.short).get(instruction)!;
+    const operands = instruction.operands;
+    const half = entry >>> 1;
+    const relative = operands.imm === "b" || operands.imm === "j";
+    const target = inPage + decoded.imm;
+    const near = relative && inPage >= 0 && target >= 0 && target < 4096;
+    this.halves[half] = near ? handlers.near : handlers.far;
+    this.halves[half + entryOffset.dst / 2] = operands.dst === "f" ? fOffset(decoded.rd) : xDestination(decoded.rd);
+    this.halves[half + entryOffset.src1 / 2] = operands.src1 === "f" ? fOffset(decoded.rs1) : xOffset(decoded.rs1);
+    this.halves[half + entryOffset.src2 / 2] = operands.src2 === "f" ? fOffset(decoded.rs2) : xOffset(decoded.rs2);
+    this.halves[half + entryOffset.src3 / 2] = operands.src3 === "f" ? fOffset(decoded.rs3) : xOffset(decoded.rs3);
+    this.words[(entry + entryOffset.imm) >>> 2] = near ? decoded.imm * entryScale : decoded.imm;
+  }
+}

@@ -1,0 +1,105 @@
+// A hart's saved state: registers and CSRs by name.
+import {
+  bool,
+  describeState,
+  f64,
+  field,
+  list,
+  struct,
+  u32,
+  u64,
+  u8,
+  type StateDescription,
+  type StateField,
+} from "../../state/index.ts";
+import { F, W, type HartCore, type Mode } from "./hart-core.ts";
+import { csrFields, pmpEntryCount } from "./state.ts";
+
+type CsrName =
+  | ("mstatus" | "medeleg" | "mideleg" | "mie" | "mip" | "mtvec" | "mscratch" | "mepc" | "mcause" | "mtval")
+  | ("mcounteren" | "mcountinhibit" | "menvcfg" | "stvec" | "sscratch" | "sepc" | "scause" | "stval" | "satp")
+  | ("scounteren" | "senvcfg" | "stimecmp" | "pmpcfg0" | "pmpcfg2");
+const csrNames = csrFields as readonly CsrName[];
+
+export type HartState = {
+  x: bigint[];
+  f: bigint[];
+  fcsr: number;
+  pc: bigint;
+  mode: number;
+  csr: Record<CsrName, bigint>;
+  pmpaddr: bigint[];
+  lines: number;
+  executed: number;
+  cycleOffset: bigint;
+  instretOffset: bigint;
+  started: boolean;
+  waiting: boolean;
+};
+
+type HartDescription = StateDescription<
+  readonly { [K in keyof HartState & string]: StateField<K, HartState[K]> }[keyof HartState & string][]
+>;
+
+export const hartState: HartDescription = describeState("riscv-hart", 1, [
+  field("x", list(u64)),
+  field("f", list(u64)),
+  field("fcsr", u32),
+  field("pc", u64),
+  field("mode", u8),
+  field("csr", struct(csrNames.map((name) => field(name, u64)))),
+  field("pmpaddr", list(u64)),
+  field("lines", u32),
+  field("executed", f64),
+  field("cycleOffset", u64),
+  field("instretOffset", u64),
+  field("started", bool),
+  field("waiting", bool),
+]) as HartDescription;
+
+interface SaveableHart {
+  readonly core: HartCore;
+  started: boolean;
+  waiting: boolean;
+}
+
+const registers = (core: HartCore, first: number, count: number): bigint[] =>
+  Array.from({ length: count }, (_, i) => core.get(first + i));
+
+/** Must be called while the hart does not run. A reservation is not kept: losing one is always allowed. */
+export function captureHartState(hart: SaveableHart): HartState {
+  const { core } = hart;
+  return {
+    x: registers(core, F.x, 32),
+    f: registers(core, F.f, 32),
+    fcsr: core.word(W.fcsr),
+    pc: core.pc,
+    mode: core.mode,
+    csr: Object.fromEntries(csrNames.map((name) => [name, core.get(F[name])])) as Record<CsrName, bigint>,
+    pmpaddr: registers(core, F.pmpaddr, pmpEntryCount),
+    lines: core.lines,
+    executed: core.executed,
+    cycleOffset: core.cycleOffset,
+    instretOffset: core.instretOffset,
+    started: hart.started,
+    waiting: hart.waiting,
+  };
+}
+
+export function applyHartState(hart: SaveableHart, values: HartState): void {
+  const { core } = hart;
+  values.x.slice(1, 32).forEach((value, i) => core.set(F.x + 1 + i, value));
+  values.f.slice(0, 32).forEach((value, i) => core.set(F.f + i, value));
+  core.setWord(W.fcsr, values.fcsr & 0xff);
+  core.pc = values.pc;
+  core.mode = (values.mode === 0 || values.mode === 1 ? values.mode : 3) as Mode;
+  for (const name of csrNames) core.set(F[name], values.csr[name]);
+  values.pmpaddr.slice(0, pmpEntryCount).forEach((value, i) => core.set(F.pmpaddr + i, value));
+  core.lines = values.lines;
+  core.executedBefore = values.executed;
+  core.cycleOffset = values.cycleOffset;
+  core.instretOffset = values.instretOffset;
+  hart.started = values.started;
+  hart.waiting = values.waiting;
+  core.dropReservation();
+}

@@ -1,0 +1,527 @@
+// A hart: runs generated code, takes traps and interrupts, and answers what generated code cannot do itself.
+import {
+  HelperStatus,
+  TlbKind,
+  type CodeCache,
+  type HandlerTable,
+  type InterpreterHost,
+  type InterpreterInstance,
+  type InterpreterModule,
+  type SoftMmu,
+  type VcpuExit,
+} from "../../accel/index.ts";
+import type { ClockPort, Timer, TimerPort } from "../../base/index.ts";
+import type { CpuBus, WriteNotes } from "../../memory/port.ts";
+import { Cause, interruptFlag } from "./causes.ts";
+import type { CpuFeatures } from "./cpu-models.ts";
+import { csrByNumber, type CsrContext } from "./csr.ts";
+import { Decoder } from "./decoder.ts";
+import { csrNumber, funct3, rd, rs1 } from "./encoding.ts";
+import { Fetch } from "./fetch.ts";
+import { executeFp } from "./fp/execute.ts";
+import { F, HartCore, Menvcfg, Mode, Mstatus, W } from "./hart-core.ts";
+import { applyHartState, captureHartState, hartState, type HartState } from "./hart-state.ts";
+import { MemoryAccess, type AccessOwner } from "./memory-access.ts";
+import { AccessKind, Mmu } from "./mmu.ts";
+import { Pmp } from "./pmp.ts";
+import type { Hart, HartIrq, HostFirmware, PrivilegeMode, TimebasePort } from "./port.ts";
+import { enterMachine, enterSupervisor, isDelegated, leaveMachine, leaveSupervisor, pendingInterrupt } from "./trap.ts";
+
+/** What a hart stands on; the same for all harts of a machine but for `block`, `step` and `tlb`. */
+export interface HartParts {
+  readonly hartId: number;
+  readonly features: CpuFeatures;
+  readonly memory: WebAssembly.Memory;
+  readonly block: number;
+  readonly step: number;
+  readonly tlb: SoftMmu;
+  readonly cache: CodeCache;
+  readonly bus: CpuBus;
+  readonly notes: WriteNotes;
+  readonly interpreter: InterpreterModule;
+  readonly handlers: HandlerTable;
+  readonly timebase: TimebasePort;
+  /** Timers on the clock that drives the timebase. */
+  readonly timers: TimerPort;
+  /** Where the pc starts. */
+  readonly resetVector: bigint;
+  readonly firmware: () => HostFirmware | undefined;
+}
+
+const stipLine = 1 << 5;
+const modeNames: Readonly<Record<Mode, PrivilegeMode>> = { [Mode.U]: "U", [Mode.S]: "S", [Mode.M]: "M" };
+const modeNumbers: Readonly<Record<PrivilegeMode, Mode>> = { U: Mode.U, S: Mode.S, M: Mode.M };
+const rv64Mask = (1n << 64n) - 1n;
+
+/** The name under which a hart's stores are reported. */
+export function hartSource(hartId: number): string {
+  return `hart${hartId}`;
+}
+
+export class RiscvHart implements Hart, AccessOwner, InterpreterHost {
+  readonly index: number;
+  readonly id: number;
+  readonly isa: CpuFeatures["isa"];
+  readonly stateDescription: typeof hartState = hartState;
+  readonly core: HartCore;
+  readonly pmp: Pmp;
+  started = true;
+  waiting = false;
+  private readonly parts: HartParts;
+  private readonly mmu: Mmu;
+  private readonly access: MemoryAccess;
+  private readonly fetch: Fetch;
+  private readonly csrContext: CsrContext;
+  private readonly code: InterpreterInstance;
+  private readonly timer: Timer;
+  private readonly clock: ClockPort;
+  private kicked = false;
+  /** Set by helpers that leave generated code for a reason of their own. */
+  private exit: VcpuExit | undefined;
+  /** The privilege context changed under a helper: the pc must be looked up again. */
+  private contextDirty = false;
+
+  constructor(index: number, parts: HartParts) {
+    this.index = index;
+    this.id = parts.hartId;
+    this.parts = parts;
+    this.isa = parts.features.isa;
+    const core = new HartCore(parts.hartId, parts.memory, parts.block);
+    this.core = core;
+    this.pmp = new Pmp(core);
+    this.clock = parts.timers.clock;
+    const source = parts.notes.source(hartSource(parts.hartId));
+    const { bus, notes, tlb, cache } = parts;
+    const has = parts.features.has;
+    this.mmu = new Mmu({ core, bus, notes, source, pmp: this.pmp, features: { svadu: has("svadu") } });
+    this.access = new MemoryAccess({ core, mmu: this.mmu, bus, tlb, notes, source, owner: this });
+    this.fetch = new Fetch({
+      core,
+      mmu: this.mmu,
+      bus,
+      cache,
+      decoder: new Decoder(has),
+      access: this.access,
+      owner: this,
+      handlers: parts.handlers,
+      step: parts.step,
+    });
+    this.csrContext = {
+      core,
+      pmp: this.pmp,
+      has,
+      mmu: { svadu: has("svadu") },
+      satpModes: parts.features.satpModes,
+      timeTicks: () => BigInt(parts.timebase.ticks()),
+      contextChanged: (flush) => {
+        if (flush === "all") tlb.flushAll();
+        else if (flush === "loads") tlb.flush(TlbKind.load);
+        this.contextDirty = true;
+      },
+      timerChanged: () => this.updateTimer(),
+    };
+    this.timer = parts.timers.create(`hart${parts.hartId}.stimecmp`, () => this.updateTimer());
+    this.code = parts.interpreter.instantiate({
+      memory: parts.memory,
+      vcpu: parts.block,
+      host: this,
+      helpers: this.helpers(),
+    });
+    notes.addArmListener(() => tlb.flush(TlbKind.store));
+    bus.addChangeListener(() => tlb.flushAll());
+    this.reset();
+  }
+
+  reset(): void {
+    const { core } = this;
+    core.r64.fill(0n, core.base64, core.base64 + F.pmpaddr + 16);
+    core.mode = Mode.M;
+    core.cycleOffset = -BigInt(core.executedBefore) & rv64Mask;
+    core.instretOffset = core.cycleOffset;
+    core.pc = this.parts.resetVector;
+    core.dropReservation();
+    core.set(F.stimecmp, rv64Mask);
+    // As QEMU: with Svadu and without Svade, hardware updates of A and D are on from the start.
+    if (this.parts.features.has("svadu")) core.set(F.menvcfg, Menvcfg.adue);
+    this.started = true;
+    this.waiting = false;
+    this.exit = undefined;
+    this.pmp.refresh();
+    core.refreshFpFast();
+    this.parts.tlb.flushAll();
+    this.access.selectTables();
+    this.updateTimer();
+  }
+
+  get runnable(): boolean {
+    return this.started && (!this.waiting || this.wakeup);
+  }
+
+  /** wfi ends when an interrupt is pending and enabled on its own, whatever the global enables (§3.3.3). */
+  private get wakeup(): boolean {
+    return (this.core.pendingBits & this.core.word(W.mie)) !== 0;
+  }
+
+  get executed(): number {
+    return this.core.executed;
+  }
+
+  kick(): void {
+    this.kicked = true;
+  }
+
+  get wanted(): boolean {
+    return this.kicked || pendingInterrupt(this.core) >= 0;
+  }
+
+  run(budget: number): VcpuExit {
+    const { core } = this;
+    let left = budget;
+    while (left > 0) {
+      if (!this.started) return "stopped";
+      if (this.kicked) {
+        this.kicked = false;
+        return "kicked";
+      }
+      if (this.waiting) {
+        if (!this.wakeup) return "wait";
+        this.waiting = false;
+      }
+      const interrupt = pendingInterrupt(core);
+      if (interrupt >= 0) {
+        this.trap(interrupt, 0n, true);
+        continue;
+      }
+      core.runBudget = left;
+      const after = this.code.run(left);
+      core.runBudget = 0;
+      core.executedBefore += left - after;
+      left = after;
+      const exit = this.exit;
+      if (exit !== undefined) {
+        this.exit = undefined;
+        return exit;
+      }
+    }
+    return "budget";
+  }
+
+  /** Another hart ran meanwhile and may have stored: a reservation does not outlive that. */
+  dropReservation(): void {
+    this.core.dropReservation();
+  }
+
+  // Traps.
+
+  private trap(cause: number, tval: bigint, interrupt: boolean): void {
+    const { core } = this;
+    core.dropReservation();
+    if (isDelegated(core, cause, interrupt)) {
+      enterSupervisor(core, cause, tval, interrupt);
+    } else {
+      const firmware = this.parts.firmware();
+      if (firmware === undefined) enterMachine(core, cause, tval, interrupt);
+      else firmware.machineTrap(this, interrupt ? BigInt(cause) | interruptFlag : BigInt(cause), tval);
+    }
+    this.access.selectTables();
+  }
+
+  fault(cause: number, low: number, high: number): void {
+    this.trap(cause, (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0), false);
+  }
+
+  /** A helper's answer after a trap or a change of mode: firmware may have stopped this hart, or asked for its turn. */
+  private resume(): HelperStatus {
+    this.contextDirty = false;
+    this.access.selectTables();
+    return !this.started || this.waiting || this.wanted ? HelperStatus.leave : HelperStatus.goto;
+  }
+
+  private raise(cause: number, tval: bigint): HelperStatus {
+    this.trap(cause, tval, false);
+    return this.resume();
+  }
+
+  private illegalInstruction(word: number): HelperStatus {
+    return this.raise(Cause.illegalInstruction, BigInt((word & 3) === 3 ? word >>> 0 : word & 0xffff));
+  }
+
+  // What generated code asks for (InterpreterHost).
+
+  fetchMiss(): number {
+    return this.fetch.miss();
+  }
+
+  decode(entry: number): void {
+    this.fetch.decode(entry);
+  }
+
+  step(): number {
+    return this.fetch.single();
+  }
+
+  loadSlow(width: number): number {
+    return this.access.load(width);
+  }
+
+  storeSlow(width: number): number {
+    return this.access.store(width);
+  }
+
+  atomicSlow(width: number, forStore: number): number {
+    return this.access.atomic(width, forStore);
+  }
+
+  private helpers(): Record<string, (arg: number) => HelperStatus> {
+    return {
+      ecall: () => this.ecall(),
+      ebreak: () => this.raise(Cause.breakpoint, this.core.pc),
+      illegal: (word) => this.illegalInstruction(word),
+      csr: (word) => this.csr(word),
+      sret: () => this.sret(),
+      mret: () => this.mret(),
+      wfi: () => this.wfi(),
+      sfenceVma: (word) => this.sfenceVma(word),
+      pause: () => this.leaveAfter("yield"),
+      fp: (word) => this.fp(word),
+      fpOn: (word) => this.fpTouch(word, false),
+      fpDirty: (word) => this.fpTouch(word, true),
+    };
+  }
+
+  private ecall(): HelperStatus {
+    const { mode } = this.core;
+    return this.raise(mode === Mode.U ? Cause.ecallU : mode === Mode.S ? Cause.ecallS : Cause.ecallM, 0n);
+  }
+
+  /** Ends this instruction and leaves generated code for `exit`. */
+  private leaveAfter(exit: VcpuExit): HelperStatus {
+    this.core.pc = (this.core.pc + 4n) & rv64Mask;
+    this.exit = exit;
+    return HelperStatus.leave;
+  }
+
+  private wfi(): HelperStatus {
+    const { core } = this;
+    // TW makes wfi below M-mode trap (§3.1.6.6); in U-mode it traps as Linux's threads have no use for it and QEMU does.
+    const tw = (core.word(W.mstatus) & Mstatus.tw) !== 0;
+    if ((core.mode !== Mode.M && tw) || (core.mode === Mode.U && this.parts.features.has("s"))) {
+      return this.illegalInstruction(0x10500073);
+    }
+    if (this.wakeup) return HelperStatus.next;
+    this.waiting = true;
+    return this.leaveAfter("wait");
+  }
+
+  private sret(): HelperStatus {
+    const { core } = this;
+    const tsr = (core.word(W.mstatus) & Mstatus.tsr) !== 0;
+    if (core.mode < Mode.S || (core.mode === Mode.S && tsr)) return this.illegalInstruction(0x10200073);
+    leaveSupervisor(core);
+    core.dropReservation();
+    return this.resume();
+  }
+
+  private mret(): HelperStatus {
+    if (this.core.mode !== Mode.M) return this.illegalInstruction(0x30200073);
+    leaveMachine(this.core);
+    this.core.dropReservation();
+    return this.resume();
+  }
+
+  private sfenceVma(word: number): HelperStatus {
+    const { core } = this;
+    const tvm = (core.word(W.mstatus) & Mstatus.tvm) !== 0;
+    if (core.mode < Mode.S || (core.mode === Mode.S && tvm)) return this.illegalInstruction(word);
+    const register = rs1(word);
+    if (register === 0) {
+      this.parts.tlb.flushAll();
+    } else {
+      const at = core.base32 + W.x + register * 2;
+      this.parts.tlb.flushPage(core.words[at]!, core.words[at + 1]!);
+    }
+    core.pc = (core.pc + 4n) & rv64Mask;
+    return HelperStatus.goto;
+  }
+
+  /** CSRRW, CSRRS, CSRRC and their immediate forms (unprivileged spec §6.1). */
+  private csr(word: number): HelperStatus {
+    const { core } = this;
+    const number = csrNumber(word);
+    const csr = csrByNumber[number];
+    const operation = funct3(word);
+    const field = rs1(word);
+    const writes = (operation & 3) === 1 || field !== 0;
+    const level = (number >>> 8) & 3;
+    if (
+      csr === undefined ||
+      core.mode < level ||
+      (writes && number >>> 10 === 3) ||
+      csr.available?.(this.csrContext) === false
+    ) {
+      return this.illegalInstruction(word);
+    }
+    const operand = (operation & 4) !== 0 ? BigInt(field) : core.x(field);
+    const destination = rd(word);
+    // csrrw with rd = x0 does not read.
+    const old = (operation & 3) === 1 && destination === 0 ? 0n : csr.read(this.csrContext);
+    if (writes && csr.write !== undefined) {
+      const kind = operation & 3;
+      const base = kind === 1 ? 0n : this.csrBase(number, old);
+      const value = kind === 1 ? operand : kind === 2 ? base | operand : base & ~operand & rv64Mask;
+      csr.write(this.csrContext, value);
+    }
+    core.setX(destination, old);
+    if (this.contextDirty) {
+      core.pc = (core.pc + 4n) & rv64Mask;
+      return this.resume();
+    }
+    if (writes && this.wanted) {
+      core.pc = (core.pc + 4n) & rv64Mask;
+      return HelperStatus.leave;
+    }
+    return HelperStatus.next;
+  }
+
+  /** mip's SEIP reads as input or software bit, but read-modify-write uses the software bit alone (§3.1.9). */
+  private csrBase(number: number, old: bigint): bigint {
+    return number === 0x344 ? this.core.get(F.mip) : old;
+  }
+
+  private fp(word: number): HelperStatus {
+    return executeFp(this.core, word) ? HelperStatus.next : this.fpIllegal();
+  }
+
+  private fpTouch(_word: number, writes: boolean): HelperStatus {
+    const { core } = this;
+    if ((core.word(W.mstatus) & Mstatus.fs) === 0) return this.fpIllegal();
+    if (writes) {
+      core.setWord(W.mstatus, core.word(W.mstatus) | Mstatus.fs);
+      core.refreshFpFast();
+    }
+    return HelperStatus.next;
+  }
+
+  /** The instruction at the pc is illegal; its bits are read again, for the trap value. */
+  private fpIllegal(): HelperStatus {
+    const half = this.readVirtual(this.core.pc, 2, true) ?? 0n;
+    if ((half & 3n) !== 3n) return this.illegalInstruction(Number(half));
+    const upper = this.readVirtual((this.core.pc + 2n) & rv64Mask, 2, true) ?? 0n;
+    return this.illegalInstruction(Number(half | (upper << 16n)) | 0);
+  }
+
+  // The supervisor timer (Sstc).
+
+  private updateTimer(): void {
+    const { core, parts } = this;
+    const enabled = parts.features.has("sstc") && (core.get(F.menvcfg) & Menvcfg.stce) !== 0n;
+    if (!enabled) {
+      core.lines &= ~stipLine;
+      this.timer.disarm();
+      return;
+    }
+    const deadline = core.get(F.stimecmp);
+    const due = BigInt(parts.timebase.ticks()) >= deadline;
+    core.lines = due ? core.lines | stipLine : core.lines & ~stipLine;
+    const deadlineNs = Math.ceil((Number(deadline) * 1e9) / parts.timebase.frequencyHz);
+    if (due || !Number.isSafeInteger(deadlineNs)) this.timer.disarm();
+    else this.timer.arm(Math.max(deadlineNs, this.clock.nowNs() + 1));
+  }
+
+  // What boards and firmware ask for (Hart).
+
+  setIrq(irq: HartIrq, level: boolean): void {
+    const { core } = this;
+    const bit = 1 << irq;
+    if (irq === 1 || irq === 5) {
+      // SSIP and STIP are driven by software (firmware) through mip itself.
+      const mip = core.word(W.mip);
+      core.setWord(W.mip, level ? mip | bit : mip & ~bit);
+    } else {
+      core.lines = level ? core.lines | bit : core.lines & ~bit;
+    }
+  }
+
+  x(n: number): bigint {
+    return this.core.x(n);
+  }
+
+  setX(n: number, value: bigint): void {
+    this.core.setX(n, value & rv64Mask);
+  }
+
+  get pc(): bigint {
+    return this.core.pc;
+  }
+
+  set pc(value: bigint) {
+    this.core.pc = value & rv64Mask;
+  }
+
+  get mode(): PrivilegeMode {
+    return modeNames[this.core.mode];
+  }
+
+  set mode(mode: PrivilegeMode) {
+    this.core.mode = modeNumbers[mode];
+    this.access.selectTables();
+  }
+
+  waitForInterrupt(): void {
+    this.waiting = true;
+  }
+
+  readCsr(csr: number): bigint | undefined {
+    return csrByNumber[csr]?.read(this.csrContext);
+  }
+
+  writeCsr(csr: number, value: bigint): void {
+    csrByNumber[csr]?.write?.(this.csrContext, value & rv64Mask);
+    this.contextDirty = false;
+    this.access.selectTables();
+  }
+
+  trapToSupervisor(cause: bigint, tval: bigint): void {
+    enterSupervisor(this.core, Number(cause & ~interruptFlag), tval, (cause & interruptFlag) !== 0n);
+    this.access.selectTables();
+  }
+
+  flushTlb(startVa?: bigint, lengthBytes?: bigint, _asid?: number): void {
+    const pages = startVa === undefined || lengthBytes === undefined ? 65n : (lengthBytes + 4095n) >> 12n;
+    if (startVa === undefined || pages > 64n) {
+      this.parts.tlb.flushAll();
+      return;
+    }
+    for (let i = 0n; i < pages; i++) {
+      const va = (startVa + (i << 12n)) & rv64Mask;
+      this.parts.tlb.flushPage(Number(va & 0xffff_ffffn) | 0, Number(va >> 32n) | 0);
+    }
+  }
+
+  /** Decoded code follows every write at once, so there is nothing stale to drop. */
+  flushCode(): void {}
+
+  readVirtual(va: bigint, width: 1 | 2 | 4 | 8, asCode = false): bigint | undefined {
+    const low = Number(va & 0xffff_ffffn) | 0;
+    const high = Number(va >> 32n) | 0;
+    if ((low & 0xfff) + width > 4096) return undefined;
+    const kind = asCode ? AccessKind.fetch : AccessKind.load;
+    if (this.mmu.translate(low, high, width, kind, this.core.mode) !== 0) return undefined;
+    const gpa = this.mmu.gpa;
+    if (this.parts.bus.load(gpa, width) !== 0) return undefined;
+    return (BigInt(this.parts.bus.high >>> 0) << 32n) | BigInt(this.parts.bus.low >>> 0);
+  }
+
+  saveState(): HartState {
+    return captureHartState(this);
+  }
+
+  loadState(values: HartState): void {
+    applyHartState(this, values);
+    this.parts.tlb.flushAll();
+    this.pmp.refresh();
+    this.core.refreshFpFast();
+    this.access.selectTables();
+    this.updateTimer();
+  }
+}

@@ -1,0 +1,86 @@
+// Makes the harts of a machine: first their places in memory are planned, then, when the memory exists, they are made.
+import {
+  buildInterpreter,
+  CodeCache,
+  SoftMmu,
+  softMmuBytes,
+  TlbKind,
+  tlbTableBytes,
+  type InterpreterModule,
+} from "../../accel/index.ts";
+import type { TimerPort } from "../../base/index.ts";
+import type { CpuBus, World, WorldPlan } from "../../memory/index.ts";
+import { cpuFeatures } from "./cpu-models.ts";
+import { stepBytes } from "./fetch.ts";
+import { hartSource, RiscvHart } from "./hart.ts";
+import { helperNames, instructionSemantics } from "./instruction-set.ts";
+import { library } from "./library.ts";
+import { mmuIndexCount } from "./memory-access.ts";
+import type { HartConfig, HostFirmware, TimebasePort } from "./port.ts";
+import { hartLayout } from "./state.ts";
+
+/** Pages of guest code that stay decoded: 4 MiB of code in 32 MiB of entries. */
+const codeCachePages = 1024;
+
+export interface HartSurroundings {
+  /** The bus of the hart whose stores are reported under this name. */
+  readonly bus: (source: string) => CpuBus;
+  readonly timebase: TimebasePort;
+  /** Timers on the clock that drives the timebase. */
+  readonly timers: TimerPort;
+  readonly resetVector: bigint;
+  /** Firmware in the host's place of M-mode, once it is there; undefined lets guests run M-mode themselves. */
+  readonly firmware: () => HostFirmware | undefined;
+}
+
+export interface PlannedHarts {
+  create(world: World, surroundings: HartSurroundings): RiscvHart[];
+}
+
+/** Reserves what harts need in `plan`; throws `CpuError` when a model or feature is unknown. */
+export function planHarts(plan: WorldPlan, configs: readonly HartConfig[]): PlannedHarts {
+  const features = configs.map((config) => cpuFeatures(config.model, config.features));
+  const entries = plan.reserve("decoded code", CodeCache.bytesFor(codeCachePages), 4096);
+  const places = configs.map((config) => ({
+    tlb: plan.reserve(`hart ${config.hartId} TLB`, softMmuBytes(mmuIndexCount), tlbTableBytes),
+    block: plan.reserve(`hart ${config.hartId}`, hartLayout.lengthBytes + stepBytes, 64),
+  }));
+  return {
+    create(world, surroundings) {
+      const interpreter = makeInterpreter(world);
+      const cache = new CodeCache({
+        memory: world.memory,
+        base: entries,
+        capacityPages: codeCachePages,
+        notes: world.notes,
+      });
+      const words = new Int32Array(world.memory.buffer);
+      const tlbs = places.map((place) => new SoftMmu(words, place.tlb, mmuIndexCount));
+      cache.onEvict = () => tlbs.forEach((tlb) => tlb.flush(TlbKind.fetch));
+      return configs.map(
+        (config, i) =>
+          new RiscvHart(i, {
+            hartId: config.hartId,
+            features: features[i]!,
+            memory: world.memory,
+            block: places[i]!.block,
+            step: places[i]!.block + hartLayout.lengthBytes,
+            tlb: tlbs[i]!,
+            cache,
+            notes: world.notes,
+            interpreter,
+            handlers: interpreter.handlers,
+            ...surroundings,
+            bus: surroundings.bus(hartSource(config.hartId)),
+          }),
+      );
+    },
+  };
+}
+
+function makeInterpreter(world: World): InterpreterModule {
+  return buildInterpreter(
+    { layout: hartLayout, instructions: instructionSemantics(), library, helpers: helperNames },
+    { pages: world.lengthBytes / 65536, shared: world.shared },
+  );
+}

@@ -1,0 +1,56 @@
+// The instruction table as one list, and what a CPU with given extensions has of it.
+import { Code, imm32, type InstructionSemantics } from "../../accel/index.ts";
+import type { CompressedForm, Instruction } from "./encoding.ts";
+import { compressedForms } from "./instructions/compressed.ts";
+import { rv64a } from "./instructions/rv64a.ts";
+import { rv64i } from "./instructions/rv64i.ts";
+import { rv64m } from "./instructions/rv64m.ts";
+import { system } from "./instructions/system.ts";
+
+/** Every 32-bit instruction; a special case of another comes before it. */
+export const instructions: readonly Instruction[] = [...rv64i, ...rv64m, ...rv64a, ...system];
+
+/** What stands in the place of a word that no instruction matches. */
+export const illegal: Instruction = {
+  name: "illegal",
+  extensions: [],
+  match: 0,
+  mask: -1,
+  operands: { imm: "raw" },
+  assembly: "",
+  semantics: (c) => c.helper("illegal", imm32),
+};
+
+/** What the IR of the instructions calls in TypeScript. */
+export const helperNames: readonly string[] = [
+  ...["ecall", "ebreak", "illegal", "csr", "sret", "mret", "wfi", "sfenceVma", "pause"],
+  ...["fp", "fpOn", "fpDirty"],
+];
+
+const compressible = new Set(compressedForms.map((form) => form.expandsTo));
+
+/** The IR of every instruction, for the lowerings: built once. */
+export function instructionSemantics(): readonly InstructionSemantics[] {
+  return [...instructions, illegal].map((instruction) => {
+    const code = new Code();
+    instruction.semantics(code);
+    return {
+      name: instruction.name,
+      lengths: instruction === illegal || compressible.has(instruction.name) ? [4, 2] : [4],
+      code: code.statements,
+    };
+  });
+}
+
+/** `c+d` asks for both, a plain name for itself. */
+function present(extension: string, has: (name: string) => boolean): boolean {
+  return extension.split("+").every(has);
+}
+
+export function enabledInstructions(has: (name: string) => boolean): readonly Instruction[] {
+  return instructions.filter((i) => i.extensions.some((e) => present(e, has)));
+}
+
+export function enabledForms(has: (name: string) => boolean): readonly CompressedForm[] {
+  return compressedForms.filter((f) => f.extensions.some((e) => present(e, has)));
+}

@@ -1,0 +1,189 @@
+// hot: bench/kernels.ts
+// Address translation: Sv39, Sv48, Sv57 and bare (privileged spec §10.3 to §10.5), with PMP, on 32-bit halves of addresses.
+import type { CpuBus, DirtySource, WriteNotes } from "../../memory/port.ts";
+import { Cause } from "./causes.ts";
+import { Mode, Mstatus, W, type HartCore } from "./hart-core.ts";
+import { PageVerdict, PmpBits, type Pmp, type PmpAccess } from "./pmp.ts";
+
+export const AccessKind = { fetch: 0, load: 1, store: 2 } as const;
+export type AccessKind = (typeof AccessKind)[keyof typeof AccessKind];
+
+const pteV = 1;
+const pteR = 2;
+const pteW = 4;
+const pteX = 8;
+const pteU = 16;
+const pteA = 64;
+const pteD = 128;
+/** Bits 63:54 are reserved without Svnapot and Svpbmt; in the high half they are 31:22. */
+const pteReservedHigh = 0xffc00000 | 0;
+
+const pageFaults: readonly number[] = [Cause.fetchPageFault, Cause.loadPageFault, Cause.storePageFault];
+const accessFaults: readonly number[] = [Cause.fetchAccessFault, Cause.loadAccessFault, Cause.storeAccessFault];
+const pmpAccess: readonly PmpAccess[] = [PmpBits.x, PmpBits.r, PmpBits.w];
+
+/** Highest level of the page table by satp.MODE: Sv39 is 8, Sv48 9, Sv57 10; bare has none. */
+const topLevel: readonly number[] = [-1, -1, -1, -1, -1, -1, -1, -1, 2, 3, 4];
+
+export interface MmuFeatures {
+  /** Hardware may set A and D when menvcfg.ADUE says so. */
+  readonly svadu: boolean;
+}
+
+export class Mmu {
+  private readonly core: HartCore;
+  private readonly bus: CpuBus;
+  private readonly notes: WriteNotes;
+  private readonly source: DirtySource;
+  readonly pmp: Pmp;
+  private readonly features: MmuFeatures;
+  /** Results of the last `translate` that answered 0: the guest-physical address, and how far it may be cached. */
+  gpa = 0;
+  /** True when the whole 4 KiB page has this translation and these rights. */
+  cacheable = false;
+  /** Bytes that the leaf mapped; 4096 when bare. */
+  leafBytes = 4096;
+
+  constructor(options: {
+    core: HartCore;
+    bus: CpuBus;
+    notes: WriteNotes;
+    source: DirtySource;
+    pmp: Pmp;
+    features: MmuFeatures;
+  }) {
+    this.core = options.core;
+    this.bus = options.bus;
+    this.notes = options.notes;
+    this.source = options.source;
+    this.pmp = options.pmp;
+    this.features = options.features;
+  }
+
+  /** The mode that a load or store is made with: MPRV lends M-mode the mode in MPP. */
+  dataMode(): Mode {
+    const status = this.core.word(W.mstatus);
+    if (this.core.mode === Mode.M && (status & Mstatus.mprv) !== 0) return ((status & Mstatus.mpp) >>> 11) as Mode;
+    return this.core.mode;
+  }
+
+  /**
+   * Translates the virtual address (`low`, `high`) for an access of `lengthBytes` that does not cross a page. Answers 0
+   * and sets `gpa`, or the exception cause.
+   */
+  translate(low: number, high: number, lengthBytes: number, kind: AccessKind, mode: Mode): number {
+    const satpMode = this.core.word(W.satp + 1) >>> 28;
+    let pagePart: number;
+    if (mode === Mode.M || satpMode === 0) {
+      if (high >>> 21 !== 0) return accessFaults[kind]!;
+      this.leafBytes = 4096;
+      pagePart = (high >>> 0) * 4294967296 + ((low & ~0xfff) >>> 0);
+    } else {
+      pagePart = this.walk(low, high, kind, mode, topLevel[satpMode]!);
+      if (pagePart < 0) return -pagePart;
+    }
+    const inPage = low & 0xfff;
+    this.gpa = pagePart + inPage;
+    const access = pmpAccess[kind]!;
+    const verdict = this.pmp.page(pagePart, access, mode);
+    this.cacheable = verdict === PageVerdict.allowed;
+    if (verdict === PageVerdict.denied) return accessFaults[kind]!;
+    if (verdict === PageVerdict.mixed && !this.pmp.check(this.gpa, lengthBytes, access, mode))
+      return accessFaults[kind]!;
+    return 0;
+  }
+
+  /** The guest-physical page, or minus the cause. */
+  private walk(low: number, high: number, kind: AccessKind, mode: Mode, top: number): number {
+    // Bits above the translated ones must equal the highest of them (§10.4.1).
+    const signShift = 12 + 9 * (top + 1) - 1 - 32;
+    const sign = high >> signShift;
+    if (sign !== 0 && sign !== -1) return -pageFaults[kind]!;
+    const status = this.core.word(W.mstatus);
+    const satpLow = this.core.word(W.satp);
+    const satpHigh = this.core.word(W.satp + 1);
+    let table = ((satpHigh & 0xfff) * 4294967296 + (satpLow >>> 0)) * 4096;
+    for (let level = top; level >= 0; level--) {
+      const address = table + indexAt(low, high, level) * 8;
+      const tablePage = address - (address % 4096);
+      const host = this.bus.ramPage(tablePage);
+      if (host < 0 || !this.pmp.check(address, 8, PmpBits.r, Mode.S)) return -accessFaults[kind]!;
+      const hostPte = host + (address - tablePage);
+      const at = hostPte >>> 2;
+      const pte = this.core.words[at]!;
+      const pteHigh = this.core.words[at + 1]!;
+      if ((pte & pteV) === 0 || (pte & (pteR | pteW)) === pteW || (pteHigh & pteReservedHigh) !== 0) {
+        return -pageFaults[kind]!;
+      }
+      const target = ((pteHigh & 0x3fffff) * 4194304 + (pte >>> 10)) * 4096;
+      if ((pte & (pteR | pteX)) === 0) {
+        if ((pte & (pteU | pteA | pteD)) !== 0) return -pageFaults[kind]!;
+        table = target;
+        continue;
+      }
+      if (!this.leafPermits(pte, kind, mode, status)) return -pageFaults[kind]!;
+      const bytes = 4096 * 512 ** level;
+      if (target % bytes !== 0) return -pageFaults[kind]!;
+      const wanted = pteA | (kind === AccessKind.store ? pteD : 0);
+      if ((pte & wanted) !== wanted) {
+        if (!this.updatesAllowed()) return -pageFaults[kind]!;
+        if (!this.bus.isRamWritable(tablePage) || !this.pmp.check(address, 8, PmpBits.w, Mode.S)) {
+          return -accessFaults[kind]!;
+        }
+        this.core.words[at] = pte | wanted;
+        this.notes.noteWrite(this.source, hostPte, 8);
+      }
+      this.leafBytes = bytes;
+      return target + pageInLeaf(low, high, level);
+    }
+    return -pageFaults[kind]!;
+  }
+
+  private leafPermits(pte: number, kind: AccessKind, mode: Mode, status: number): boolean {
+    if (mode === Mode.U) {
+      if ((pte & pteU) === 0) return false;
+    } else if ((pte & pteU) !== 0 && (kind === AccessKind.fetch || (status & Mstatus.sum) === 0)) {
+      return false;
+    }
+    if (kind === AccessKind.fetch) return (pte & pteX) !== 0;
+    if (kind === AccessKind.store) return (pte & pteW) !== 0;
+    return (pte & pteR) !== 0 || ((status & Mstatus.mxr) !== 0 && (pte & pteX) !== 0);
+  }
+
+  private updatesAllowed(): boolean {
+    // menvcfg.ADUE is bit 61: bit 29 of the high half.
+    return this.features.svadu && (this.core.word(W.menvcfg + 1) & (1 << 29)) !== 0;
+  }
+}
+
+/** VPN[level] of a virtual address. */
+function indexAt(low: number, high: number, level: number): number {
+  switch (level) {
+    case 0:
+      return (low >>> 12) & 511;
+    case 1:
+      return (low >>> 21) & 511;
+    case 2:
+      return ((low >>> 30) | (high << 2)) & 511;
+    case 3:
+      return (high >>> 7) & 511;
+    default:
+      return (high >>> 16) & 511;
+  }
+}
+
+/** Byte offset of the 4 KiB page inside a leaf at `level`. */
+function pageInLeaf(low: number, high: number, level: number): number {
+  switch (level) {
+    case 0:
+      return 0;
+    case 1:
+      return low & 0x1ff000;
+    case 2:
+      return low & 0x3ffff000;
+    case 3:
+      return (high & 0x7f) * 4294967296 + ((low & ~0xfff) >>> 0);
+    default:
+      return (high & 0xffff) * 4294967296 + ((low & ~0xfff) >>> 0);
+  }
+}

@@ -1,0 +1,72 @@
+// Traps and returns from them (privileged spec §3.1.6 to §3.1.9, §3.3.2, §10.1).
+import { interruptFlag, interruptPriority } from "./causes.ts";
+import { F, Mode, Mstatus, mppShift, W, type HartCore } from "./hart-core.ts";
+
+/** The pending and enabled interrupt of highest priority, or -1. */
+export function pendingInterrupt(core: HartCore): number {
+  const pending = core.pendingBits & core.word(W.mie);
+  if (pending === 0) return -1;
+  const status = core.word(W.mstatus);
+  const delegated = core.word(W.mideleg);
+  const machine = core.mode < Mode.M || (status & Mstatus.mie) !== 0 ? pending & ~delegated : 0;
+  const supervisor =
+    core.mode < Mode.S || (core.mode === Mode.S && (status & Mstatus.sie) !== 0) ? pending & delegated : 0;
+  const candidates = machine !== 0 ? machine : supervisor;
+  if (candidates === 0) return -1;
+  return interruptPriority.find((irq) => (candidates & (1 << irq)) !== 0) ?? -1;
+}
+
+/** True when the trap goes to S-mode. */
+export function isDelegated(core: HartCore, cause: number, interrupt: boolean): boolean {
+  if (core.mode === Mode.M) return false;
+  const mask = core.get(interrupt ? F.mideleg : F.medeleg);
+  return (mask & (1n << BigInt(cause))) !== 0n;
+}
+
+function vector(base: bigint, cause: number, interrupt: boolean): bigint {
+  const direct = base & ~3n;
+  return interrupt && (base & 3n) === 1n ? direct + BigInt(cause * 4) : direct;
+}
+
+export function enterSupervisor(core: HartCore, cause: number, tval: bigint, interrupt: boolean): void {
+  core.set(F.scause, BigInt(cause) | (interrupt ? interruptFlag : 0n));
+  core.set(F.sepc, core.pc);
+  core.set(F.stval, tval);
+  let status = core.word(W.mstatus);
+  status = (status & ~(Mstatus.spie | Mstatus.spp)) | ((status & Mstatus.sie) !== 0 ? Mstatus.spie : 0);
+  if (core.mode === Mode.S) status |= Mstatus.spp;
+  core.setWord(W.mstatus, status & ~Mstatus.sie);
+  core.mode = Mode.S;
+  core.pc = vector(core.get(F.stvec), cause, interrupt);
+}
+
+export function enterMachine(core: HartCore, cause: number, tval: bigint, interrupt: boolean): void {
+  core.set(F.mcause, BigInt(cause) | (interrupt ? interruptFlag : 0n));
+  core.set(F.mepc, core.pc);
+  core.set(F.mtval, tval);
+  let status = core.word(W.mstatus);
+  status = (status & ~(Mstatus.mpie | Mstatus.mpp)) | ((status & Mstatus.mie) !== 0 ? Mstatus.mpie : 0);
+  status |= core.mode << mppShift;
+  core.setWord(W.mstatus, status & ~Mstatus.mie);
+  core.mode = Mode.M;
+  core.pc = vector(core.get(F.mtvec), cause, interrupt);
+}
+
+export function leaveSupervisor(core: HartCore): void {
+  let status = core.word(W.mstatus);
+  core.mode = (status & Mstatus.spp) !== 0 ? Mode.S : Mode.U;
+  status = (status & ~Mstatus.sie) | ((status & Mstatus.spie) !== 0 ? Mstatus.sie : 0);
+  // Below M-mode now, so MPRV ends (§3.1.6.3).
+  core.setWord(W.mstatus, (status | Mstatus.spie) & ~(Mstatus.spp | Mstatus.mprv));
+  core.pc = core.get(F.sepc);
+}
+
+export function leaveMachine(core: HartCore): void {
+  let status = core.word(W.mstatus);
+  core.mode = ((status & Mstatus.mpp) >>> mppShift) as Mode;
+  status = (status & ~Mstatus.mie) | ((status & Mstatus.mpie) !== 0 ? Mstatus.mie : 0);
+  status = (status | Mstatus.mpie) & ~Mstatus.mpp;
+  if (core.mode !== Mode.M) status &= ~Mstatus.mprv;
+  core.setWord(W.mstatus, status);
+  core.pc = core.get(F.mepc);
+}
