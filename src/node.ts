@@ -1,5 +1,8 @@
 // The door for Node: a machine on a thread of its own, configured by an object.
 import { sizeInMebibytes, convert } from "./object/index.ts";
+import { fetchGuest } from "./guest/index.ts";
+import { nodeGuestHost } from "./host/node/index.ts";
+import { resolveGuest } from "./cli/guest-commands.ts";
 import { buildPlan } from "./cli/qemu-options/build-plan.ts";
 import { ConfigDraft } from "./cli/qemu-options/draft.ts";
 import type { FileRef } from "./cli/plan.ts";
@@ -7,7 +10,8 @@ import { startVirtualMachine, type VirtualMachine, type VirtualMachineHooks } fr
 import type { DeviceConfig } from "./machine/port.ts";
 
 export { CliError } from "./cli/errors.ts";
-export { ConsoleError, type ExpectOptions, type Expected, type VmConsole } from "./cli/worker/console.ts";
+export type { ExpectMatch } from "./chardev/index.ts";
+export { ConsoleError, type ExpectOptions, type VmConsole } from "./cli/worker/console.ts";
 export type { VirtualMachine } from "./cli/worker/virtual-machine.ts";
 export { VmError } from "./base/index.ts";
 export { HostError } from "./host/node/index.ts";
@@ -62,10 +66,22 @@ export async function createMachine(options: VirtualMachineOptions): Promise<Vir
   if (options.guest !== undefined) await addGuest(draft, options.guest);
   const { machine, warnings } = buildPlan(draft);
   for (const warning of warnings) options.onNotice?.(warning);
-  return await startVirtualMachine(machine, options);
+  return startVirtualMachine(machine, options);
 }
 
 const CONSOLE = "console";
+const GUEST_MEMORY_BYTES = 512 * 2 ** 20;
+
+/** The guest's kernel and initrd where the caller gave none of their own. */
+async function addGuest(draft: ConfigDraft, word: string): Promise<void> {
+  const { name, release } = resolveGuest(word, undefined);
+  const files = await fetchGuest(nodeGuestHost(), name, release === undefined ? {} : { release });
+  const subject = `guest: ${word}`;
+  draft.kernel ??= { subject, path: files.kernelPath };
+  draft.initrd ??= { subject, path: files.initrdPath };
+  draft.commandLine ??= { subject, text: "console=ttyS0" };
+  draft.memoryBytes ??= GUEST_MEMORY_BYTES;
+}
 
 function draftOf(options: VirtualMachineOptions): ConfigDraft {
   const draft = new ConfigDraft();
@@ -101,6 +117,6 @@ function addDrive(draft: ConfigDraft, index: number, drive: FileSource | DriveOp
     typeof drive === "string" || drive instanceof Uint8Array ? { image: drive } : drive;
   const subject = `drives[${index}]`;
   const nodeName = `drive${index}`;
-  draft.blockNodes.push({ nodeName, subject, image, formatGiven: true, readOnly, autoReadOnly: false, discard: true });
+  draft.blockNodes.push({ nodeName, subject, image, formatGiven: true, readOnly, autoReadOnly: false });
   draft.devices.push({ driver: "virtio-blk-device", properties: { drive: nodeName }, subject });
 }

@@ -1,8 +1,9 @@
 // Opens what a plan names: files are read, character devices and disks opened; anything wrong is told by option.
 import { gunzipSync } from "node:zlib";
-import { MemoryNode, RawNode, type BlockNode } from "../block/index.ts";
+import { MemoryNode, RawNode, type BlockNode, type FilePort } from "../block/index.ts";
 import { CharMux, NullChar, RingBufferChar, type CharBackend } from "../chardev/index.ts";
 import {
+  HostError,
   openBlockFile,
   openFileChar,
   openSocketChar,
@@ -141,22 +142,32 @@ async function openBlock(plan: BlockPlan, options: OpenOptions): Promise<BlockNo
   const { nodeName, subject, image, readOnly } = plan;
   if (typeof image !== "string") return new MemoryNode({ nodeName, content: image.slice(), readOnly });
   try {
-    const file = await openBlockFile(image, { readOnly, autoReadOnly: plan.autoReadOnly });
-    if (!plan.formatGiven) {
-      const start = new Uint8Array(Math.min(SIGNATURE_BYTES, file.lengthBytes));
-      await file.read(0, start);
-      const format = foreignFormat(start);
-      if (format !== undefined) {
-        await file.close();
-        const would = `'qemu-img convert -O raw' makes a raw one, and format=raw takes this one byte for byte`;
-        throw new CliError("unsupported", `Image '${image}' looks like ${format}; ${would}`, { subject });
-      }
-      options.warn(`${subject}: Image format was not specified for '${image}'; it is taken as raw, format=raw says so`);
-    }
-    const { discard } = file;
-    const seen = plan.discard || discard === undefined ? file : withoutDiscard(file);
-    return new RawNode({ nodeName, file: seen, readOnly: readOnly || file.readOnly });
+    const file = await openImage(plan, image);
+    if (!plan.formatGiven) await requireRawLook(file, plan, options);
+    return new RawNode({ nodeName, file, readOnly: readOnly || file.readOnly });
   } catch (error) {
     throw error instanceof CliError ? error : aboutSubject(subject, error);
   }
+}
+
+async function openImage({ readOnly, autoReadOnly }: BlockPlan, path: string): Promise<FilePort> {
+  try {
+    return await openBlockFile(path, { readOnly });
+  } catch (error) {
+    const isWriteRefused = error instanceof HostError && error.code === "cannotOpen" && !readOnly && autoReadOnly;
+    if (!isWriteRefused) throw error;
+    return openBlockFile(path, { readOnly: true });
+  }
+}
+
+async function requireRawLook(file: FilePort, { subject }: BlockPlan, options: OpenOptions): Promise<void> {
+  const start = new Uint8Array(Math.min(SIGNATURE_BYTES, file.lengthBytes));
+  await file.read(0, start);
+  const format = foreignFormat(start);
+  if (format !== undefined) {
+    await file.close();
+    const would = `'qemu-img convert -O raw' makes a raw one, and format=raw takes this one byte for byte`;
+    throw new CliError("unsupported", `Image '${file.name}' looks like ${format}; ${would}`, { subject });
+  }
+  options.warn(`${subject}: Image format was not specified for '${file.name}'; it is taken as raw, format=raw says so`);
 }

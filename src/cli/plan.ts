@@ -40,8 +40,6 @@ export interface BlockPlan {
   readonly readOnly: boolean;
   /** Fall back to read-only when the file cannot be opened for writing. */
   readonly autoReadOnly: boolean;
-  /** Guest discards free space in the file. */
-  readonly discard: boolean;
 }
 
 type Loaded = "firmware" | "kernel" | "initrd" | "dtb";

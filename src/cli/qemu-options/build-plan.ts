@@ -109,9 +109,9 @@ function resolveNodes(drafts: readonly DraftBlockNode[]): BlockPlan[] {
       }
       bottom = { ...below, readOnly: bottom.readOnly || below.readOnly };
     }
-    const { nodeName, subject, formatGiven, discard } = draft;
+    const { nodeName, subject, formatGiven } = draft;
     const { image, readOnly, autoReadOnly } = bottom;
-    return { nodeName, subject, formatGiven, readOnly, autoReadOnly, discard, image: image ?? "" };
+    return { nodeName, subject, formatGiven, readOnly, autoReadOnly, image: image ?? "" };
   });
 }
 

@@ -72,7 +72,7 @@ function readSocket(reader: OptionReader, parsed: ParsedOptions): CharKind {
   const portNumber = reader.optional("port", port);
   const server = reader.orElse("server", bool, false);
   const wait = reader.optional("wait", bool);
-  const noDelay = reader.orElse("nodelay", bool, reader.orElse("delay", bool, true) === false);
+  const noDelay = reader.orElse("nodelay", bool, !reader.orElse("delay", bool, true));
   if (path === undefined && portNumber === undefined) {
     throw new OptionError("missingParameter", "A socket needs path=FILE, or host=ADDRESS and port=NUMBER", parsed);
   }
@@ -171,10 +171,10 @@ function applySerial(draft: ConfigDraft, given: GivenOption): void {
 function legacyKind(text: string, isMux: boolean, { option, subject }: GivenOption): CharKind {
   if (text === "null") return { kind: "null" };
   if (text === "stdio") return { kind: "stdio", signal: !isMux };
-  const [word = "", rest = ""] = splitOnce(text, ":");
+  const [word, rest] = splitOnce(text, ":");
   if (word === "file" && rest !== "") return { kind: "file", path: rest, append: false };
   if ((word === "unix" || word === "tcp") && rest !== "") {
-    const [where = "", flags = ""] = splitOnce(rest, ",");
+    const [where, flags] = splitOnce(rest, ",");
     const parsed = parseOptions(`-${option.name}`, flags);
     refuseParameters(parsed, CHARDEV_REFUSED);
     const keys = word === "unix" ? { path: where } : hostAndPort(where, subject);

@@ -3,7 +3,6 @@ import {
   bool,
   OptionError,
   OptionReader,
-  oneOf,
   str,
   type GivenOption,
   type OptionTree,
@@ -14,6 +13,7 @@ import { checkId } from "./machine.ts";
 import { partsOf, refuseParameters, requireValue, unsupportedParameter, type QemuOption } from "./option.ts";
 
 const NO_THROTTLE = "I/O limits are not implemented";
+const NO_HOLES = "Node cannot give back parts of a file";
 const throttles = ["bps", "iops"].flatMap((kind) => [
   ...["", "_rd", "_wr", "_max", "_rd_max", "_wr_max"].map((tail) => kind + tail),
   ...["", "-total", "-read", "-write"].flatMap((tail) => [
@@ -70,7 +70,6 @@ function applyDrive(draft: ConfigDraft, given: GivenOption): void {
   const id = reader.optional("id", str);
   if (id !== undefined) checkId(id, parsed);
   const readOnly = reader.optional("readonly", bool) ?? reader.orElse("read-only", bool, false);
-  const discard = reader.orElse("discard", oneOf("discard", ["ignore", "off", "unmap", "on"]), "ignore");
   requireDriveDefaults(parsed, reader);
   reader.end();
 
@@ -96,7 +95,6 @@ function applyDrive(draft: ConfigDraft, given: GivenOption): void {
     formatGiven: format !== undefined,
     readOnly,
     autoReadOnly: false,
-    discard: discard === "unmap" || discard === "on",
   });
   if (bus === "virtio") draft.devices.push({ driver: "virtio-blk-device", properties: { drive: nodeName }, subject });
 }
@@ -108,6 +106,7 @@ function requireDriveDefaults(parsed: ParsedOptions, reader: OptionReader): void
   only("media", ["disk"], "there are no CD-ROM drives");
   only("cache", ["writeback"], "the host's page cache is always used, and the guest's flushes reach the disk");
   only("aio", ["threads"], "files are read and written by threads");
+  only("discard", ["ignore", "off"], NO_HOLES);
   only("detect-zeroes", ["off"], "written zeroes are written");
   only("werror", ["report"], "errors are reported to the guest");
   only("rerror", ["report"], "errors are reported to the guest");
@@ -162,9 +161,9 @@ function blockNode(tree: OptionTree, nodeName: string, subject: string): DraftBl
     subject,
     readOnly: flag("read-only"),
     autoReadOnly: flag("auto-read-only"),
-    discard: text("discard") === "unmap",
     formatGiven: true,
   };
+  only("discard", "ignore", NO_HOLES);
   only("detect-zeroes", "off", "written zeroes are written");
   only("force-share", "off", "images are opened for this machine alone");
   requireCacheDefaults(members.get("cache"), subject);
@@ -199,7 +198,7 @@ function overFile(file: OptionTree[string] | undefined, common: Omit<DraftBlockN
     });
   }
   const below = blockNode(file as OptionTree, common.nodeName, subject);
-  return { ...below, readOnly: common.readOnly || below.readOnly, discard: common.discard || below.discard };
+  return { ...below, readOnly: common.readOnly || below.readOnly };
 }
 
 function requireCacheDefaults(cache: OptionTree[string] | undefined, subject: string): void {
@@ -207,7 +206,7 @@ function requireCacheDefaults(cache: OptionTree[string] | undefined, subject: st
   for (const [key, value] of Object.entries(cache as OptionTree)) {
     if (value === false || value === "off") continue;
     const reason = "the host's page cache is used, and the guest's flushes reach the disk";
-    throw unsupportedParameter(`cache.${key}=${String(value)}`, reason, subject);
+    throw unsupportedParameter(`cache.${key}=${JSON.stringify(value)}`, reason, subject);
   }
 }
 
@@ -215,7 +214,7 @@ const drive: QemuOption = {
   name: "drive",
   section: "Disks",
   argument: {},
-  synopsis: "file=FILE,format=raw,if=virtio|none[,id=ID][,readonly=on|off][,discard=ignore|unmap]",
+  synopsis: "file=FILE,format=raw,if=virtio|none[,id=ID][,readonly=on|off]",
   description: "A disk image. if=virtio plugs it in at once; if=none leaves that to -device",
   example: "-drive file=disk.img,format=raw,if=virtio",
   differs:

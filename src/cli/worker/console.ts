@@ -1,9 +1,10 @@
 // A machine's console as the caller sees it: write text, read text, wait for a pattern.
 import { VmError } from "../../base/index.ts";
+import { Expecter, ExpectError, type ExpectMatch } from "../../chardev/index.ts";
 
 export type ConsoleErrorCode = "timeout" | "ended" | "aborted";
 
-/** The console did not say what was waited for. */
+/** The console did not say what was waited for, or is no more. */
 export class ConsoleError extends VmError<ConsoleErrorCode> {
   override readonly room = "console";
 }
@@ -14,23 +15,20 @@ export interface ExpectOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface Expected {
-  /** What matched. */
-  readonly text: string;
-  /** Unread text before the match. */
-  readonly before: string;
-  /** Capture groups of a regular expression, from 1; undefined where one did not take part. */
-  readonly groups: readonly (string | undefined)[];
-}
-
-/** The guest's serial console. Unread text is kept up to `unreadLimit` characters, then the oldest is dropped. */
+/**
+ * The guest's serial console. Reading and expecting are independent: both see all text. Text that nobody reads is kept
+ * up to 1 MiB, then the oldest is dropped; while somebody iterates nothing is dropped and the guest waits instead.
+ */
 export interface VmConsole extends AsyncIterable<string> {
   /** Types text; resolves when the guest has taken it. */
   write(text: string): Promise<void>;
   /** All unread text; waits when there is none. Resolves with "" when the machine has ended. */
   read(): Promise<string>;
-  /** Waits until `pattern` appears in the unread text, and reads up to its end. Rejects with ConsoleError. */
-  expect(pattern: string | RegExp, options?: ExpectOptions): Promise<Expected>;
+  /**
+   * Waits until `pattern` appears in what came after the last match. Rejects with ConsoleError, which quotes the newest
+   * output.
+   */
+  expect(pattern: string | RegExp, options?: ExpectOptions): Promise<ExpectMatch>;
   /** How many characters were dropped because nobody read them. */
   readonly droppedCharacters: number;
 }
@@ -47,7 +45,8 @@ export interface ConsoleLink {
 export class ConsoleEnd implements VmConsole {
   readonly #link: ConsoleLink;
   readonly #decoder = new TextDecoder();
-  readonly #changed = new Set<() => void>();
+  readonly #expecter = new Expecter();
+  readonly #changed: (() => void)[] = [];
   readonly #writes: { left: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   #unread = "";
   #dropped = 0;
@@ -75,30 +74,22 @@ export class ConsoleEnd implements VmConsole {
   }
 
   async read(): Promise<string> {
-    while (this.#unread === "" && this.#ended === undefined) await this.#change(undefined);
+    while (this.#unread === "" && this.#ended === undefined) await this.#change();
     return this.#take(this.#unread.length);
   }
 
-  async expect(
-    pattern: string | RegExp,
-    { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: ExpectOptions = {},
-  ): Promise<Expected> {
-    const find = finder(pattern);
-    const endMs = Date.now() + timeoutMs;
-    for (;;) {
-      const found = find(this.#unread);
-      if (found !== undefined) {
-        const before = this.#unread.slice(0, found.at);
-        this.#take(found.at + found.text.length);
-        return { text: found.text, before, groups: found.groups };
-      }
-      const wanted = typeof pattern === "string" ? JSON.stringify(pattern) : String(pattern);
-      const said = `the last text was ${JSON.stringify(this.#unread.slice(-200))}`;
-      const leftMs = endMs - Date.now();
-      if (this.#ended !== undefined) throw new ConsoleError("ended", `${this.#ended} before ${wanted}; ${said}`);
-      if (signal?.aborted === true) throw new ConsoleError("aborted", `Waiting for ${wanted} was given up; ${said}`);
-      if (leftMs <= 0) throw new ConsoleError("timeout", `No ${wanted} within ${timeoutMs} ms; ${said}`);
-      await this.#change(leftMs, signal);
+  async expect(pattern: string | RegExp, options: ExpectOptions = {}): Promise<ExpectMatch> {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+    const timeout = AbortSignal.timeout(timeoutMs);
+    try {
+      return await this.#expecter.expect(pattern, {
+        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      });
+    } catch (cause) {
+      if (!(cause instanceof ExpectError)) throw cause;
+      const isTimeout = cause.code === "aborted" && signal?.aborted !== true;
+      const message = isTimeout ? `${cause.message} (after ${timeoutMs} ms)` : cause.message;
+      throw new ConsoleError(isTimeout ? "timeout" : cause.code, message, { cause });
     }
   }
 
@@ -119,9 +110,10 @@ export class ConsoleEnd implements VmConsole {
   /** From the worker. */
   receive(bytes: Uint8Array): void {
     this.#unread += this.#decoder.decode(bytes, { stream: true });
+    this.#expecter.feed(bytes);
     this.#untaken += bytes.length;
     this.#settle();
-    for (const wake of [...this.#changed]) wake();
+    this.#wake();
   }
 
   /** The guest has taken so many bytes of what was written. */
@@ -144,8 +136,9 @@ export class ConsoleEnd implements VmConsole {
     if (this.#ended !== undefined) return;
     this.#unread += this.#decoder.decode();
     this.#ended = reason;
+    this.#expecter.end(reason);
     for (const { reject } of this.#writes.splice(0)) reject(new ConsoleError("ended", reason));
-    for (const wake of [...this.#changed]) wake();
+    this.#wake();
   }
 
   #take(length: number): string {
@@ -167,38 +160,11 @@ export class ConsoleEnd implements VmConsole {
     if (untaken > 0) this.#link.taken(untaken);
   }
 
-  #change(timeoutMs: number | undefined, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        this.#changed.delete(wake);
-        clearTimeout(timeout);
-        signal?.removeEventListener("abort", wake);
-        resolve();
-      };
-      const timeout = timeoutMs === undefined ? undefined : setTimeout(wake, timeoutMs);
-      this.#changed.add(wake);
-      signal?.addEventListener("abort", wake, { once: true });
-    });
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#changed.push(resolve));
   }
-}
 
-interface Found {
-  readonly at: number;
-  readonly text: string;
-  readonly groups: readonly (string | undefined)[];
-}
-
-function finder(pattern: string | RegExp): (text: string) => Found | undefined {
-  if (typeof pattern === "string") {
-    return (text) => {
-      const at = text.indexOf(pattern);
-      return at < 0 ? undefined : { at, text: pattern, groups: [] };
-    };
+  #wake(): void {
+    for (const resolve of this.#changed.splice(0)) resolve();
   }
-  // With g or y a search would begin where the last one ended.
-  const search = new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ""));
-  return (text) => {
-    const match = search.exec(text);
-    return match === null ? undefined : { at: match.index, text: match[0], groups: match.slice(1) };
-  };
 }

@@ -13,6 +13,7 @@ export class PortChar implements CharBackend {
   #gathered: number[] = [];
   #outstanding = 0;
   #short = false;
+  #closed = false;
   #immediate: NodeJS.Immediate | undefined;
 
   constructor(label: string, post: (message: FromWorker) => void) {
@@ -21,6 +22,7 @@ export class PortChar implements CharBackend {
   }
 
   write(bytes: Uint8Array): number {
+    if (this.#closed) return bytes.length;
     const taken = Math.min(bytes.length, CREDIT_BYTES - this.#outstanding);
     if (taken < bytes.length) this.#short = true;
     for (let at = 0; at < taken; at++) this.#gathered.push(bytes[at] ?? 0);
@@ -44,8 +46,10 @@ export class PortChar implements CharBackend {
   }
 
   frontReady(): void {
-    const front = this.#front;
-    while (front !== undefined) {
+    for (;;) {
+      // A front may detach itself while it receives.
+      const front = this.#front;
+      if (front === undefined) return;
       const bytes = this.#input[0];
       const room = front.room();
       if (bytes === undefined || room <= 0) return;
@@ -59,6 +63,7 @@ export class PortChar implements CharBackend {
 
   close(): void {
     this.flush();
+    this.#closed = true;
     this.#front = undefined;
   }
 

@@ -32,13 +32,10 @@ export interface VirtualMachineHooks {
 /** How long an ended machine may take to close its files before its thread is stopped. */
 const CLOSE_LIMIT_MS = 5000;
 
-export async function startVirtualMachine(
-  plan: MachinePlan,
-  { onRunState, onNotice }: VirtualMachineHooks,
-): Promise<VirtualMachine> {
-  const start: WorkerStart = { plan, reportGuestErrors: onNotice !== undefined };
+export async function startVirtualMachine(plan: MachinePlan, hooks: VirtualMachineHooks): Promise<VirtualMachine> {
+  const start: WorkerStart = { plan, reportGuestErrors: hooks.onNotice !== undefined };
   const worker = new Worker(new URL("./machine-worker.js", import.meta.url), { workerData: start });
-  const vm = new RemoteMachine(worker, onRunState, onNotice);
+  const vm = new RemoteMachine(worker, hooks);
   await vm.made;
   return vm;
 }
@@ -52,8 +49,8 @@ class RemoteMachine implements VirtualMachine {
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   readonly #calls = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
-  readonly #onRunState: ((state: RunState) => void) | undefined;
-  readonly #onNotice: ((line: string) => void) | undefined;
+  readonly #onRunState: VirtualMachineHooks["onRunState"];
+  readonly #onNotice: VirtualMachineHooks["onNotice"];
   #lastCall = 0;
   #over: Error | undefined;
   #resolveMade!: () => void;
@@ -61,7 +58,7 @@ class RemoteMachine implements VirtualMachine {
   #resolveEnded!: (exit: MachineExit) => void;
   #rejectEnded!: (error: Error) => void;
 
-  constructor(worker: Worker, onRunState: RemoteMachine["#onRunState"], onNotice: RemoteMachine["#onNotice"]) {
+  constructor(worker: Worker, { onRunState, onNotice }: VirtualMachineHooks) {
     this.#worker = worker;
     this.#onRunState = onRunState;
     this.#onNotice = onNotice;
@@ -118,6 +115,7 @@ class RemoteMachine implements VirtualMachine {
   }
 
   #post(message: ToWorker): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     if (this.#over === undefined) this.#worker.postMessage(message);
   }
 
@@ -158,7 +156,7 @@ class RemoteMachine implements VirtualMachine {
   #finish(error: Error): void {
     if (this.#over !== undefined) return;
     this.#over = error;
-    this.console.end("The machine ended");
+    this.console.end("the machine had ended");
     for (const { reject } of this.#calls.values()) reject(error);
     this.#calls.clear();
   }

@@ -1,4 +1,5 @@
 // Standard input and output: a terminal in raw mode, or pipes and files.
+import type { Readable, Writable } from "node:stream";
 import type { CharFront } from "../../chardev/port.ts";
 import type { CharErrorSink, HostCharBackend } from "./char-port.ts";
 import { errnoText } from "./errors.ts";
@@ -11,6 +12,9 @@ export interface StdioOptions {
   /** True: Ctrl-C, Ctrl-\ and Ctrl-Z of a terminal act on this process. False: the guest gets them. */
   readonly signal: boolean;
   readonly onError: CharErrorSink;
+  /** Default: those of this process. */
+  readonly stdin?: Readable & { readonly isTTY?: boolean; unref?(): unknown };
+  readonly stdout?: Writable;
 }
 
 /** Keys that a terminal turns into signals when it is not raw. */
@@ -21,15 +25,16 @@ const SIGNAL_KEYS: ReadonlyMap<number, NodeJS.Signals> = new Map([
 ]);
 
 /** At most one in a process. A terminal is made raw here and restored by `close` and at exit. */
-export function openStdio({ label, signal, onError }: StdioOptions): HostCharBackend {
-  const { stdin, stdout } = process;
+export function openStdio(options: StdioOptions): HostCharBackend {
+  const { label, signal, onError, stdin = process.stdin, stdout = process.stdout } = options;
   let front: CharFront | undefined;
-  const terminal = stdin.isTTY ? enterRawMode(stdin) : undefined;
+  const isTerminal = stdin.isTTY === true;
+  const terminal = isTerminal ? enterRawMode(process.stdin) : undefined;
   const output = new StreamOutput(stdout, {
     onRoom: () => front?.writable?.(),
     onError: (error) => onError(`Could not write to standard output: ${errnoText(error)}`),
   });
-  const filter = stdin.isTTY && signal ? takeSignalKeys : undefined;
+  const filter = isTerminal && signal ? takeSignalKeys : undefined;
   const input = new StreamInput(stdin, () => front?.event?.("closed"), filter);
   // The last words of a crash reach a terminal, whose writes are synchronous.
   const flushAtExit = (): void => output.flush();

@@ -1,3 +1,4 @@
+export { openBlockFile, type BlockFileOptions } from "./block-file.ts";
 export * from "./char-file.ts";
 export * from "./char-port.ts";
 export * from "./char-socket.ts";
@@ -7,6 +8,7 @@ export * from "./decompress.ts";
 export * from "./end-signals.ts";
 export * from "./errors.ts";
 export * from "./event-loop.ts";
+export * from "./guest-host.ts";
 export * from "./host.ts";
 export * from "./pid-file.ts";
 export * from "./read-file.ts";

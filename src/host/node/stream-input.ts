@@ -38,9 +38,10 @@ export class StreamInput {
 
   /** Offers what is held back to the front, then reads on. */
   deliver(): void {
-    const front = this.#front;
-    if (front === undefined) return;
     while (this.#held !== undefined) {
+      // A front may detach itself while it receives.
+      const front = this.#front;
+      if (front === undefined) return;
       const room = front.room();
       if (room <= 0) {
         this.#stream.pause();
@@ -51,6 +52,7 @@ export class StreamInput {
       this.#held = bytes.length > room ? bytes.subarray(room) : undefined;
       front.receive(part);
     }
+    if (this.#front === undefined) return;
     if (this.#ended) this.#finish();
     else if (this.#listening) this.#stream.resume();
   }
