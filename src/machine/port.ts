@@ -2,6 +2,8 @@
 import type { ClockPort, RngPort, TimerPort, TracePort, WallClockPort, YieldPort } from "../base/index.ts";
 import type { BlockNode } from "../block/port.ts";
 import type { CharBackend } from "../chardev/port.ts";
+import type { CpuBus, World, WorldPlan } from "../memory/index.ts";
+import type { Hart, HartConfig, HostFirmware, TimebasePort } from "../target/riscv/port.ts";
 
 /** A file's bytes and the name it is called in errors. */
 export interface NamedBytes {
@@ -49,6 +51,8 @@ export interface MachineHost {
   readonly rng: RngPort;
   readonly trace: TracePort;
   readonly yield: YieldPort;
+  /** What local time is ahead of UTC, for `-rtc base=localtime`. */
+  readonly localTimeOffsetNs?: bigint;
   /** By chardev id. */
   readonly chardevs: ReadonlyMap<string, CharBackend>;
   /** By node name. */
@@ -82,3 +86,21 @@ export interface Machine {
   readonly boardDeviceTree: Uint8Array;
   close(): Promise<void>;
 }
+
+/** What harts stand on. */
+export interface HartSurroundings {
+  /** The bus of the hart whose stores are reported under this name. */
+  readonly bus: (source: string) => CpuBus;
+  readonly timebase: TimebasePort;
+  /** Timers on the clock that drives the timebase. */
+  readonly timers: TimerPort;
+  readonly resetVector: bigint;
+  /** Firmware in the host's place of M-mode, once it is there; undefined lets guests run M-mode themselves. */
+  readonly firmware: () => HostFirmware | undefined;
+}
+
+/** Makes a machine's harts: first what they need is reserved, then, when the memory exists, they are made. */
+export type HartPlanner = (
+  plan: WorldPlan,
+  configs: readonly HartConfig[],
+) => { create(world: World, surroundings: HartSurroundings): readonly Hart[] };

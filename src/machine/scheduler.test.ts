@@ -68,22 +68,31 @@ class FakeVcpu implements Vcpu {
 function setUp(
   scripts: readonly ((vcpu: FakeVcpu, budget: number) => VcpuExit | void)[],
   more: Partial<Pick<SchedulerOptions, "attend">> = {},
-): { host: FakeHost; timers: TimerQueue; vcpus: FakeVcpu[]; scheduler: Scheduler; failures: unknown[] } {
+): {
+  host: FakeHost;
+  timers: TimerQueue;
+  vcpus: FakeVcpu[];
+  scheduler: Scheduler;
+  failures: unknown[];
+  switches: number[];
+} {
   const host = new FakeHost();
   const clock = { nowNs: () => host.now };
   const timers = new TimerQueue(clock);
   const vcpus = scripts.map((script, i) => new FakeVcpu(i, host, script));
   const failures: unknown[] = [];
+  const switches: number[] = [];
   const scheduler: Scheduler = new Scheduler({
     vcpus,
     timers,
     clock,
     yield: host,
+    switchedTo: (index) => switches.push(index),
     attend: () => undefined,
     failed: (error) => failures.push(error),
     ...more,
   });
-  return { host, timers, vcpus, scheduler, failures };
+  return { host, timers, vcpus, scheduler, failures, switches };
 }
 
 /** Lets everything that awaits only promises happen. */
@@ -104,6 +113,18 @@ describe("the scheduler", () => {
     scheduler.start();
     await settled();
     expect(order).toEqual([0, 1, 2, 0, 1, 2, 0]);
+  });
+
+  test("says when another hart than the last one runs", async () => {
+    let runs = 0;
+    const step = (vcpu: FakeVcpu): void => {
+      if (vcpu.index === 1) vcpu.runnable = false;
+      if (++runs === 5) void scheduler.stop();
+    };
+    const { scheduler, switches } = setUp([step, step]);
+    scheduler.start();
+    await settled();
+    expect(switches).toEqual([0, 1, 0]);
   });
 
   test("runs nothing when it is stopped before its first turn, and goes on when it is started again", async () => {

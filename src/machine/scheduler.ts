@@ -20,6 +20,8 @@ export interface SchedulerOptions {
   /** Host time. */
   readonly clock: ClockPort;
   readonly yield: YieldPort;
+  /** Called before a vCPU runs after another one did. */
+  readonly switchedTo: (index: number) => void;
   /** Called at the next point where no vCPU runs after `interrupt`; may call `stop`. */
   readonly attend: () => void;
   /** One of our own invariants broke while guest code or a device ran. Nothing runs any more. */
@@ -34,6 +36,7 @@ export class Scheduler {
   #sleeping = false;
   #running: Vcpu | undefined;
   #next = 0;
+  #last: Vcpu | undefined;
   #budget: number = MIN_BUDGET;
 
   constructor(options: SchedulerOptions) {
@@ -133,6 +136,8 @@ export class Scheduler {
     const { clock } = this.#options;
     const startNs = clock.nowNs();
     const before = vcpu.executed;
+    if (vcpu !== this.#last) this.#options.switchedTo(vcpu.index);
+    this.#last = vcpu;
     this.#running = vcpu;
     try {
       vcpu.run(this.#budget);

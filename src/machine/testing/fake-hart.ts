@@ -88,6 +88,10 @@ export class FakeHart implements Hart {
     this.calls.push("flushCode");
   }
 
+  dropReservation(): void {
+    this.calls.push("dropReservation");
+  }
+
   waitForInterrupt(): void {
     this.waiting = true;
   }

@@ -25,7 +25,7 @@ export interface TimebasePort {
 
 export interface Hart extends Vcpu {
   readonly id: number;
-  /** Drives a level-sensitive input of mip. */
+  /** Drives a level-sensitive input of mip; SSIP and STIP are set or cleared in mip itself, where software may clear them. */
   setIrq(irq: HartIrq, level: boolean): void;
   /** Integer register n; x0 reads 0. */
   x(n: number): bigint;
@@ -41,6 +41,8 @@ export interface Hart extends Vcpu {
   flushTlb(startVa?: bigint, lengthBytes?: bigint, asid?: number): void;
   /** Drops decoded instructions of this hart that may be stale (remote FENCE.I). */
   flushCode(): void;
+  /** Another hart ran meanwhile and may have stored: a load reservation does not outlive that. */
+  dropReservation(): void;
   /** Waits as `wfi` does, from the next `run` on: until an interrupt that mie enables is pending. For firmware (SBI HSM suspend). */
   waitForInterrupt(): void;
   /** Started harts execute; stopped ones wait for firmware (SBI HSM). */

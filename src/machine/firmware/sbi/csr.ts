@@ -14,7 +14,6 @@ export const Csr = {
   mcounteren: 0x306,
   menvcfg: 0x30a,
   mcountinhibit: 0x320,
-  mip: 0x344,
   pmpcfg0: 0x3a0,
   pmpaddr0: 0x3b0,
   mvendorid: 0xf11,

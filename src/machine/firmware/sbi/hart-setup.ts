@@ -10,8 +10,6 @@ const DELEGATED_EXCEPTIONS = [0, 3, 8, 12, 13, 15].reduce((mask, cause) => mask 
 /** Supervisor software, timer and external interrupts. */
 const DELEGATED_INTERRUPTS = (1n << BigInt(HartIrq.ssip)) | (1n << BigInt(HartIrq.stip)) | (1n << BigInt(HartIrq.seip));
 
-const MIP_SSIP = 1n << BigInt(HartIrq.ssip);
-
 /** mstatus (privileged specification 1.13, §3.1.6). */
 const MSTATUS_MPIE = 1n << 7n;
 const MSTATUS_FS_DIRTY = 3n << 13n;
@@ -46,7 +44,7 @@ export function enterSupervisor(hart: Hart, entry: SupervisorEntry): void {
   hart.writeCsr(Csr.satp, 0n);
   if (entry.keepInterrupts !== true) {
     hart.writeCsr(Csr.sie, 0n);
-    setSoftwareInterrupt(hart, false);
+    hart.setIrq(HartIrq.ssip, false);
     hart.writeCsr(Csr.stvec, entry.pc & ~3n);
     hart.writeCsr(Csr.sscratch, 0n);
   }
@@ -56,14 +54,6 @@ export function enterSupervisor(hart: Hart, entry: SupervisorEntry): void {
   hart.setX(11, entry.a1);
   hart.mode = "S";
   hart.pc = entry.pc;
-}
-
-/**
- * The supervisor's software interrupt, which it clears itself in sip. Of mip's other bits that software can write, STIP
- * is Sstc's or a line here, and SEIP nobody sets: so nothing is lost by writing them as 0.
- */
-export function setSoftwareInterrupt(hart: Hart, pending: boolean): void {
-  hart.writeCsr(Csr.mip, pending ? MIP_SSIP : 0n);
 }
 
 function setUpMachineState(hart: Hart): void {

@@ -1,7 +1,6 @@
 // IPI extension (SBI 2.0, chapter 7): supervisor software interrupts to other harts.
-import type { Hart } from "../../../target/riscv/port.ts";
+import { HartIrq, type Hart } from "../../../target/riscv/port.ts";
 import { failure, notSupported, success, type SbiAnswer, type SbiCall, type SbiExtension } from "./call.ts";
-import { setSoftwareInterrupt } from "./hart-setup.ts";
 import { hartsOf } from "./hart-mask.ts";
 import { Eid, SbiError } from "./spec.ts";
 
@@ -25,7 +24,7 @@ export class IpiExtension implements SbiExtension {
 /** Stopped harts get nothing: they would find a stale interrupt when they start. */
 export function sendIpi(sender: Hart, targets: readonly Hart[]): void {
   for (const target of targets) {
-    if (target.started) setSoftwareInterrupt(target, true);
+    if (target.started) target.setIrq(HartIrq.ssip, true);
   }
   // The others should have their turn now: the sender usually waits for them.
   sender.kick();

@@ -1,9 +1,8 @@
 // Legacy extensions (SBI 2.0, chapter 5): what software of version 0.1 calls. They answer in a0 alone, and pass lists
 // of harts by a virtual address.
-import type { Hart } from "../../../target/riscv/port.ts";
+import { HartIrq, type Hart } from "../../../target/riscv/port.ts";
 import { sendIpi } from "./ipi.ts";
 import { hartsOf } from "./hart-mask.ts";
-import { setSoftwareInterrupt } from "./hart-setup.ts";
 import type { SbiPlatform } from "./platform.ts";
 import { fence } from "./rfence.ts";
 import { LegacyCall, SbiError } from "./spec.ts";
@@ -35,7 +34,7 @@ export class LegacyExtensions {
       case LegacyCall.getChar:
         return BigInt(console.get() ?? -1);
       case LegacyCall.clearIpi:
-        setSoftwareInterrupt(hart, false);
+        hart.setIrq(HartIrq.ssip, false);
         return 0n;
       case LegacyCall.sendIpi:
         return this.#forEach(hart, a0, (targets) => sendIpi(hart, targets));

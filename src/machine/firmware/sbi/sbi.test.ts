@@ -79,7 +79,7 @@ class TestBoard {
 }
 
 function hasIpi(hart: FakeHart): boolean {
-  return hart.readCsr(Csr.mip) === 2n;
+  return hart.irqs.has(HartIrq.ssip);
 }
 
 describe("before supervisor mode", () => {
@@ -471,7 +471,7 @@ describe("legacy calls", () => {
 
   test("set a timer and clear an interrupt", () => {
     const board = new TestBoard();
-    board.harts[0]!.writeCsr(Csr.mip, 2n);
+    board.harts[0]!.setIrq(HartIrq.ssip, true);
     board.call(LegacyCall.setTimer, 0, [99]);
     board.call(LegacyCall.clearIpi, 0);
     expect(board.harts[0]!.readCsr(Csr.stimecmp)).toBe(99n);
