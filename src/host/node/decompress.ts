@@ -26,7 +26,10 @@ export function nodeDecompress(options: NodeDecompressOptions = {}): DecompressP
     },
     unxz: async (bytes, limit) => {
       const xz = await loadOptional<XzModule>(load, "xz-decompress", "xz");
-      return explained("xz", limit, () => unxz(xz.default, bytes, limit));
+      // A CommonJS package: which of the two it is depends on who loads it.
+      const reader = xz.XzReadableStream ?? xz.default?.XzReadableStream;
+      if (reader === undefined) throw foreignPackage("xz-decompress", "XzReadableStream");
+      return explained("xz", limit, () => unxz(reader, bytes, limit));
     },
     unzstd: async (bytes, limit) => {
       if (zstd !== undefined) return explained("zstd", limit, () => zstd(bytes, { maxOutputLength: limit.maxBytes }));
@@ -45,8 +48,10 @@ function builtInZstd(): BuiltIn | undefined {
   return typeof candidate === "function" ? (promisify(candidate as never) as unknown as BuiltIn) : undefined;
 }
 
+type XzReader = new (source: ReadableStream<Uint8Array>) => ReadableStream<Uint8Array>;
 interface XzModule {
-  default: { XzReadableStream: new (source: ReadableStream<Uint8Array>) => ReadableStream<Uint8Array> };
+  readonly XzReadableStream?: XzReader;
+  readonly default?: { readonly XzReadableStream?: XzReader };
 }
 interface FzstdModule {
   Decompress: new (ondata: (chunk: Uint8Array, final?: boolean) => void) => {
@@ -71,7 +76,17 @@ async function loadOptional<T>(
   }
 }
 
-async function unxz(xz: XzModule["default"], bytes: Uint8Array, options: DecompressOptions): Promise<Uint8Array> {
+function foreignPackage(name: string, missing: string): FormatError {
+  return new FormatError(
+    "noDecoder",
+    `The package ${name} that is installed has no ${missing}; version 0.2.3 would do`,
+    {
+      subject: name,
+    },
+  );
+}
+
+async function unxz(Reader: XzReader, bytes: Uint8Array, options: DecompressOptions): Promise<Uint8Array> {
   if (bytes.length === 0) throw new Error("unexpected end of file");
   let consumed = 0;
   let idleSteps = 0;
@@ -88,7 +103,7 @@ async function unxz(xz: XzModule["default"], bytes: Uint8Array, options: Decompr
     },
   });
   const result = new Collector(options.maxBytes);
-  const reader = new xz.XzReadableStream(source).getReader();
+  const reader = new Reader(source).getReader();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return result.join();
