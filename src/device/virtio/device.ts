@@ -1,6 +1,6 @@
 // The part of a virtio device that knows neither its type nor its transport: status, features, queues, configuration.
 import { assert } from "../../base/index.ts";
-import type { TracePort } from "../../base/index.ts";
+import type { TimerPort, TracePort } from "../../base/index.ts";
 import type { StateDescription, StateOf } from "../../state/index.ts";
 import type { Device, DmaPort } from "../port.ts";
 import { VirtioError } from "./errors.ts";
@@ -20,6 +20,8 @@ export interface VirtioTransport {
 export interface VirtioContext {
   readonly dma: DmaPort;
   readonly trace: TracePort;
+  /** On the machine's virtual clock. */
+  readonly timers: TimerPort;
 }
 
 /** Ring features that an operator can switch off. */

@@ -3,7 +3,7 @@
 import { assert, viewOf, type Iova } from "../../base/index.ts";
 import { TestHost, TestLine } from "../test-host.ts";
 import { DmaStatus, type DmaPort } from "../port.ts";
-import type { VirtioDevice } from "./device.ts";
+import type { VirtioContext, VirtioDevice } from "./device.ts";
 import { VirtioMmio } from "./mmio/device.ts";
 import { Register } from "./mmio/spec.ts";
 import { AvailRing, Descriptor, Feature, featureBits, Status, UsedRing } from "./spec.ts";
@@ -203,8 +203,8 @@ export class TestGuest {
     this.#end = RAM_BASE + memoryBytes;
   }
 
-  get context(): { dma: DmaPort; trace: TestHost["trace"] } {
-    return { dma: this.memory, trace: this.host.trace };
+  get context(): VirtioContext {
+    return { dma: this.memory, trace: this.host.trace, timers: this.host.timers };
   }
 
   plug(device: VirtioDevice): this {
