@@ -86,6 +86,14 @@ describe("a flat view", () => {
     expect(sections[0]!.block).toBe(block);
   });
 
+  test("keeps writable and read-only parts of one region apart", () => {
+    const target = device("target", 100);
+    const root = containerRegion("root", 1000);
+    root.add(aliasRegion("rw", target, { lengthBytes: 50 }), 0);
+    root.add(aliasRegion("ro", target, { offsetBytes: 50, readOnly: true }), 50);
+    expect(show(renderFlatView(root))).toEqual(["0+50 target@0", "50+50 target@50 ro"]);
+  });
+
   test("leaves disabled regions out, with all that is in them", () => {
     const root = containerRegion("root", 100);
     const bus = containerRegion("bus", 50);
@@ -112,6 +120,15 @@ describe("placing regions", () => {
     root.add(card, 0);
     root.move(card, 70);
     expect(show(renderFlatView(root))).toEqual(["70+10 card@0"]);
+  });
+
+  test("a moved region counts as placed last among equals", () => {
+    const root = containerRegion("root", 100);
+    const first = device("first", 10);
+    root.add(first, 0);
+    root.add(device("second", 10), 50);
+    root.move(first, 50);
+    expect(show(renderFlatView(root))).toEqual(["50+10 first@0"]);
   });
 });
 
@@ -168,16 +185,18 @@ describe("transactions", () => {
     expect(show(space.sections)).toEqual(["0+10 a@0"]);
   });
 
-  test("a listener may change regions: the change is told after the present one", () => {
+  test("a listener may change regions: all listeners are told of the change after the present one", () => {
     const root = containerRegion("root", 1000);
     const space = new AddressSpace("space", root, emptyWorld());
     const told: string[] = [];
     const extra = device("extra", 10);
-    space.addListener({ ...recorder(told), commit: () => told.push("commit") });
-    told.length = 0;
-    space.addChangeListener(() => {
-      if (space.sections.length === 1) root.add(extra, 900);
+    space.addListener({
+      commit(): void {
+        if (space.sections.length === 1) root.add(extra, 900);
+      },
     });
+    space.addListener(recorder(told));
+    told.length = 0;
     root.add(device("a", 10), 0);
     expect(told).toEqual(["begin", "add 0+10 a@0", "commit", "begin", "add 900+10 extra@0", "commit"]);
   });
