@@ -11,35 +11,46 @@ export const GUEST_MODULES: readonly string[] = [
 
 /** BusyBox init; cttyhack gives the shell the console as its controlling terminal, so that Ctrl-C and jobs work. */
 const inittab = `::sysinit:/etc/init.d/rcS
-::respawn:/usr/bin/cttyhack /bin/sh -l
+::respawn:/bin/cttyhack /bin/sh -l
 ::ctrlaltdel:/sbin/reboot
-::shutdown:/bin/umount -a -r
+::shutdown:/bin/umount -a -r 2>/dev/null
 `;
 
+/** Programs are costly in an emulated guest: what the shell can do by itself, it does. */
 const rcS = `#!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev 2>/dev/null
+busybox mount -a
+# BusyBox makes links to where /proc says it is; before that, its tools have no names of their own.
+busybox --install -s 2>/dev/null
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
-mount -t tmpfs tmpfs /run
-mount -t tmpfs tmpfs /tmp
-busybox --install -s 2>/dev/null
-hostname -F /etc/hostname
 ifconfig lo 127.0.0.1 up
+read -r name < /etc/hostname
+echo "$name" > /proc/sys/kernel/hostname
 
 # Drivers by modalias. A driver may bring a bus with devices of its own, so this goes on until nothing new appears.
-before=
-for pass in 1 2 3 4; do
-  now=$(cat $(find /sys/devices -name modalias) | sort -u)
-  [ "$now" = "$before" ] && break
-  before=$now
-  echo "$now" | xargs -r modprobe -qab 2>/dev/null
+seen=" "
+while true; do
+  new=
+  for file in /sys/bus/*/devices/*/modalias; do
+    read -r alias < "$file" || continue
+    case "$seen" in *" $alias "*) continue ;; esac
+    seen="$seen$alias "
+    new="$new $alias"
+  done
+  [ -z "$new" ] && break
+  modprobe -qab $new 2>/dev/null
 done
 
 # The shell's screen is for the shell: from here on only errors of the kernel are shown.
-dmesg -n 4
+echo 4 > /proc/sys/kernel/printk
+`;
+
+const fstab = `proc /proc proc defaults 0 0
+sysfs /sys sysfs defaults 0 0
+devtmpfs /dev devtmpfs defaults 0 0
+tmpfs /run tmpfs defaults 0 0
+tmpfs /tmp tmpfs defaults 0 0
 `;
 
 const profile = `export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root
@@ -59,10 +70,13 @@ export interface TextFile {
 export const ROOT_FILES: readonly TextFile[] = [
   { path: "etc/inittab", text: inittab },
   { path: "etc/init.d/rcS", text: rcS, mode: 0o755 },
+  { path: "etc/fstab", text: fstab },
   { path: "etc/profile", text: profile },
   { path: "etc/hostname", text: "ratite\n" },
   { path: "etc/hosts", text: "127.0.0.1\tlocalhost ratite\n" },
   { path: "etc/passwd", text: "root::0:0:root:/root:/bin/sh\n" },
+  // What mount tries when it is not told a type; naming one loads its driver.
+  { path: "etc/filesystems", text: "ext4\nvfat\niso9660\nsquashfs\n" },
   { path: "etc/group", text: "root:x:0:\ntty:x:5:\ndisk:x:6:\n" },
 ];
 
