@@ -1,0 +1,19 @@
+// What a machine asks of its board.
+import type { Saveable } from "../state/index.ts";
+import type { Hart } from "../target/riscv/port.ts";
+
+export interface Board {
+  readonly harts: readonly Hart[];
+  /** False when there is neither firmware nor a kernel. */
+  readonly canStart: boolean;
+  /** The flattened tree as of the last reset, as `dumpdtb` writes it. */
+  readonly deviceTree: Uint8Array;
+  /** Everything with saved state, by a name that is the same in every machine of this configuration. */
+  readonly saveables: ReadonlyMap<string, Saveable>;
+  /** Power-on: devices, harts, images. RAM keeps what no image overwrites. */
+  reset(): void;
+  /** Resolves when no device has host requests in flight. */
+  drain(): Promise<void>;
+  /** Lets go of everything that the host lent; idempotent. */
+  close(): void;
+}

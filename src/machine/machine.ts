@@ -1,0 +1,153 @@
+// A machine: a board, harts that have their turns, a run state, and an end.
+import type { TimerQueue, YieldPort } from "../base/index.ts";
+import type { Board } from "./board.ts";
+import { MachineError } from "./errors.ts";
+import type { GuestRequest } from "./guest-request.ts";
+import type { Machine, MachineExit, RunState } from "./port.ts";
+import { RunStates, needsReset } from "./run-states.ts";
+import type { Scheduler } from "./scheduler.ts";
+import type { VirtualClock } from "./virtual-clock.ts";
+
+export interface MachineParts {
+  readonly board: Board;
+  readonly clock: VirtualClock;
+  readonly timers: TimerQueue;
+  readonly yield: YieldPort;
+  readonly noReboot: boolean;
+  readonly noShutdown: boolean;
+  /** Made with the machine's `attend` and `failed`. */
+  readonly scheduler: (hooks: { attend: () => void; failed: (error: unknown) => void }) => Scheduler;
+}
+
+export class VirtualMachine implements Machine {
+  readonly ended: Promise<MachineExit>;
+  onRunState?: (state: RunState) => void;
+  readonly #parts: MachineParts;
+  readonly #scheduler: Scheduler;
+  readonly #states = new RunStates((state) => this.onRunState?.(state));
+  #resolveEnded: (exit: MachineExit) => void = () => undefined;
+  #exit: MachineExit | undefined;
+  /** The first thing that the guest asked for since the harts last stood still. */
+  #pending: GuestRequest | undefined;
+
+  constructor(parts: MachineParts) {
+    this.#parts = parts;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    this.#scheduler = parts.scheduler({ attend: () => this.#attend(), failed: (error) => this.#failed(error) });
+    parts.board.reset();
+  }
+
+  get runState(): RunState {
+    return this.#states.current;
+  }
+
+  get boardDeviceTree(): Uint8Array {
+    return this.#parts.board.deviceTree;
+  }
+
+  /** The state of every part, for streams and for tests. */
+  get saveables(): Board["saveables"] {
+    return this.#parts.board.saveables;
+  }
+
+  start(): void {
+    if (this.runState === "running") return;
+    this.#checkAlive();
+    if (needsReset(this.runState)) {
+      throw new MachineError("badTransition", `A machine in state "${this.runState}" cannot go on; a reset would do`);
+    }
+    if (!this.#parts.board.canStart) {
+      throw new MachineError("nothingToStart", "There is nothing to start; -kernel FILE or -bios FILE would do");
+    }
+    this.#states.to("running");
+    this.#parts.clock.start();
+    this.#scheduler.start();
+  }
+
+  async stop(): Promise<void> {
+    if (this.runState === "running") {
+      this.#parts.clock.stop();
+      this.#states.to("paused");
+    }
+    await this.#standStill();
+  }
+
+  reset(): void {
+    this.#checkAlive();
+    if (this.#parts.noReboot) return this.#end({ cause: "host-quit", status: 0 });
+    // No hart is in a run here: they run only in turns of the loop, and front ends are called between those.
+    this.#pending = undefined;
+    this.#parts.board.reset();
+    if (this.runState !== "running") this.#states.to("prelaunch");
+    this.#scheduler.wake();
+  }
+
+  quit(cause: "host-quit" | "host-signal"): void {
+    if (this.#exit === undefined) this.#finish({ cause, status: 0 });
+  }
+
+  async close(): Promise<void> {
+    this.quit("host-quit");
+    await this.ended;
+    this.#parts.board.close();
+  }
+
+  /** A device or firmware asks during a run; it is done when the run has come back. */
+  request(request: GuestRequest): void {
+    this.#pending ??= request;
+    this.#scheduler.interrupt();
+  }
+
+  #attend(): void {
+    const request = this.#pending;
+    this.#pending = undefined;
+    if (request === undefined) return;
+    if (request.kind === "powerOff") this.#end({ cause: "guest-shutdown", status: 0 });
+    else if (request.kind === "fail") this.#end({ cause: "guest-panic", status: request.status });
+    else if (this.#parts.noReboot) this.#end({ cause: "guest-reset", status: 0 });
+    else this.#parts.board.reset();
+  }
+
+  /** The guest is done: with `noShutdown` it stays to be looked at, else the machine ends. */
+  #end(exit: MachineExit): void {
+    this.#parts.clock.stop();
+    if (this.runState === "running") this.#states.to("shutdown");
+    if (this.#parts.noShutdown) void this.#scheduler.stop();
+    else this.#finish(exit);
+  }
+
+  #finish(exit: MachineExit): void {
+    this.#exit = exit;
+    this.#parts.clock.stop();
+    if (this.runState === "running") this.#states.to("shutdown");
+    const finished = (): void => this.#resolveEnded(exit);
+    this.#standStill().then(finished, finished);
+  }
+
+  /** One of our invariants broke. Nothing of this machine can be trusted any more. */
+  #failed(error: unknown): void {
+    this.#parts.clock.stop();
+    if (this.runState === "running") this.#states.to("internal-error");
+    if (this.#exit !== undefined) return;
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#exit = { cause: "internal-error", status: 1, message };
+    this.#resolveEnded(this.#exit);
+  }
+
+  /** Resolves when no hart runs and no device waits for the host. */
+  async #standStill(): Promise<void> {
+    await this.#scheduler.stop();
+    const draining = this.#parts.board.drain().then(() => true);
+    // Devices continue long requests by timers that are due at once; nobody else runs those now.
+    while (!(await Promise.race([draining, this.#parts.yield.turn().then(() => false)]))) {
+      this.#parts.timers.runDue();
+    }
+  }
+
+  #checkAlive(): void {
+    if (this.#exit === undefined) return;
+    throw new MachineError("badTransition", `The machine has ended (${this.#exit.cause}); a new one would do`);
+  }
+}
