@@ -3,12 +3,13 @@ import { Code, imm32, type InstructionSemantics } from "../../accel/index.ts";
 import type { CompressedForm, Instruction } from "./encoding.ts";
 import { compressedForms } from "./instructions/compressed.ts";
 import { rv64a } from "./instructions/rv64a.ts";
+import { rv64fd } from "./instructions/rv64fd.ts";
 import { rv64i } from "./instructions/rv64i.ts";
 import { rv64m } from "./instructions/rv64m.ts";
 import { system } from "./instructions/system.ts";
 
 /** Every 32-bit instruction; a special case of another comes before it. */
-export const instructions: readonly Instruction[] = [...rv64i, ...rv64m, ...rv64a, ...system];
+export const instructions: readonly Instruction[] = [...rv64i, ...rv64m, ...rv64a, ...rv64fd, ...system];
 
 /** What stands in the place of a word that no instruction matches. */
 export const illegal: Instruction = {
