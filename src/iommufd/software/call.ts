@@ -1,0 +1,40 @@
+// One ioctl in progress: who calls, the decoded request, and how the reply goes back.
+import type { FieldValues, Layout } from "../../base/index.ts";
+import type { Caller } from "../port.ts";
+import { Errno } from "../uapi/index.ts";
+import type { IommufdContext } from "./context.ts";
+
+export class Call<F extends FieldValues<any> = any> {
+  readonly context: IommufdContext;
+  readonly caller: Caller;
+  readonly argument: bigint;
+  readonly request: F;
+  readonly #layout: Layout<any>;
+  readonly #callerBytes: number;
+
+  constructor(
+    context: IommufdContext,
+    caller: Caller,
+    argument: bigint,
+    request: F,
+    layout: Layout<any>,
+    callerBytes: number,
+  ) {
+    this.context = context;
+    this.caller = caller;
+    this.argument = argument;
+    this.request = request;
+    this.#layout = layout;
+    this.#callerBytes = callerBytes;
+  }
+
+  /** Writes the request back with its out fields, as much as the caller knows of. Zero or -EFAULT. */
+  respond(): number {
+    if (this.context.memory.failAt("reply")) return -Errno.EFAULT;
+    const bytes = this.#layout.encode(this.request);
+    const known = Math.min(this.#callerBytes, bytes.length);
+    return this.caller.memory.write(this.argument, known === bytes.length ? bytes : bytes.subarray(0, known))
+      ? 0
+      : -Errno.EFAULT;
+  }
+}

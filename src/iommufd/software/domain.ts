@@ -1,0 +1,125 @@
+// What a device can be attached to: a page table of the host's (paging), one of the guest's under it (nested), or nothing.
+import { PAGE_SIZE } from "./frames.ts";
+import { PageTable, PteFlag, type PageTableFormat } from "./page-table.ts";
+import type { FaultQueue } from "./fault-queue.ts";
+import type { UnitDriver } from "./unit.ts";
+import type { Viommu } from "./viommu.ts";
+import type { HwPageTable } from "./hw-page-table.ts";
+
+export interface PagingConfig {
+  readonly unit: UnitDriver;
+  readonly format: PageTableFormat;
+  /** Bit n set: pages of 2^n bytes. The lowest is the alignment that IOVAs must keep. */
+  readonly pageSizes: bigint;
+  readonly apertureStart: bigint;
+  readonly apertureLast: bigint;
+  readonly dirtyTracking: boolean;
+}
+
+abstract class DomainBase {
+  readonly unit: UnitDriver;
+  /** The object that owns the domain, once it has one. */
+  hwpt: HwPageTable | undefined;
+  /** Where page requests of attached devices go. */
+  faultQueue: FaultQueue | undefined;
+
+  constructor(unit: UnitDriver) {
+    this.unit = unit;
+  }
+}
+
+export class PagingDomain extends DomainBase {
+  readonly kind = "paging" as const;
+  readonly table: PageTable;
+  readonly pageSizes: bigint;
+  readonly smallestPage: bigint;
+  readonly apertureStart: bigint;
+  readonly apertureLast: bigint;
+  readonly hasDirtyBits: boolean;
+  tracking = false;
+  enforcesCoherency = false;
+  readonly #shift: bigint;
+  readonly #perPage: number;
+
+  constructor(config: PagingConfig) {
+    super(config.unit);
+    this.table = new PageTable(config.format);
+    this.pageSizes = config.pageSizes;
+    this.smallestPage = config.pageSizes & -config.pageSizes;
+    this.apertureStart = config.apertureStart;
+    this.apertureLast = config.apertureLast;
+    this.hasDirtyBits = config.dirtyTracking;
+    this.#shift = BigInt(config.format.granuleShift);
+    this.#perPage = PAGE_SIZE / 2 ** config.format.granuleShift;
+  }
+
+  /** Maps bytes that lie physically in one run, starting `offset` bytes into page `frame`. */
+  map(
+    iova: bigint,
+    frame: number,
+    offset: number,
+    lengthBytes: bigint,
+    readable: boolean,
+    writable: boolean,
+    smallPagesOnly: boolean,
+  ): void {
+    const flags = (readable ? PteFlag.READ : 0) | (writable ? PteFlag.WRITE : 0);
+    const granule = frame * this.#perPage + offset / 2 ** this.table.granuleShift;
+    this.table.map(
+      Number(iova >> this.#shift),
+      granule,
+      Number(lengthBytes >> this.#shift),
+      flags,
+      smallPagesOnly ? this.#perPage : Infinity,
+    );
+  }
+
+  unmap(iova: bigint, lengthBytes: bigint): void {
+    this.table.unmap(Number(iova >> this.#shift), Number(lengthBytes >> this.#shift));
+  }
+
+  /** Frame and byte offset in it behind an address; undefined when nothing is mapped there. */
+  lookup(iova: bigint): { readonly frame: number; readonly offset: number } | undefined {
+    if (!this.table.walk(Number(iova >> this.#shift))) return undefined;
+    const granules = this.table.hitGranule;
+    const frame = Math.floor(granules / this.#perPage);
+    const offset =
+      (granules % this.#perPage) * 2 ** this.table.granuleShift + Number(iova & ((1n << this.#shift) - 1n));
+    return { frame, offset };
+  }
+
+  /** Sets the dirty bit of the entry behind `iova`, as a write of the hardware would. */
+  setDirty(iova: bigint): boolean {
+    return this.table.setDirty(Number(iova >> this.#shift));
+  }
+
+  readDirty(
+    iova: bigint,
+    lengthBytes: bigint,
+    clear: boolean,
+    report: (iova: bigint, lengthBytes: bigint) => void,
+  ): void {
+    const shift = this.#shift;
+    this.table.readDirty(Number(iova >> shift), Number(lengthBytes >> shift), clear, (at, count) =>
+      report(BigInt(at) << shift, BigInt(count) << shift),
+    );
+  }
+}
+
+export class NestedDomain extends DomainBase {
+  readonly kind = "nested" as const;
+  /** The host's page table under the guest's. */
+  readonly parent: PagingDomain;
+  readonly viommu: Viommu | undefined;
+  /** What the unit remembers of the guest's table. */
+  readonly data: Uint8Array;
+
+  constructor(unit: UnitDriver, parent: PagingDomain, viommu: Viommu | undefined, data: Uint8Array) {
+    super(unit);
+    this.parent = parent;
+    this.viommu = viommu;
+    this.data = data;
+  }
+}
+
+export type Domain = PagingDomain | NestedDomain;

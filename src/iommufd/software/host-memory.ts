@@ -1,0 +1,37 @@
+// What every context of a host shares: physical frames, accounting, and the fault injector.
+import { Accounting } from "./accounting.ts";
+import { FrameSpace } from "./frames.ts";
+
+/** A step that can be made to fail. */
+export type FailPoint = "alloc" | "pin" | "account" | "attach" | "reply" | "lookup";
+
+export class HostMemory {
+  readonly frames: FrameSpace = new FrameSpace();
+  readonly accounting: Accounting = new Accounting();
+  /** Counts down; the step that reaches zero fails, once. */
+  readonly #countdown = new Map<FailPoint, number>();
+  #serial = 0;
+
+  /** A number that names one thing of this host, in the order of creation. */
+  nextSerial(): number {
+    return ++this.#serial;
+  }
+
+  /** Makes the `nth` next step of this kind fail (1 is the very next). */
+  failNext(point: FailPoint, nth: number): void {
+    this.#countdown.set(point, nth);
+  }
+
+  /** True when this step is the one that was to fail. */
+  failAt(point: FailPoint): boolean {
+    if (this.#countdown.size === 0) return false;
+    const left = this.#countdown.get(point);
+    if (left === undefined) return false;
+    if (left > 1) {
+      this.#countdown.set(point, left - 1);
+      return false;
+    }
+    this.#countdown.delete(point);
+    return true;
+  }
+}

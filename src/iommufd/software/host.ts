@@ -1,0 +1,79 @@
+// The software host: answers for /dev/iommu (and the old container file), and can say whether anything leaked.
+import type { Caller, HostFile, HostPort, HostSession, MemorySpace } from "../port.ts";
+import { makeSession } from "../session.ts";
+import { Errno } from "../uapi/index.ts";
+import { IommufdContext, makeIoctlTable, type IoctlTable } from "./context.ts";
+import { iommufdHandlers } from "./handlers.ts";
+import { HostMemory, type FailPoint } from "./host-memory.ts";
+import { mockHandlers } from "./mock-calls.ts";
+import { MockUnit } from "./mock-unit.ts";
+
+export interface SoftwareHostOptions {
+  /** Answer the kernel's private test calls too. Default: no. */
+  readonly kernelMock?: boolean;
+  /** Reproduce what Linux 7.2 gets wrong. Default: yes. */
+  readonly kernelQuirks?: boolean;
+  /** More files: path to what opens it. */
+  readonly files?: ReadonlyMap<string, (caller: Caller) => HostFile | number>;
+}
+
+/** What is still held; all zero and clear when every descriptor is closed. */
+export interface HostAudit {
+  readonly pinnedPages: number;
+  readonly accountsClear: boolean;
+  readonly openContexts: number;
+}
+
+export class SoftwareHost implements HostPort {
+  readonly memory: HostMemory = new HostMemory();
+  readonly paths: readonly string[];
+  readonly #ioctls: IoctlTable;
+  readonly #kernelQuirks: boolean;
+  readonly #files: ReadonlyMap<string, (caller: Caller) => HostFile | number>;
+  #openContexts = 0;
+
+  constructor(options: SoftwareHostOptions = {}) {
+    const mock = options.kernelMock === true ? mockHandlers(new MockUnit()) : [];
+    this.#ioctls = makeIoctlTable([...iommufdHandlers, ...mock]);
+    this.#kernelQuirks = options.kernelQuirks ?? true;
+    this.#files = options.files ?? new Map();
+    this.paths = ["/dev/iommu", "/dev/vfio/vfio", ...this.#files.keys()];
+  }
+
+  openFile(caller: Caller, path: string): HostFile | number {
+    if (path === "/dev/iommu" || path === "/dev/vfio/vfio") {
+      if (this.memory.failAt("alloc")) return -Errno.ENOMEM;
+      this.#openContexts++;
+      return new IommufdContext({
+        memory: this.memory,
+        ioctls: this.#ioctls,
+        kernelQuirks: this.#kernelQuirks,
+        // The old container file accounts as VFIO always did.
+        accountMode: path === "/dev/iommu" ? "user" : "space",
+        onClosed: () => this.#openContexts--,
+      });
+    }
+    return this.#files.get(path)?.(caller) ?? -Errno.ENOENT;
+  }
+
+  attach(caller: Caller): HostSession {
+    return makeSession(this, caller);
+  }
+
+  lockedMemory(space: MemorySpace): { readonly pinnedPages: number; readonly lockedPages: number } {
+    return this.memory.accounting.of(space);
+  }
+
+  /** Makes the `nth` next step of this kind fail, once; for tests of what callers do then. */
+  failNext(point: FailPoint, nth: number): void {
+    this.memory.failNext(point, nth);
+  }
+
+  audit(): HostAudit {
+    return {
+      pinnedPages: this.memory.frames.pinnedPages,
+      accountsClear: this.memory.accounting.isClear,
+      openContexts: this.#openContexts,
+    };
+  }
+}

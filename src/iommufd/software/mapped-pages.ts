@@ -1,0 +1,189 @@
+// The pages behind one MAP call, shared by every area that was copied from it. A page is pinned while some page table or
+// access uses it, and counted once however many do.
+import { assert } from "../../base/index.ts";
+import type { Caller, CallerMemory, FileBacking, PageRun } from "../port.ts";
+import { Errno } from "../uapi/index.ts";
+import { payerOf, type AccountMode, type Payer } from "./accounting.ts";
+import type { DmaBuf } from "./dma-buf.ts";
+import { PAGE_SIZE } from "./frames.ts";
+import type { HostMemory } from "./host-memory.ts";
+
+const CHUNK = 512;
+
+interface Chunk {
+  readonly frames: Float64Array;
+  readonly uses: Uint32Array;
+}
+
+/** Where the pages come from; `start` is page aligned. */
+export type PageSource =
+  | { readonly kind: "user"; readonly memory: CallerMemory; readonly start: bigint }
+  | { readonly kind: "file"; readonly file: FileBacking; readonly start: bigint }
+  | { readonly kind: "dmabuf"; readonly buffer: DmaBuf; readonly start: bigint };
+
+export class MappedPages {
+  readonly source: PageSource;
+  readonly pageCount: number;
+  readonly writable: boolean;
+  payer: Payer;
+  pinnedPages = 0;
+  /** A dma-buf whose exporter took it back: it never comes back to these pages. */
+  revoked = false;
+  readonly #memory: HostMemory;
+  readonly #chunks = new Map<number, Chunk>();
+  #references = 1;
+  /** Areas of a dma-buf that stand in page tables. */
+  readonly #shown = new Set<{ dropTranslations(): void }>();
+  readonly #onRevoke = (): void => {
+    if (this.revoked) return;
+    for (const area of this.#shown) area.dropTranslations();
+    this.revoked = true;
+  };
+
+  constructor(
+    memory: HostMemory,
+    caller: Caller,
+    source: PageSource,
+    pageCount: number,
+    writable: boolean,
+    mode: AccountMode,
+  ) {
+    this.#memory = memory;
+    this.source = source;
+    this.pageCount = pageCount;
+    this.writable = writable;
+    this.payer = payerOf(caller, mode);
+    if (source.kind === "dmabuf") {
+      source.buffer.get();
+      source.buffer.attach(this.#onRevoke);
+    }
+  }
+
+  get references(): number {
+    return this.#references;
+  }
+
+  get(): this {
+    this.#references++;
+    return this;
+  }
+
+  put(): void {
+    this.#references--;
+    if (this.#references > 0) return;
+    assert(this.pinnedPages === 0, "pages without owners are not pinned", this.pinnedPages);
+    if (this.source.kind === "dmabuf") {
+      this.source.buffer.detach(this.#onRevoke);
+      this.source.buffer.put();
+    }
+  }
+
+  /** Keeps a dma-buf's area informed while it stands in page tables. */
+  show(area: { dropTranslations(): void }): void {
+    this.#shown.add(area);
+  }
+
+  hide(area: { dropTranslations(): void }): void {
+    this.#shown.delete(area);
+  }
+
+  /** Adds a user of pages [first, last], pinning those that had none. Zero, -EFAULT, -EINVAL or -ENOMEM; then nothing changed. */
+  use(first: number, last: number): number {
+    let pinned = 0;
+    let at = first;
+    while (at <= last) {
+      if (this.#usesOf(at) > 0) {
+        at++;
+        continue;
+      }
+      let end = at;
+      while (end < last && this.#usesOf(end + 1) === 0) end++;
+      const rc = this.#pin(at, end - at + 1);
+      if (rc < 0) {
+        this.#unpinUnused(first, at - 1);
+        return rc;
+      }
+      pinned += end - at + 1;
+      at = end + 1;
+    }
+    const rc = this.#memory.failAt("account") ? -Errno.ENOMEM : this.#memory.accounting.charge(this.payer, pinned);
+    if (rc < 0) {
+      this.#unpinUnused(first, last);
+      return rc;
+    }
+    this.pinnedPages += pinned;
+    for (let i = first; i <= last; i++) {
+      const chunk = this.#chunks.get(Math.floor(i / CHUNK))!;
+      chunk.uses[i % CHUNK]!++;
+    }
+    return 0;
+  }
+
+  release(first: number, last: number): void {
+    let unpinned = 0;
+    for (let i = first; i <= last; i++) {
+      const number = Math.floor(i / CHUNK);
+      const chunk = this.#chunks.get(number)!;
+      if (--chunk.uses[i % CHUNK]! > 0) continue;
+      this.#memory.frames.unpin(chunk.frames[i % CHUNK]!, 1);
+      unpinned++;
+    }
+    if (unpinned === 0) return;
+    this.pinnedPages -= unpinned;
+    if (this.pinnedPages === 0) this.#chunks.clear();
+    this.#memory.accounting.uncharge(this.payer, unpinned);
+  }
+
+  /** Frame of a page in use; for a dma-buf, of any page. */
+  frame(index: number): number {
+    if (this.source.kind === "dmabuf")
+      return this.source.buffer.firstFrame + Number(this.source.start) / PAGE_SIZE + index;
+    return this.#chunks.get(Math.floor(index / CHUNK))!.frames[index % CHUNK]!;
+  }
+
+  #usesOf(index: number): number {
+    return this.#chunks.get(Math.floor(index / CHUNK))?.uses[index % CHUNK] ?? 0;
+  }
+
+  #pin(first: number, count: number): number {
+    if (this.#memory.failAt("pin")) return -Errno.EFAULT;
+    let runs: readonly PageRun[] | undefined;
+    const source = this.source;
+    if (source.kind === "user") {
+      runs = source.memory.pages(source.start + BigInt(first) * BigInt(PAGE_SIZE), count, this.writable);
+      if (runs === undefined) return -Errno.EFAULT;
+    } else if (source.kind === "file") {
+      const offset = Number(source.start) + first * PAGE_SIZE;
+      if (offset + count * PAGE_SIZE > Math.ceil(source.file.lengthBytes / PAGE_SIZE) * PAGE_SIZE) return -Errno.EINVAL;
+      runs = [{ backing: source.file, offset, pageCount: count }];
+    } else {
+      return -Errno.EINVAL;
+    }
+    let index = first;
+    for (const run of runs) {
+      let frame = this.#memory.frames.pin(run.backing, run.offset, run.pageCount);
+      for (let n = 0; n < run.pageCount; n++) this.#chunk(index).frames[index++ % CHUNK] = frame++;
+    }
+    return 0;
+  }
+
+  /** Undoes `#pin` for the pages of [first, last] that nobody uses. */
+  #unpinUnused(first: number, last: number): void {
+    for (let i = first; i <= last; i++) {
+      const chunk = this.#chunks.get(Math.floor(i / CHUNK));
+      if (chunk !== undefined && chunk.uses[i % CHUNK] === 0) this.#memory.frames.unpin(chunk.frames[i % CHUNK]!, 1);
+    }
+    if (this.pinnedPages === 0) this.#chunks.clear();
+  }
+
+  #chunk(index: number): Chunk {
+    const number = Math.floor(index / CHUNK);
+    let chunk = this.#chunks.get(number);
+    if (chunk === undefined) {
+      const length = Math.min(CHUNK, this.pageCount - number * CHUNK);
+      chunk = { frames: new Float64Array(length), uses: new Uint32Array(length) };
+      this.#chunks.set(number, chunk);
+    }
+    return chunk;
+  }
+}
