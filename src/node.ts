@@ -1,21 +1,24 @@
 // The door for Node: a machine on a thread of its own, configured by an object.
-import { sizeInMebibytes, convert } from "./object/index.ts";
+import {
+  buildPlan,
+  ConfigDraft,
+  resolveGuest,
+  startVirtualMachine,
+  type FileRef,
+  type VirtualMachine,
+  type VirtualMachineHooks,
+} from "./cli/index.ts";
 import { fetchGuest } from "./guest/index.ts";
 import { nodeGuestHost } from "./host/node/index.ts";
-import { resolveGuest } from "./cli/guest-commands.ts";
-import { buildPlan } from "./cli/qemu-options/build-plan.ts";
-import { ConfigDraft } from "./cli/qemu-options/draft.ts";
-import type { FileRef } from "./cli/plan.ts";
-import { startVirtualMachine, type VirtualMachine, type VirtualMachineHooks } from "./cli/worker/virtual-machine.ts";
-import type { DeviceConfig } from "./machine/port.ts";
+import type { DeviceConfig } from "./machine/index.ts";
+import { convert, sizeInMebibytes } from "./object/index.ts";
 
-export { CliError } from "./cli/errors.ts";
-export type { ExpectMatch } from "./chardev/index.ts";
-export { ConsoleError, type ExpectOptions, type VmConsole } from "./cli/worker/console.ts";
-export type { VirtualMachine } from "./cli/worker/virtual-machine.ts";
 export { VmError } from "./base/index.ts";
+export type { ExpectMatch } from "./chardev/index.ts";
+export { CliError, ConsoleError, type ExpectOptions, type VirtualMachine, type VmConsole } from "./cli/index.ts";
+export { GuestError } from "./guest/index.ts";
 export { HostError } from "./host/node/index.ts";
-export { MachineError, type MachineExit, type RunState } from "./machine/index.ts";
+export { MachineError, type DeviceConfig, type MachineExit, type RunState } from "./machine/index.ts";
 export { OptionError } from "./object/index.ts";
 
 /** A path, or the bytes themselves. */

@@ -34,7 +34,9 @@ const CLOSE_LIMIT_MS = 5000;
 
 export async function startVirtualMachine(plan: MachinePlan, hooks: VirtualMachineHooks): Promise<VirtualMachine> {
   const start: WorkerStart = { plan, reportGuestErrors: hooks.onNotice !== undefined };
-  const worker = new Worker(new URL("./machine-worker.js", import.meta.url), { workerData: start });
+  // The sources run as they are too (Node 24 and later, tsx), so the worker's file is what this one is.
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const worker = new Worker(new URL(`./machine-worker.${extension}`, import.meta.url), { workerData: start });
   const vm = new RemoteMachine(worker, hooks);
   await vm.made;
   return vm;

@@ -10,3 +10,8 @@ export const nodeClock: ClockPort = {
 export const nodeWallClock: WallClockPort = {
   nowUnixNs: () => BigInt(Date.now()) * 1_000_000n,
 };
+
+/** What the local time zone is ahead of UTC now. */
+export function localTimeOffsetNs(): bigint {
+  return BigInt(-new Date().getTimezoneOffset()) * 60_000_000_000n;
+}

@@ -1,6 +1,6 @@
 // The time and randomness side of a MachineHost; character devices and disks are opened by who configures the machine.
 import type { ClockPort, RngPort, TracePort, WallClockPort } from "../../base/index.ts";
-import { nodeClock, nodeWallClock } from "./clock.ts";
+import { localTimeOffsetNs, nodeClock, nodeWallClock } from "./clock.ts";
 import { NodeEventLoop } from "./event-loop.ts";
 import { nodeRng } from "./rng.ts";
 import { silentTrace } from "./trace.ts";
@@ -8,6 +8,7 @@ import { silentTrace } from "./trace.ts";
 export interface NodeHost {
   readonly clock: ClockPort;
   readonly wallClock: WallClockPort;
+  readonly localTimeOffsetNs: bigint;
   readonly timers: NodeEventLoop;
   readonly yield: NodeEventLoop;
   readonly rng: RngPort;
@@ -21,6 +22,7 @@ export function createNodeHost(options: { trace?: TracePort } = {}): NodeHost {
   return {
     clock: nodeClock,
     wallClock: nodeWallClock,
+    localTimeOffsetNs: localTimeOffsetNs(),
     timers: loop,
     yield: loop,
     rng: nodeRng,
