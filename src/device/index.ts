@@ -1,3 +1,4 @@
+export * from "./char/ns16550a/device.ts";
 export * from "./irqchip/clint.ts";
 export * from "./irqchip/plic.ts";
 export * from "./misc/sifive-test.ts";
@@ -7,3 +8,4 @@ export type { DescriptionOf } from "./saved.ts";
 export * from "./timer/goldfish-rtc.ts";
 export * from "./timer/rtc-clock.ts";
 export type { DeviceTypeInfo } from "./type-info.ts";
+export * from "./virtio/index.ts";

@@ -1,58 +1,30 @@
 // A device host for tests: time moves when the test says so, and everything a device does outside is recorded.
-import type { Timer, TimerPort, TracePort, WallClockPort } from "../base/index.ts";
+import { ManualTimers, type TracePort, type WallClockPort } from "../base/index.ts";
 import type { IrqLine } from "./port.ts";
 
-interface TestTimer extends Timer {
-  deadlineNs: number | undefined;
-  fire(): void;
-}
-
 export class TestHost {
-  nowNs = 0;
-  /** Wall clock at `nowNs` 0. */
+  readonly timers: ManualTimers;
+  /** Wall clock at time 0. */
   wallStartUnixNs = 0n;
   readonly guestErrors: string[] = [];
   readonly trace: TracePort = {
     guestError: (source, message) => void this.guestErrors.push(`${source}: ${message}`),
   };
-  readonly wallClock: WallClockPort = { nowUnixNs: () => this.wallStartUnixNs + BigInt(this.nowNs) };
-  readonly #timers: TestTimer[] = [];
-  readonly timers: TimerPort = {
-    clock: { nowNs: () => this.nowNs },
-    create: (_name, fire) => {
-      const timer: TestTimer = {
-        deadlineNs: undefined,
-        fire,
-        arm: (deadlineNs) => (timer.deadlineNs = deadlineNs),
-        disarm: () => (timer.deadlineNs = undefined),
-      };
-      this.#timers.push(timer);
-      return timer;
-    },
+  readonly wallClock: WallClockPort = {
+    nowUnixNs: () => this.wallStartUnixNs + BigInt(this.timers.clock.nowNs()),
   };
 
-  /** The earliest deadline of any armed timer. */
-  get nextDeadlineNs(): number | undefined {
-    return this.#next()?.deadlineNs;
+  constructor(nowNs = 0) {
+    this.timers = new ManualTimers(nowNs);
   }
 
-  /** Moves time forward, firing timers in the order of their deadlines. */
+  /** The earliest deadline of any armed timer; Infinity when there is none. */
+  get nextDeadlineNs(): number {
+    return this.timers.nextDeadlineNs();
+  }
+
   advanceNs(durationNs: number): void {
-    const endNs = this.nowNs + durationNs;
-    for (let timer = this.#next(); timer !== undefined && timer.deadlineNs! <= endNs; timer = this.#next()) {
-      this.nowNs = Math.max(this.nowNs, timer.deadlineNs!);
-      timer.deadlineNs = undefined;
-      timer.fire();
-    }
-    this.nowNs = endNs;
-  }
-
-  #next(): TestTimer | undefined {
-    let next: TestTimer | undefined;
-    for (const timer of this.#timers) {
-      if (timer.deadlineNs !== undefined && timer.deadlineNs < (next?.deadlineNs ?? Infinity)) next = timer;
-    }
-    return next;
+    this.timers.advanceByNs(durationNs);
   }
 }
 
