@@ -10,11 +10,12 @@ import {
 } from "../../accel/index.ts";
 import type { TimerPort } from "../../base/index.ts";
 import type { CpuBus, World, WorldPlan } from "../../memory/index.ts";
+import { probeFeatures } from "../../wasm/index.ts";
 import { cpuFeatures } from "./cpu-models.ts";
 import { stepBytes } from "./fetch.ts";
 import { hartSource, RiscvHart } from "./hart.ts";
 import { helperNames, instructionSemantics } from "./instruction-set.ts";
-import { library } from "./library.ts";
+import { makeLibrary } from "./library.ts";
 import { mmuIndexCount } from "./memory-access.ts";
 import type { HartConfig, HostFirmware, TimebasePort } from "./port.ts";
 import { hartLayout } from "./state.ts";
@@ -79,6 +80,7 @@ export function planHarts(plan: WorldPlan, configs: readonly HartConfig[]): Plan
 }
 
 function makeInterpreter(world: World): InterpreterModule {
+  const library = makeLibrary(probeFeatures());
   return buildInterpreter(
     { layout: hartLayout, instructions: instructionSemantics(), library, helpers: helperNames },
     { pages: world.lengthBytes / 65536, shared: world.shared },

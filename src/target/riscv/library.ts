@@ -1,6 +1,7 @@
 // Pure functions that the semantics call inside generated code.
 import type { LibraryFunction } from "../../accel/index.ts";
-import type { FunctionBuilder } from "../../wasm/index.ts";
+import type { FunctionBuilder, WasmFeatures } from "../../wasm/index.ts";
+import { fmaLibrary } from "./fp/fma.ts";
 
 /** High 64 bits of an unsigned product, from four 32-bit ones. */
 function multiplyHigh(f: FunctionBuilder): void {
@@ -45,6 +46,10 @@ function multiplyHigh(f: FunctionBuilder): void {
   f.op("i64.add");
 }
 
-export const library: readonly LibraryFunction[] = [
-  { name: "mulhu", type: { params: ["i64", "i64"], results: ["i64"] }, build: multiplyHigh },
-];
+/** The library for an engine that can do `features`. */
+export function makeLibrary(features: WasmFeatures): readonly LibraryFunction[] {
+  return [
+    { name: "mulhu", type: { params: ["i64", "i64"], results: ["i64"] }, build: multiplyHigh },
+    ...fmaLibrary(features),
+  ];
+}
