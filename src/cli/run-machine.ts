@@ -53,7 +53,7 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
       signal: stop.signal,
     });
     closers.push(() => opened.close());
-    machine = await createMachine(opened.config, {
+    machine = createMachine(opened.config, {
       ...host,
       chardevs: opened.chardevs,
       blockNodes: opened.blockNodes,

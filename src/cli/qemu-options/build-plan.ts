@@ -121,7 +121,9 @@ function checkDevices(draft: ConfigDraft, chardevs: readonly CharPlan[], nodes: 
   for (const { driver, id, properties, subject } of draft.devices) {
     const type = catalogue.deviceTypes.find(({ typeName }) => typeName === driver);
     if (type?.bus === undefined) throw unknownDevice(driver, subject);
-    const values: Readonly<Record<string, unknown>> = readProperties(driver, type.properties, properties, subject);
+    // The board checks and uses `bus`; it is a property of no device.
+    const { bus: _bus, ...own } = properties;
+    const values: Readonly<Record<string, unknown>> = readProperties(driver, type.properties, own, subject);
     if (id !== undefined) {
       if (ids.has(id)) throw new OptionError("duplicate", `Duplicate device ID '${id}'`, { subject });
       ids.add(id);

@@ -11,6 +11,8 @@ import {
   type GivenOption,
   type ParsedOptions,
 } from "../../object/index.ts";
+import { cpuFeatures } from "../../target/riscv/index.ts";
+import { withSubject } from "../errors.ts";
 import { catalogue } from "./known.ts";
 import type { ConfigDraft } from "./draft.ts";
 import { boardList, cpuList, deviceList, devicePropertyList } from "./lists.ts";
@@ -110,6 +112,7 @@ function applyCpu(draft: ConfigDraft, given: GivenOption): void {
   }
   const features: Record<string, boolean> = {};
   for (const [key, value] of Object.entries(reader.rest())) features[key] = convert(bool, key, value, given.subject);
+  withSubject(given.subject, () => cpuFeatures(model, features));
   draft.cpu = { model, features };
 }
 
@@ -281,7 +284,7 @@ const device: QemuOption = {
   argument: { impliedKey: "driver", json: true },
   synopsis: "DRIVER[,id=ID][,PROPERTY=VALUE...]",
   description: "Plugs in a device. '-device help' lists them, '-device DRIVER,help' its properties",
-  example: "-device virtio-blk-device,drive=disk0",
+  example: "-drive file=disk.img,format=raw,if=none,id=disk0 -device virtio-blk-device,drive=disk0",
   differs: "virtio over MMIO only; there is no PCI bus yet",
   apply: applyDevice,
 };

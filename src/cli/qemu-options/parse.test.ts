@@ -210,6 +210,7 @@ describe("lines that are refused", () => {
     ["-M foo", "unsupported machine type"],
     ["-cpu foo", "unable to find CPU model 'foo'"],
     ["-cpu rv64,vlen=128", "Parameter 'vlen' expects 'on' or 'off'"],
+    ["-cpu rv64,xyzzy=on", 'prog: -cpu rv64,xyzzy=on: CPU "rv64" has no property "xyzzy"'],
     ["-accel foo", "invalid accelerator foo"],
     ["-device foo", "prog: -device foo: 'foo' is not a valid device model name"],
     ["-device virtio-blk-device,foo=1", "Property 'virtio-blk-device.foo' not found"],

@@ -26,7 +26,7 @@ async function runWorker(
     onQuit: () => machine?.quit("host-quit"),
   });
   try {
-    const made = await createMachine(opened.config, {
+    const made = createMachine(opened.config, {
       ...host,
       chardevs: opened.chardevs,
       blockNodes: opened.blockNodes,
