@@ -233,11 +233,20 @@ test("reset forgets configuration and lowers the lines", () => {
   expect(read(PENDING)).toBe(0);
 });
 
-test("a source that is high across a reset asks again", () => {
+test("a source whose device is reset after the PLIC leaves no request behind", () => {
+  const { plic, uart, read } = makeWithSource10();
+  uart.set(true);
+  plic.reset();
+  uart.set(false);
+  expect(read(PENDING)).toBe(0);
+});
+
+test("a source that stays high across a reset asks again when it is driven", () => {
   const { plic, uart, read } = makeWithSource10();
   uart.set(true);
   read(CLAIM);
   plic.reset();
+  uart.set(true);
   expect(read(PENDING)).toBe(1 << 10);
 });
 

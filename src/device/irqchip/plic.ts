@@ -110,8 +110,9 @@ export class Plic implements MmioDevice {
   reset(): void {
     this.#registers.reset();
     this.#inService.fill(0);
-    // Inputs that are still high ask again.
-    this.#registers.values.pending.set(this.#level);
+    // The board resets everything, in whatever order, so every input is about to be low; one that is not asks again when
+    // its device next says that it is high.
+    this.#level.fill(0);
     this.#updateAll();
   }
 
