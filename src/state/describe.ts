@@ -59,6 +59,10 @@ export interface StateDescription<
   readonly version: number;
   readonly fields: F;
 }
+/** A description whose values are `S`: for a state that is declared as an interface first. */
+export type DescriptionOf<S> = StateDescription<
+  readonly { [K in Extract<keyof S, string>]: StateField<K, S[K]> }[Extract<keyof S, string>][]
+>;
 export type StateOf<D extends StateDescription> = ValuesOf<D["fields"]>;
 
 /**

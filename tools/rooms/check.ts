@@ -62,8 +62,9 @@ function homeOf(path: string): Home | undefined {
   return rule === undefined ? undefined : { room: `${first}/${second}`, rule };
 }
 
+/** Tests, contract suites, and what only they use. */
 function isTest(path: string): boolean {
-  return path.endsWith(".test.ts");
+  return /\.(?:test|contract)\.ts$|\/testing\/|\/test-[^/]+\.ts$/.test(path);
 }
 
 function resolve(from: string, specifier: string): string | undefined {
@@ -81,6 +82,7 @@ function checkImport(
   if (to === undefined) return checkPackage(path, home, found.specifier);
   if (!to.startsWith("src/")) return isTest(path) ? undefined : `${found.specifier} lies outside src/`;
   if (!files.has(to)) return `${found.specifier} is not there (imports carry .ts)`;
+  if (isTest(to) && !isTest(path)) return `${to} is for tests only`;
   const target = homeOf(to);
   if (target === undefined || target.room === home.room) return undefined;
   if (target.room.startsWith("door ")) return `no room imports a door of the package (${to})`;
