@@ -11,7 +11,7 @@ import {
   type IrqLine,
   type MmioDevice,
 } from "../../device/index.ts";
-import { VirtioMmio } from "../../device/virtio/mmio/device.ts";
+import { VirtioMmio } from "../../device/virtio/index.ts";
 import {
   AddressSpace,
   WorldPlan,
@@ -30,13 +30,13 @@ import { MachineError } from "../errors.ts";
 import { BuiltInSbi } from "../firmware/sbi/sbi.ts";
 import type { GuestRequest } from "../guest-request.ts";
 import type { HartPlanner, MachineConfig, MachineHost } from "../port.ts";
+import { Backends } from "./backends.ts";
 import { checkVirtConfig } from "./config.ts";
 import { buildBoardTree } from "./device-tree.ts";
 import { IRQ_SOURCE_COUNT, TIMEBASE_HZ, UART_CLOCK_HZ, VIRTIO_SLOT_COUNT } from "./memory-map.ts";
 import { virtIrq, virtMap, virtioSlot } from "./memory-map.ts";
-import { Slots } from "./slots.ts";
 import { uartConsole } from "./uart-console.ts";
-import { Backends, makeDevice } from "./virtio-devices.ts";
+import { Plugs } from "./virtio-devices.ts";
 
 export interface BoardParts {
   readonly config: MachineConfig;
@@ -217,19 +217,14 @@ class VirtBoard implements Board {
 
   #plugDevices(backends: Backends): void {
     const { config, host, timers } = this.#parts;
-    const slots = new Slots();
-    for (const device of config.devices) {
-      const slot = slots.take(device);
-      const name = device.id ?? `${device.driver}.${slot}`;
-      const made = makeDevice(device, {
-        dma: dmaPort(this.#space, name),
-        trace: host.trace,
-        timers,
-        rng: host.rng,
-        backends,
-      });
-      this.#slots[slot]!.plug(made);
-      this.saveables.set(`virtio-mmio.${slot}/${device.driver}`, made);
+    const plugs = new Plugs(this.#slots, {
+      context: (name) => ({ dma: dmaPort(this.#space, name), trace: host.trace, timers }),
+      rng: host.rng,
+      backends,
+    });
+    for (const device of config.devices) plugs.plug(device);
+    for (const [slot, { device }] of this.#slots.entries()) {
+      if (device !== undefined) this.saveables.set(`virtio-mmio.${slot}/${device.typeName}`, device);
     }
   }
 
