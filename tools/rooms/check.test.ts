@@ -126,16 +126,14 @@ describe("arrows", () => {
   test("what is for tests only stays in tests", () => {
     expect(
       problemsOf({
-        "src/wasm/a.ts": 'import "./test-host.ts";\nimport "./testing/b.ts";\nimport "./c.contract.ts";\n',
+        "src/wasm/a.ts": 'import "./test-host.ts";\nimport "./testing/b.ts";\n',
         "src/wasm/a.test.ts": 'import "./test-host.ts";\n',
         "src/wasm/test-host.ts": 'import "vitest";\n',
         "src/wasm/testing/b.ts": "export const now = Date.now();\n",
-        "src/wasm/c.contract.ts": 'import "./test-host.ts";\n',
       }),
     ).toEqual([
       "src/wasm/a.ts:1: src/wasm/test-host.ts is for tests only",
       "src/wasm/a.ts:2: src/wasm/testing/b.ts is for tests only",
-      "src/wasm/a.ts:3: src/wasm/c.contract.ts is for tests only",
     ]);
   });
 

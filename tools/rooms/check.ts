@@ -62,9 +62,9 @@ function homeOf(path: string): Home | undefined {
   return rule === undefined ? undefined : { room: `${first}/${second}`, rule };
 }
 
-/** Tests, contract suites, and what only they use. */
+/** Tests and what only they use. Contract suites are not among them: doors give them to the members in other rooms. */
 function isTest(path: string): boolean {
-  return /\.(?:test|contract)\.ts$|\/testing\/|\/test-[^/]+\.ts$/.test(path);
+  return /\.test\.ts$|\/testing\/|\/test-[^/]+\.ts$/.test(path);
 }
 
 function resolve(from: string, specifier: string): string | undefined {
