@@ -165,7 +165,9 @@ async function explained(
   unpack: () => Promise<Uint8Array>,
 ): Promise<Uint8Array> {
   try {
-    return await unpack();
+    const { buffer, byteOffset, byteLength } = await unpack();
+    // Not a Buffer, whose methods differ from those of other arrays of bytes.
+    return new Uint8Array(buffer, byteOffset, byteLength);
   } catch (cause) {
     const { code, message } = cause as { code?: unknown; message?: string };
     if (cause instanceof PastLimit || code === "ERR_BUFFER_TOO_LARGE") {

@@ -40,7 +40,7 @@ export function runApt(program: string, args: readonly string[], options: AptRun
     child.on("error", (cause) => reject(noApt(program, cause)));
     child.on("close", (status) => {
       options.signal?.removeEventListener("abort", abort);
-      if (options.signal?.aborted === true) reject(options.signal.reason as Error);
+      if (options.signal?.aborted === true) reject(options.signal.reason);
       else resolve({ status: status ?? 1, ...texts });
     });
   });
