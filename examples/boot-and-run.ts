@@ -8,10 +8,10 @@ import { createMachine } from "ratite/node";
 await using vm = await createMachine({ guest: "debian", memory: "512M", cpus: 1 });
 await vm.start();
 
-await vm.console.expect(/# $/, { timeoutMs: 300_000 });
+await vm.console.expect("~# ", { timeoutMs: 300_000 });
 await vm.console.write("uname -a\n");
-const { before } = await vm.console.expect(/# $/);
-console.log(before.trim());
+const { text } = await vm.console.expect(/Linux .*/);
+console.log(text);
 
 await vm.console.write("poweroff\n");
 const { cause, status } = await vm.ended;

@@ -60,7 +60,7 @@ export interface VirtualMachineOptions extends VirtualMachineHooks {
  *
  *     await using vm = await createMachine({ guest: "debian", memory: "512M" });
  *     await vm.start();
- *     await vm.console.expect(/# $/);
+ *     await vm.console.expect("~# ");
  *     await vm.console.write("poweroff\n");
  *     const { status } = await vm.ended;
  */
