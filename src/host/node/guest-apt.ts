@@ -163,6 +163,8 @@ export class AptArchive implements GuestArchive {
       "",
     ];
     const configuration = [
+      // A machine without a network should hear so soon; the machine's own setting, if there is one, comes after.
+      `Acquire::Retries "1";`,
       ...setting.inherited,
       `Dir::Etc "${root}/etc";`,
       `Dir::Etc::sourcelist "${root}/etc/ratite.sources";`,
