@@ -2,6 +2,8 @@
 // ask of the caller: its memory, its descriptors, its rights. Everything is synchronous; results are Linux's: a value of
 // zero or more, or a negative errno.
 
+export { Errno } from "./uapi/errno.ts";
+
 /** A run of pages that lie one after the other in one backing. */
 export interface PageRun {
   readonly backing: PageBacking;
@@ -19,11 +21,15 @@ export interface PageBacking {
   write(offset: number, from: Uint8Array): boolean;
   /** The bytes themselves, where this process can reach them without copying. */
   window?(offset: number, lengthBytes: number): Uint8Array | undefined;
+  /** Told when the first page is pinned and when the last one no longer is. */
+  pinned?(isPinned: boolean): void;
 }
 
 /** A file that can be mapped by descriptor (a memfd). */
 export interface FileBacking extends PageBacking {
   readonly lengthBytes: number;
+  /** The host is done with this look-up of the file. */
+  close?(): void;
 }
 
 /** One address space; processes that share it share the object. */

@@ -31,7 +31,10 @@ export class FrameSpace {
       slot = { index, key: backing.key, backing, pinnedPages: 0 };
       this.#byKey.set(backing.key, slot);
       this.#slots[index] = slot;
-    } else {
+      backing.pinned?.(true);
+    } else if (slot.backing !== backing) {
+      backing.pinned?.(true);
+      slot.backing.pinned?.(false);
       slot.backing = backing;
     }
     slot.pinnedPages += pageCount;
@@ -48,6 +51,7 @@ export class FrameSpace {
       this.#byKey.delete(slot.key);
       this.#slots[slot.index] = undefined;
       this.#free.push(slot.index);
+      slot.backing.pinned?.(false);
     }
   }
 

@@ -72,6 +72,7 @@ export class MappedPages {
     this.#references--;
     if (this.#references > 0) return;
     assert(this.pinnedPages === 0, "pages without owners are not pinned", this.pinnedPages);
+    if (this.source.kind === "file") this.source.file.close?.();
     if (this.source.kind === "dmabuf") {
       this.source.buffer.detach(this.#onRevoke);
       this.source.buffer.put();

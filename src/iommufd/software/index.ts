@@ -1,0 +1,2 @@
+export { SoftwareHost, type HostAudit, type SoftwareHostOptions } from "./host.ts";
+export type { FailPoint } from "./host-memory.ts";
