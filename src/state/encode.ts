@@ -4,7 +4,7 @@ import { StateWriter } from "./cursor.ts";
 import type { Saveable, StateDescription, StateField, StateOf } from "./describe.ts";
 import { STATE_FORMAT_VERSION, STATE_MAGIC, StateHeader } from "./format.ts";
 import { writeSchema } from "./schema.ts";
-import { writeValue } from "./values.ts";
+import { writeFields, writeValue } from "./values.ts";
 
 /** The section of `saveable` as it is now. */
 export function encodeState<D extends StateDescription>(saveable: Saveable<D>): Uint8Array<ArrayBuffer> {
@@ -16,7 +16,7 @@ export function encodeValues<D extends StateDescription>(description: D, values:
   const given = values as Readonly<Record<string, unknown>>;
   const body = new StateWriter();
   writeSchema(body, description.fields, (field) => hasDefaultValue(field, given[field.name]));
-  for (const { name, type } of description.fields) writeValue(body, type, given[name], `${description.name}.${name}`);
+  writeFields(body, description.fields, given, description.name);
   const bodyBytes = body.finish();
   const nameBytes = new TextEncoder().encode(description.name);
   assert(nameBytes.length < 1 << 16, "a section's name is short", nameBytes.length);

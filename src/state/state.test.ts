@@ -157,6 +157,14 @@ describe("declaring", () => {
     expect(() => struct([])).toThrow("a struct of saved state has fields");
   });
 
+  test("a value that is not described is named", () => {
+    const values = { ctl: 1, elapsed: 0n, forgotten: 2 };
+    expect(() => encodeValues(pulseV1, values)).toThrow("the description of pulse has the field (forgotten)");
+    const nested = describeState("n", 1, [field("slot", struct([field("base", u64)]))]);
+    const extra = { base: 1n, end: 2n };
+    expect(() => encodeValues(nested, { slot: extra })).toThrow("the description of n.slot has the field (end)");
+  });
+
   test("a value that its type cannot hold is named", () => {
     expect(() => encodeValues(pulseV1, { ctl: -1, elapsed: 0n })).toThrow("pulse.ctl is a u32 (-1)");
     expect(() => encodeValues(pulseV1, { ctl: 1, elapsed: 1n << 64n })).toThrow("pulse.elapsed is a u64");

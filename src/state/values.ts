@@ -1,7 +1,7 @@
 // Values by type: written from what a device saved, read back as a stream's types say.
 import { assert, u16le, u32le, u64le, u8, type Codec } from "../base/index.ts";
 import type { StateReader, StateWriter } from "./cursor.ts";
-import type { StateType } from "./describe.ts";
+import type { StateField, StateType } from "./describe.ts";
 import type { StreamType } from "./schema.ts";
 import { kindOf } from "./schema.ts";
 
@@ -48,10 +48,25 @@ export function writeValue(writer: StateWriter, type: StateType<unknown>, value:
       return;
     case "struct":
       assert(typeof value === "object" && value !== null, `${path} has fields`, value);
-      for (const { name, type: fieldType } of type.fields!) {
-        writeValue(writer, fieldType, (value as Record<string, unknown>)[name], `${path}.${name}`);
-      }
+      writeFields(writer, type.fields!, value as Record<string, unknown>, path);
   }
+}
+
+/** Every member of `values` must be described: one that is not would be lost without a word. */
+export function writeFields(
+  writer: StateWriter,
+  fields: readonly StateField<string, unknown>[],
+  values: Readonly<Record<string, unknown>>,
+  path: string,
+): void {
+  for (const name of Object.keys(values)) {
+    assert(
+      fields.some((field) => field.name === name),
+      `the description of ${path} has the field`,
+      name,
+    );
+  }
+  for (const { name, type } of fields) writeValue(writer, type, values[name], `${path}.${name}`);
 }
 
 function isUnsigned(value: unknown, max: number): value is number {
