@@ -2,7 +2,6 @@
 // descriptor stands for the file behind it: when it ends, the last descriptor is closed.
 import { chmodSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import type { FieldValues } from "../../base/index.ts";
 import {
   Errno,
   PollEvent,
@@ -158,7 +157,7 @@ class Serving implements HostServer {
     served.mapping?.release();
   }
 
-  #openChannel(socket: Socket, hello: FieldValues<any> & ReturnType<(typeof Hello)["decode"]>, rest: Buffer): void {
+  #openChannel(socket: Socket, hello: ReturnType<(typeof Hello)["decode"]>, rest: Buffer): void {
     const caller = this.#admit(hello);
     if (caller === undefined) {
       socket.end(Reply.encode({ result: BigInt(-Errno.EACCES) }));

@@ -106,7 +106,7 @@ export class Access extends IommufdObject implements SpaceAccess {
     if (this.ioas === undefined) return -Errno.ENOENT;
     const frames: number[] = [];
     const pinned: { area: Area; first: number; last: number }[] = [];
-    let rc = this.#each(this.ioas.space, iova, last, (area, from, to) => {
+    const rc = this.#each(this.ioas.space, iova, last, (area, from, to) => {
       const whole = (area.startByte + (from - area.iova)) % PAGE === 0n;
       const endsWhole = to === last || (area.startByte + area.lengthBytes) % PAGE === 0n;
       if (area.preventAccess || !whole || !endsWhole) return -Errno.EINVAL;

@@ -1,15 +1,14 @@
 // One ioctl in progress: who calls, the decoded request, and how the reply goes back.
-import type { FieldValues, Layout } from "../../base/index.ts";
 import type { Caller } from "../port.ts";
-import { Errno } from "../uapi/index.ts";
+import { Errno, type AnyLayout } from "../uapi/index.ts";
 import type { IommufdContext } from "./context.ts";
 
-export class Call<F extends FieldValues<any> = any> {
+export class Call<F extends object = object> {
   readonly context: IommufdContext;
   readonly caller: Caller;
   readonly argument: bigint;
   readonly request: F;
-  readonly #layout: Layout<any>;
+  readonly #layout: AnyLayout;
   readonly #callerBytes: number;
 
   constructor(
@@ -17,7 +16,7 @@ export class Call<F extends FieldValues<any> = any> {
     caller: Caller,
     argument: bigint,
     request: F,
-    layout: Layout<any>,
+    layout: AnyLayout,
     callerBytes: number,
   ) {
     this.context = context;

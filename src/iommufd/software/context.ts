@@ -118,7 +118,7 @@ export class IommufdContext implements HostFile {
     const bytes = new Uint8Array(row.layout.lengthBytes);
     const rc = readVersioned(caller.memory, argument, callerBytes, bytes);
     if (rc < 0) return rc;
-    const request = row.layout.decode(bytes) as Record<string, unknown>;
+    const request = row.layout.decode(bytes);
     if (!meetsTable(row, request)) return -Errno.EOPNOTSUPP;
     return handler.run(new Call(this, caller, argument, request, row.layout, callerBytes));
   }
@@ -171,7 +171,8 @@ export class IommufdContext implements HostFile {
 }
 
 /** The checks that the ioctl table states. */
-function meetsTable(row: IoctlRow, request: Record<string, unknown>): boolean {
+function meetsTable(row: IoctlRow, decoded: object): boolean {
+  const request = decoded as Readonly<Record<string, unknown>>;
   if (row.knownFlags !== undefined && ((request["flags"] as number) & ~row.knownFlags) !== 0) return false;
   if (row.needsType === true && request["type"] === 0) return false;
   for (const field of row.reserved ?? []) {

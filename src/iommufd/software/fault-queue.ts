@@ -130,7 +130,7 @@ export class FaultQueue extends IommufdObject implements EventQueue {
   }
 }
 
-export function faultQueueAlloc(call: Call<any>): number {
+export function faultQueueAlloc(call: Call<IommufdRequest<"faultQueueAlloc">>): number {
   const { context, caller, request } = call;
   const queue = new FaultQueue(context);
   let rc = context.objects.reserve(queue);

@@ -1,5 +1,5 @@
 // Joins each row of the ioctl table with the code that answers it.
-import { iommufdIoctls } from "../uapi/index.ts";
+import { iommufdIoctls, type IommufdIoctl, type IommufdRequest } from "../uapi/index.ts";
 import type { Call } from "./call.ts";
 import type { IoctlHandler } from "./context.ts";
 import { faultQueueAlloc } from "./fault-queue.ts";
@@ -7,7 +7,7 @@ import { getDirtyBitmap, getHwInfo, hwptAlloc, hwptInvalidate, setDirtyTracking 
 import * as ioas from "./ioas-calls.ts";
 import { hwQueueAlloc, vdeviceAlloc, veventqAlloc, viommuAlloc } from "./viommu.ts";
 
-const run: { readonly [K in keyof typeof iommufdIoctls]: (call: Call<any>) => number } = {
+const run: { readonly [K in IommufdIoctl]: (call: Call<IommufdRequest<K>>) => number } = {
   destroy: (call) => call.context.objects.remove(call.request.id),
   ioasAlloc: ioas.ioasAlloc,
   ioasAllowIovas: ioas.ioasAllowIovas,
@@ -31,6 +31,8 @@ const run: { readonly [K in keyof typeof iommufdIoctls]: (call: Call<any>) => nu
   hwQueueAlloc,
 };
 
-export const iommufdHandlers: readonly IoctlHandler[] = (
-  Object.keys(iommufdIoctls) as (keyof typeof iommufdIoctls)[]
-).map((name) => ({ row: iommufdIoctls[name], run: run[name] }));
+export const iommufdHandlers: readonly IoctlHandler[] = (Object.keys(iommufdIoctls) as IommufdIoctl[]).map((name) => ({
+  row: iommufdIoctls[name],
+  // The dispatcher decodes with the row's own layout, so each function gets the request it declares.
+  run: run[name] as IoctlHandler["run"],
+}));

@@ -1,5 +1,4 @@
 // The page table calls: allocation, dirty tracking, hardware information, invalidation.
-import type { FieldValues } from "../../base/index.ts";
 import {
   Errno,
   GetDirtyBitmapFlag,
@@ -9,7 +8,7 @@ import {
   HwptAllocFlag,
   HwptDataType,
   SetDirtyTrackingFlag,
-  type iommufdIoctls,
+  type IommufdRequest,
 } from "../uapi/index.ts";
 import { attachToHwpt, detachDevice, type BoundDevice } from "./bound-device.ts";
 import type { Call } from "./call.ts";
@@ -21,12 +20,6 @@ import { Ioas } from "./ioas.ts";
 import { TOP } from "./iova-allocator.ts";
 import { UserArray, UserData } from "./user-data.ts";
 import { Viommu } from "./viommu.ts";
-
-type Request<K extends keyof typeof iommufdIoctls> = (typeof iommufdIoctls)[K]["layout"] extends {
-  decode(source: Uint8Array): infer V;
-}
-  ? V & FieldValues<any>
-  : never;
 
 const ALL_FLAGS =
   HwptAllocFlag.NEST_PARENT | HwptAllocFlag.DIRTY_TRACKING | HwptAllocFlag.FAULT_ID_VALID | HwptAllocFlag.PASID;
@@ -122,7 +115,7 @@ function allocateNested(
   return hwpt;
 }
 
-export function hwptAlloc(call: Call<Request<"hwptAlloc">>): number {
+export function hwptAlloc(call: Call<IommufdRequest<"hwptAlloc">>): number {
   const { request, context, caller } = call;
   if ((request.data_type === HwptDataType.NONE) !== (request.data_len === 0)) return -Errno.EINVAL;
   const bound = context.objects.get<BoundDevice>(request.dev_id, "device");
@@ -171,7 +164,7 @@ export function hwptAlloc(call: Call<Request<"hwptAlloc">>): number {
   return 0;
 }
 
-export function setDirtyTracking(call: Call<Request<"hwptSetDirtyTracking">>): number {
+export function setDirtyTracking(call: Call<IommufdRequest<"hwptSetDirtyTracking">>): number {
   const { request } = call;
   const hwpt = call.context.objects.get<PagingHwpt>(request.hwpt_id, "hwpt-paging");
   if (hwpt === undefined) return -Errno.ENOENT;
@@ -184,7 +177,7 @@ export function setDirtyTracking(call: Call<Request<"hwptSetDirtyTracking">>): n
   return 0;
 }
 
-export function getDirtyBitmap(call: Call<Request<"hwptGetDirtyBitmap">>): number {
+export function getDirtyBitmap(call: Call<IommufdRequest<"hwptGetDirtyBitmap">>): number {
   const { request, context, caller } = call;
   const hwpt = context.objects.get<PagingHwpt>(request.hwpt_id, "hwpt-paging");
   if (hwpt === undefined) return -Errno.ENOENT;
@@ -215,7 +208,7 @@ export function getDirtyBitmap(call: Call<Request<"hwptGetDirtyBitmap">>): numbe
   return 0;
 }
 
-export function getHwInfo(call: Call<Request<"getHwInfo">>): number {
+export function getHwInfo(call: Call<IommufdRequest<"getHwInfo">>): number {
   const { request, context, caller } = call;
   const wanted = (request.flags & HwInfoFlag.INPUT_TYPE) !== 0 ? request.data_type : HwInfoType.DEFAULT;
   const bound = context.objects.get<BoundDevice>(request.dev_id, "device");
@@ -253,7 +246,7 @@ export function getHwInfo(call: Call<Request<"getHwInfo">>): number {
 const MAX_INVALIDATE_ENTRIES = 1 << 19;
 const MAX_ENTRY_BYTES = 4096;
 
-export function hwptInvalidate(call: Call<Request<"hwptInvalidate">>): number {
+export function hwptInvalidate(call: Call<IommufdRequest<"hwptInvalidate">>): number {
   const { request } = call;
   const entries = new UserArray(
     call.caller.memory,
@@ -269,7 +262,7 @@ export function hwptInvalidate(call: Call<Request<"hwptInvalidate">>): number {
 }
 
 function invalidate(
-  call: Call<Request<"hwptInvalidate">>,
+  call: Call<IommufdRequest<"hwptInvalidate">>,
   entries: UserArray,
 ): { readonly rc: number; readonly done: number } {
   const { request } = call;

@@ -234,9 +234,9 @@ export class IntervalTree<T> {
   ): bigint | undefined {
     if (lo > hi || lo > to || hi < from) return undefined;
     if (at === undefined) return this.#offer(from, to, lo, hi, lengthBytes, accept);
-    const before = at.minStart > lo ? at.minStart - lo : 0n;
+    const ahead = at.minStart > lo ? at.minStart - lo : 0n;
     const after = at.maxLast < hi ? hi - at.maxLast : 0n;
-    if (at.maxGap < lengthBytes && before < lengthBytes && after < lengthBytes) return undefined;
+    if (at.maxGap < lengthBytes && ahead < lengthBytes && after < lengthBytes) return undefined;
     if (at.start > lo) {
       const found = this.#gapBelow(at.left, from, to, lo, at.start - 1n, lengthBytes, accept);
       if (found !== undefined) return found;

@@ -1,5 +1,4 @@
 // The IOAS calls: alloc, ranges, map, copy, unmap, options, change of process, and the VFIO compatibility slot.
-import type { FieldValues } from "../../base/index.ts";
 import type { Caller } from "../port.ts";
 import {
   Errno,
@@ -8,7 +7,7 @@ import {
   IommuOptionId,
   IommuOptionOp,
   VfioIoasOp,
-  type iommufdIoctls,
+  type IommufdRequest,
 } from "../uapi/index.ts";
 import type { AccountMode } from "./accounting.ts";
 import { payerOf } from "./accounting.ts";
@@ -22,15 +21,9 @@ import { Ioas } from "./ioas.ts";
 import { holes, TOP } from "./iova-allocator.ts";
 import { MappedPages, type PageSource } from "./mapped-pages.ts";
 
-type Request<K extends keyof typeof iommufdIoctls> = (typeof iommufdIoctls)[K]["layout"] extends {
-  decode(source: Uint8Array): infer V;
-}
-  ? V & FieldValues<any>
-  : never;
-
 const PAGE = BigInt(PAGE_SIZE);
 
-export function ioasAlloc(call: Call<Request<"ioasAlloc">>): number {
+export function ioasAlloc(call: Call<IommufdRequest<"ioasAlloc">>): number {
   const context = call.context;
   const ioas = context.newIoas();
   let rc = context.objects.reserve(ioas);
@@ -45,7 +38,7 @@ export function ioasAlloc(call: Call<Request<"ioasAlloc">>): number {
   return 0;
 }
 
-export function ioasIovaRanges(call: Call<Request<"ioasIovaRanges">>): number {
+export function ioasIovaRanges(call: Call<IommufdRequest<"ioasIovaRanges">>): number {
   const { request, caller } = call;
   const ioas = call.context.ioas(request.ioas_id);
   if (ioas === undefined) return -Errno.ENOENT;
@@ -65,7 +58,7 @@ export function ioasIovaRanges(call: Call<Request<"ioasIovaRanges">>): number {
   return count > capacity ? -Errno.EMSGSIZE : 0;
 }
 
-export function ioasAllowIovas(call: Call<Request<"ioasAllowIovas">>): number {
+export function ioasAllowIovas(call: Call<IommufdRequest<"ioasAllowIovas">>): number {
   const { request, caller } = call;
   const ioas = call.context.ioas(request.ioas_id);
   if (ioas === undefined) return -Errno.ENOENT;
@@ -134,7 +127,7 @@ function prot(flags: number): { readonly readable: boolean; readonly writable: b
   return { readable: (flags & IoasMapFlag.READABLE) !== 0, writable: (flags & IoasMapFlag.WRITEABLE) !== 0 };
 }
 
-export function ioasMap(call: Call<Request<"ioasMap">>): number {
+export function ioasMap(call: Call<IommufdRequest<"ioasMap">>): number {
   const { request, context, caller } = call;
   if (request.iova === TOP || request.length === TOP) return -Errno.EOVERFLOW;
   const { readable, writable } = prot(request.flags);
@@ -148,7 +141,7 @@ export function ioasMap(call: Call<Request<"ioasMap">>): number {
   return call.respond();
 }
 
-export function ioasMapFile(call: Call<Request<"ioasMapFile">>): number {
+export function ioasMapFile(call: Call<IommufdRequest<"ioasMapFile">>): number {
   const { request, context, caller } = call;
   if (request.iova === TOP || request.length === TOP) return -Errno.EOVERFLOW;
   const { readable, writable } = prot(request.flags);
@@ -186,7 +179,7 @@ function fileSource(caller: Caller, fd: number, start: bigint, last: bigint): Pa
   return file === undefined ? -Errno.EBADF : { kind: "file", file, start };
 }
 
-export function ioasCopy(call: Call<Request<"ioasCopy">>): number {
+export function ioasCopy(call: Call<IommufdRequest<"ioasCopy">>): number {
   const { request, context } = call;
   if (request.length === TOP || request.src_iova === TOP || request.dst_iova === TOP) return -Errno.EOVERFLOW;
   const { readable, writable } = prot(request.flags);
@@ -204,7 +197,7 @@ export function ioasCopy(call: Call<Request<"ioasCopy">>): number {
   return call.respond();
 }
 
-export function ioasUnmap(call: Call<Request<"ioasUnmap">>): number {
+export function ioasUnmap(call: Call<IommufdRequest<"ioasUnmap">>): number {
   const { request } = call;
   const ioas = call.context.ioas(request.ioas_id);
   if (ioas === undefined) return -Errno.ENOENT;
@@ -225,7 +218,7 @@ export function ioasUnmap(call: Call<Request<"ioasUnmap">>): number {
   return call.respond();
 }
 
-export function option(call: Call<Request<"option">>): number {
+export function option(call: Call<IommufdRequest<"option">>): number {
   const { request, caller } = call;
   let rc: number;
   if (request.option_id === IommuOptionId.RLIMIT_MODE) rc = rlimitMode(call);
@@ -238,7 +231,7 @@ export function option(call: Call<Request<"option">>): number {
   return caller.memory.write(call.argument + 16n, value) ? 0 : -Errno.EFAULT;
 }
 
-function rlimitMode(call: Call<Request<"option">>): number {
+function rlimitMode(call: Call<IommufdRequest<"option">>): number {
   const { request, context, caller } = call;
   if (request.object_id !== 0) return -Errno.EOPNOTSUPP;
   if (request.op === IommuOptionOp.GET) {
@@ -253,7 +246,7 @@ function rlimitMode(call: Call<Request<"option">>): number {
   return 0;
 }
 
-function hugePages(call: Call<Request<"option">>): number {
+function hugePages(call: Call<IommufdRequest<"option">>): number {
   const { request } = call;
   const ioas = call.context.ioas(request.object_id);
   if (ioas === undefined) return -Errno.ENOENT;
@@ -265,7 +258,7 @@ function hugePages(call: Call<Request<"option">>): number {
   return request.val64 > 1n ? -Errno.EINVAL : ioas.space.setLargePages(request.val64 === 1n);
 }
 
-export function vfioIoas(call: Call<Request<"vfioIoas">>): number {
+export function vfioIoas(call: Call<IommufdRequest<"vfioIoas">>): number {
   const { request, context } = call;
   switch (request.op) {
     case VfioIoasOp.GET:
@@ -287,7 +280,7 @@ export function vfioIoas(call: Call<Request<"vfioIoas">>): number {
 }
 
 /** Moves the bill for every area of the context to the caller. */
-export function ioasChangeProcess(call: Call<Request<"ioasChangeProcess">>): number {
+export function ioasChangeProcess(call: Call<IommufdRequest<"ioasChangeProcess">>): number {
   const { context, caller } = call;
   const sets = new Set<MappedPages>();
   for (const object of context.objects.all()) {

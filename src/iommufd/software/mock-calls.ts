@@ -1,5 +1,4 @@
 // IOMMU_TEST_CMD: the operations by which the kernel's selftest drives mock devices, accesses and checks.
-import type { FieldValues } from "../../base/index.ts";
 import type { Caller, CallerMemory, HostFile } from "../port.ts";
 import {
   Errno,
@@ -44,10 +43,10 @@ import { PAGE_SIZE } from "./frames.ts";
 import { NestedHwpt, PagingHwpt } from "./hw-page-table.ts";
 import type { HostMemory } from "./host-memory.ts";
 import { TOP } from "./iova-allocator.ts";
-import { mockIotlb, MockDevice, MockUnit } from "./mock-unit.ts";
+import { mockIotlb, type MockDevice, MockUnit } from "./mock-unit.ts";
 import { IommufdObject } from "./objects.ts";
 
-type TestCall = Call<ReturnType<(typeof IommuTestCmd)["decode"]> & FieldValues<any>>;
+type TestCall = Call<ReturnType<(typeof IommuTestCmd)["decode"]>>;
 
 const PAGE = BigInt(PAGE_SIZE);
 const MAX_COPY = 16n << 20n;
@@ -120,7 +119,7 @@ class AccessFile implements HostFile {
 }
 
 export function mockHandlers(unit: MockUnit): readonly IoctlHandler[] {
-  return [{ row: iommuTestIoctl, run: (call) => runTest(unit, call as unknown as TestCall) }];
+  return [{ row: iommuTestIoctl, run: (call) => runTest(unit, call as TestCall) }];
 }
 
 function runTest(unit: MockUnit, call: TestCall): number {

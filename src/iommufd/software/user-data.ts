@@ -1,9 +1,7 @@
 // Driver-specific structures that a request points to.
-import type { Layout } from "../../base/index.ts";
 import type { CallerMemory } from "../port.ts";
-import { Errno } from "../uapi/index.ts";
+import { Errno, type AnyLayout } from "../uapi/index.ts";
 
-type AnyLayout = Layout<any>;
 type ValuesOf<L extends AnyLayout> = ReturnType<L["decode"]>;
 
 const CHECK_CHUNK = 4096;

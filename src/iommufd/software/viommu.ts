@@ -1,6 +1,6 @@
 // Virtual IOMMU objects: what a guest's own IOMMU is made of on the host's side.
 import { assert } from "../../base/index.ts";
-import { Errno } from "../uapi/index.ts";
+import { Errno, type IommufdRequest } from "../uapi/index.ts";
 import { Access } from "./access.ts";
 import type { BoundDevice } from "./bound-device.ts";
 import type { Call } from "./call.ts";
@@ -115,7 +115,7 @@ export class HwQueue extends IommufdObject {
   }
 }
 
-export function viommuAlloc(call: Call<any>): number {
+export function viommuAlloc(call: Call<IommufdRequest<"viommuAlloc">>): number {
   const { request, context, caller } = call;
   const bound = context.objects.get<BoundDevice>(request.dev_id, "device");
   if (bound === undefined) return -Errno.ENOENT;
@@ -148,7 +148,7 @@ export function viommuAlloc(call: Call<any>): number {
   return 0;
 }
 
-export function vdeviceAlloc(call: Call<any>): number {
+export function vdeviceAlloc(call: Call<IommufdRequest<"vdeviceAlloc">>): number {
   const { request, context } = call;
   const viommu = context.objects.get<Viommu>(request.viommu_id, "viommu");
   if (viommu === undefined) return -Errno.ENOENT;
@@ -179,7 +179,7 @@ export function vdeviceAlloc(call: Call<any>): number {
   return 0;
 }
 
-export function veventqAlloc(call: Call<any>): number {
+export function veventqAlloc(call: Call<IommufdRequest<"veventqAlloc">>): number {
   const { request, context, caller } = call;
   if (request.veventq_depth === 0 || request.veventq_depth > MAX_DEPTH) return -Errno.EINVAL;
   const viommu = context.objects.get<Viommu>(request.viommu_id, "viommu");
@@ -211,10 +211,10 @@ export function veventqAlloc(call: Call<any>): number {
   return 0;
 }
 
-export function hwQueueAlloc(call: Call<any>): number {
+export function hwQueueAlloc(call: Call<IommufdRequest<"hwQueueAlloc">>): number {
   const { request, context } = call;
   if (request.length === 0n) return -Errno.EINVAL;
-  const iova: bigint = request.nesting_parent_iova;
+  const iova = request.nesting_parent_iova;
   if (iova + request.length - 1n > TOP) return -Errno.EOVERFLOW;
   const viommu = context.objects.get<Viommu>(request.viommu_id, "viommu");
   if (viommu === undefined) return -Errno.ENOENT;

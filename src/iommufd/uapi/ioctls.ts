@@ -1,10 +1,16 @@
 // The one table of /dev/iommu's ioctls: number, structure, least size, and the checks that need no state.
 // Dispatch, client, tests and documentation are derived from it.
-import { type FieldValues, type Layout } from "../../base/index.ts";
 import { IommuTestCmd } from "./iommu-test.ts";
 import * as s from "./iommufd.ts";
 
-type AnyLayout = Layout<any>;
+/** A layout of which only the bytes matter. */
+export interface AnyLayout {
+  readonly name: string;
+  readonly lengthBytes: number;
+  readonly offsets: Readonly<Record<string, number>>;
+  decode(source: Uint8Array, offset?: number): object;
+  encode(values: object, target?: Uint8Array, offset?: number): Uint8Array;
+}
 
 /** One ioctl. Size rule: a caller's size below `minBytes` is EINVAL; non-zero bytes past the structure are E2BIG. */
 export interface IoctlRow<L extends AnyLayout = AnyLayout> {
@@ -20,8 +26,6 @@ export interface IoctlRow<L extends AnyLayout = AnyLayout> {
   /** Types for which 0 means "none given": EOPNOTSUPP. */
   readonly needsType?: boolean;
 }
-
-export type RequestOf<R extends IoctlRow> = R["layout"] extends Layout<infer F> ? FieldValues<F> : never;
 
 function row<L extends AnyLayout>(r: IoctlRow<L>): IoctlRow<L> {
   return r;
@@ -173,6 +177,10 @@ export const iommufdIoctls: {
     needsType: true,
   }),
 };
+
+export type IommufdIoctl = keyof typeof iommufdIoctls;
+/** The decoded structure of an ioctl. */
+export type IommufdRequest<K extends IommufdIoctl> = ReturnType<(typeof iommufdIoctls)[K]["layout"]["decode"]>;
 
 /** The kernel's private test interface; present only in kernels built for testing, here behind an option. */
 export const iommuTestIoctl: IoctlRow<typeof IommuTestCmd> = row({
