@@ -1,6 +1,13 @@
 // Page requests of devices on their way to the caller, and the answers on their way back.
 import type { Caller } from "../port.ts";
-import { Errno, IommuHwptPageResponse, IommuHwptPgfault, PageResponseCode, PgfaultFlag } from "../uapi/index.ts";
+import {
+  Errno,
+  IommuHwptPageResponse,
+  IommuHwptPgfault,
+  PageResponseCode,
+  PgfaultFlag,
+  type IommufdRequest,
+} from "../uapi/index.ts";
 import { NO_PASID, type BoundDevice } from "./bound-device.ts";
 import type { Call } from "./call.ts";
 import type { IommufdContext } from "./context.ts";
