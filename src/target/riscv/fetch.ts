@@ -1,7 +1,7 @@
 // hot: bench/kernels.ts
 // Instruction fetch: fills the fetch TLB, decodes pages entry by entry, and builds single steps for what pages cannot hold
 // (instructions over a page boundary, pages whose PMP rights are not uniform).
-import { CodeCache, entryOffset, entryScale, Handler, type HandlerTable } from "../../accel/index.ts";
+import { type CodeCache, entryOffset, entryScale, Handler, type HandlerTable } from "../../accel/index.ts";
 import type { CpuBus } from "../../memory/port.ts";
 import { Cause } from "./causes.ts";
 import type { Decoded, Decoder } from "./decoder.ts";

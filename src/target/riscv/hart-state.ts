@@ -38,7 +38,7 @@ export type HartState = {
 };
 
 type HartDescription = StateDescription<
-  readonly { [K in keyof HartState & string]: StateField<K, HartState[K]> }[keyof HartState & string][]
+  readonly { [K in keyof HartState]: StateField<K, HartState[K]> }[keyof HartState][]
 >;
 
 export const hartState: HartDescription = describeState("riscv-hart", 1, [
@@ -55,7 +55,7 @@ export const hartState: HartDescription = describeState("riscv-hart", 1, [
   field("instretOffset", u64),
   field("started", bool),
   field("waiting", bool),
-]) as HartDescription;
+]);
 
 interface SaveableHart {
   readonly core: HartCore;

@@ -53,7 +53,7 @@ describe.each([
     const fma = build(features)[name];
     const patterns = new Patterns(9n);
     let normal = 0;
-    for (let i = 0; i < 40_000; i++) {
+    for (let i = 0; i < 15_000; i++) {
       const a = patterns.any(f);
       const b = patterns.partner(f, a);
       const c = patterns.addend(f, a, b);
@@ -63,7 +63,7 @@ describe.each([
       if (got !== exact) expect([a, b, c, got].map((x) => x.toString(16))).toBe(exact.toString(16));
       normal++;
     }
-    expect(normal).toBeGreaterThan(10_000);
+    expect(normal).toBeGreaterThan(3000);
   });
 
   test.skipIf(!present)("fma64 of ordinary numbers does not ask for the slow path", () => {

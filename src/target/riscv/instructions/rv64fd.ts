@@ -76,8 +76,7 @@ const magnitudeMask = (f: Format): bigint => (f.type === "f64" ? (1n << 63n) - 1
 const magnitude = (f: Format, bits: Expr<"i64">): Expr<"i64"> => i64.and(bits, i64.big(magnitudeMask(f)));
 const isZero = (f: Format, bits: Expr<"i64">): Expr<"i32"> => i64.eqz(magnitude(f, bits));
 const infinity = (f: Format): bigint => (f.type === "f64" ? 0x7ffn << 52n : 0xffn << 23n);
-const isFinite = (f: Format, bits: Expr<"i64">): Expr<"i32"> =>
-  i64.ltU(magnitude(f, bits), i64.big(infinity(f)));
+const isFinite = (f: Format, bits: Expr<"i64">): Expr<"i32"> => i64.ltU(magnitude(f, bits), i64.big(infinity(f)));
 
 /** Finite and greater in magnitude than the smallest normal, so neither tiny before rounding nor overflowed. */
 function isPlain(f: Format, bits: Expr<"i64">): Expr<"i32"> {
@@ -106,7 +105,11 @@ function keepOrSlow(
   );
 }
 
-function encode(funct5: number, f: Format, fixed: { rs2?: number; funct3?: number } = {}): { match: number; mask: number } {
+function encode(
+  funct5: number,
+  f: Format,
+  fixed: { rs2?: number; funct3?: number } = {},
+): { match: number; mask: number } {
   let match = opFp | (f.code << 25) | (funct5 << 27);
   let mask = 0x7f | (3 << 25) | (0x1f << 27);
   if (fixed.rs2 !== undefined) {
