@@ -1,3 +1,4 @@
+export * from "./client/index.ts";
 export * from "./local-caller.ts";
 export type * from "./port.ts";
 export * from "./session.ts";

@@ -8,12 +8,12 @@ import {
   PgfaultFlag,
   type IommufdRequest,
 } from "../uapi/index.ts";
-import { NO_PASID, type BoundDevice } from "./bound-device.ts";
+import type { BoundDevice } from "./bound-device.ts";
 import type { Call } from "./call.ts";
 import type { IommufdContext } from "./context.ts";
 import { EventFile, type EventQueue } from "./event-file.ts";
 import { IommufdObject } from "./objects.ts";
-import type { PhysicalDevice } from "./unit.ts";
+import { NO_PASID, type PhysicalDevice } from "./unit.ts";
 
 /** One page request; a group of them ends with the one that has LAST_PAGE. */
 export interface PageRequest {

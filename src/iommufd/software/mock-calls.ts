@@ -26,15 +26,8 @@ import {
   TestTriggerIopf,
 } from "../uapi/index.ts";
 import { Access } from "./access.ts";
-import {
-  attachDevice,
-  bindDevice,
-  detachDevice,
-  NO_PASID,
-  replaceDevice,
-  unbindDevice,
-  type BoundDevice,
-} from "./bound-device.ts";
+import { attachDevice, replaceDevice } from "./attach-device.ts";
+import { bindDevice, detachDevice, unbindDevice, type BoundDevice } from "./bound-device.ts";
 import type { Call } from "./call.ts";
 import type { IoctlHandler } from "./context.ts";
 import { DmaBuf } from "./dma-buf.ts";
@@ -45,6 +38,7 @@ import type { HostMemory } from "./host-memory.ts";
 import { TOP } from "./iova-allocator.ts";
 import { mockIotlb, type MockDevice, MockUnit } from "./mock-unit.ts";
 import { IommufdObject } from "./objects.ts";
+import { NO_PASID } from "./unit.ts";
 
 type TestCall = Call<ReturnType<(typeof IommuTestCmd)["decode"]>>;
 

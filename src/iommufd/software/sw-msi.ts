@@ -2,9 +2,9 @@
 // every domain, in the window that the group's devices reserve for it.
 import { Errno } from "../uapi/index.ts";
 import type { BoundDevice, ContextGroup } from "./bound-device.ts";
-import { NO_PASID } from "./bound-device.ts";
 import type { IommufdContext } from "./context.ts";
 import type { PagingHwpt } from "./hw-page-table.ts";
+import { NO_PASID } from "./unit.ts";
 
 const PAGE = 4096n;
 const MAX_PAGES = 64;

@@ -3,6 +3,9 @@ import type { Domain, NestedDomain, PagingDomain } from "./domain.ts";
 import type { HwQueue, Viommu } from "./viommu.ts";
 import type { UserArray, UserData } from "./user-data.ts";
 
+/** Requests without a PASID. */
+export const NO_PASID = 0;
+
 export interface ReservedRegion {
   readonly start: bigint;
   readonly last: bigint;
