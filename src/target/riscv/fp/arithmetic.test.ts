@@ -87,12 +87,14 @@ describe.each(formats.map((f) => [nameOf(f), f] as const))("%s", (_name, f) => {
     ["squareRoot", (a: number) => Math.sqrt(a)],
   ] as const)("%s rounds to nearest as the host does", (name, native) => {
     const patterns = new Patterns(2n);
+    const wrong: string[] = [];
     for (let i = 0; i < 2000; i++) {
       const a = patterns.any(f);
       const b = patterns.partner(f, a);
       const result = operations[name]!(f, [a, b], { rounding: RNE, flags: 0 });
-      expect(result, hex([a, b])).toBe(bitsOf(f, native(numberOf(f, a), numberOf(f, b))));
+      if (result !== bitsOf(f, native(numberOf(f, a), numberOf(f, b)))) wrong.push(hex([a, b, result]));
     }
+    expect(wrong).toEqual([]);
   });
 
   test.each(Object.keys(operations))("%s rounds and raises flags as the definition says, in every mode", (name) => {
@@ -108,9 +110,10 @@ describe.each(formats.map((f) => [nameOf(f), f] as const))("%s", (_name, f) => {
       for (const rounding of modes) {
         const status: FpStatus = { rounding, flags: 0 };
         const bits = operations[name]!(f, operands, status);
-        expect({ bits, flags: status.flags }, `${hex(operands)} mode ${rounding}`).toEqual(
-          roundReal(f, real, rounding),
-        );
+        const defined = roundReal(f, real, rounding);
+        if (bits !== defined.bits || status.flags !== defined.flags) {
+          expect({ bits, flags: status.flags }, `${hex(operands)} mode ${rounding}`).toEqual(defined);
+        }
         checked++;
       }
     }

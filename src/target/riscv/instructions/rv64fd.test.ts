@@ -288,6 +288,14 @@ describe("a reserved rounding mode is illegal", () => {
   });
 });
 
+/** The registers that an instruction names, and the flags. */
+function show(core: HartCore, word: number): string {
+  const names = [7, 15, 20, 27].map((at) => (word >>> at) & 31);
+  const floats = names.map((n) => core.get(F.f + n).toString(16)).join();
+  const integers = names.map((n) => core.x(n).toString(16)).join();
+  return `f ${floats} x ${integers} fcsr ${core.word(W.fcsr).toString(16)}`;
+}
+
 /** Runs an instruction in generated code and by `executeFp` alone, and compares everything that they leave. */
 class Differential {
   private readonly m = machine();
@@ -296,8 +304,9 @@ class Differential {
   private readonly patterns = new Patterns(11n);
   private readonly xSink = hartLayout.offset("xSink") / 4;
 
-  /** `count` random operands for one instruction word. */
-  run(name: FpOperationName, word: number, fcsr: number, count: number): void {
+  /** Tries `count` random operands for one instruction word: what differed. */
+  run(name: FpOperationName, word: number, fcsr: number, count: number): string[] {
+    const differences: string[] = [];
     this.m.load(ramBase, [word]);
     for (let i = 0; i < count; i++) {
       this.operands(name, word);
@@ -307,12 +316,15 @@ class Differential {
         core.setWord(W.mstatus, status);
         core.refreshFpFast();
       }
+      const before = show(this.core, word);
       this.core.pc = BigInt(ramBase);
       this.m.hart.run(1);
       this.exact.setWord(W.fpOp, fpOperation(name));
-      expect(executeFp(this.exact, word & ~0x1f)).toBe(true);
-      this.compare(name, word, fcsr);
+      const legal = executeFp(this.exact, word & ~0x1f);
+      if (legal && this.same()) continue;
+      differences.push(`${name} of ${before} gave ${show(this.core, word)} for ${show(this.exact, word)}`);
     }
+    return differences;
   }
 
   private operands(name: FpOperationName, word: number): void {
@@ -336,27 +348,14 @@ class Differential {
     return patterns.below(2) === 0 ? patterns.any(binary64) : wide ^ BigInt(patterns.below(2 ** 30));
   }
 
-  private compare(name: string, word: number, fcsr: number): void {
+  private same(): boolean {
     const words = (core: HartCore): Int32Array => core.words.subarray(core.base32 + W.x, core.base32 + W.f + 64);
     const [got, exact] = [words(this.core), words(this.exact)];
-    const control = [W.fcsr, W.mstatus, W.fpFast] as const;
-    const differs =
-      got.some((value, i) => value !== exact[i] && (i & ~1) !== this.xSink - W.x) ||
-      control.some((index) => this.core.word(index) !== this.exact.word(index));
-    if (!differs && this.core.pc === BigInt(ramBase + 4)) return;
-    const show = (core: HartCore): unknown => ({
-      f: [7, 15, 20, 27].map((at) => core.get(F.f + ((word >>> at) & 31)).toString(16)),
-      x: [7, 15].map((at) => core.x((word >>> at) & 31).toString(16)),
-      control: control.map((index) => core.word(index).toString(16)),
-    });
-    expect(
-      { ...(show(this.core) as object), pc: this.core.pc },
-      `${name} ${(word >>> 0).toString(16)} ${fcsr}`,
-    ).toEqual({
-      ...(show(this.exact) as object),
-      pc: BigInt(ramBase + 4),
-    });
-    expect.fail(`${name} changed a register that is none of its operands`);
+    return (
+      this.core.pc === BigInt(ramBase + 4) &&
+      got.every((value, i) => value === exact[i] || (i & ~1) === this.xSink - W.x) &&
+      [W.fcsr, W.mstatus, W.fpFast].every((index) => this.core.word(index) === this.exact.word(index))
+    );
   }
 
   registers(): { rd: number; rs1: number; rs2: number; rs3: number } {
@@ -383,7 +382,7 @@ describe("generated code and the exact slow path leave the same registers, flags
             ...(keep(12, 7) ? { rm } : {}),
           });
           const mayBeFast = flags !== 0 && (rm <= 1 || (rm === 7 && frm === 0));
-          differential.run(name, word, (frm << 5) | flags, mayBeFast ? 60 : 8);
+          expect(differential.run(name, word, (frm << 5) | flags, mayBeFast ? 60 : 8)).toEqual([]);
         }
       }
     }
