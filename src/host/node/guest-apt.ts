@@ -1,5 +1,5 @@
 // Debian's archive through apt, in a private root: own lists, state and configuration; no privileges.
-import { access, constants, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { access, constants, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type GuestArchive,
@@ -10,7 +10,7 @@ import {
 } from "../../guest/port.ts";
 import { type AptRun, explainApt, runApt } from "./guest-apt-run.ts";
 import { type Transport, downloadFile } from "./guest-download.ts";
-import { cacheFailed } from "./guest-store.ts";
+import { cacheFailed, makeFolder } from "./guest-folders.ts";
 
 /** The public default of Debian itself, used where the machine's apt policy names no Debian mirror. */
 const DEFAULT_MIRROR = "http://deb.debian.org/debian";
@@ -140,11 +140,11 @@ export class AptArchive implements GuestArchive {
     const format = "$(REPO_URI)|$(ORIGIN)|$(LABEL)";
     const targets = await this.#apt(undefined, ["indextargets", "--format", format, "Created-By: Packages"]);
     const entries = targets.output.split("\n").map((line) => line.split("|"));
-    // Before the first update a machine knows its sources by address only.
-    const found =
-      entries.find(([, origin, label]) => origin === "Debian" && label === "Debian") ??
-      entries.find(([uri]) => /\/debian\/?$/.test(uri ?? ""));
-    return found?.[0] ?? DEFAULT_MIRROR;
+    const found = entries.find(([, origin, label]) => origin === "Debian" && label === "Debian")?.[0];
+    if (found !== undefined) return found;
+    // Before its first update a machine knows its sources by address only.
+    const addresses = await this.#apt(undefined, ["--print-uris", "update"]);
+    return /^'([^']+\/debian)\/dists\//m.exec(addresses.output)?.[1] ?? DEFAULT_MIRROR;
   }
 
   /** The folders and the two files that make apt work for riscv64 and for us alone; gives the configuration's path. */
@@ -183,7 +183,7 @@ export class AptArchive implements GuestArchive {
       "",
     ];
     try {
-      for (const folder of folders) await mkdir(join(root, folder), { recursive: true });
+      for (const folder of folders) await makeFolder(join(root, folder));
       await writeFile(join(root, "state/status"), "");
       await writeFile(join(root, "etc/ratite.sources"), sources.join("\n"));
       await writeFile(join(root, "etc/ratite.conf"), configuration.join("\n"));

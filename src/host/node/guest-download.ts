@@ -1,13 +1,14 @@
 // One file over HTTP: resumed where an earlier attempt ended, and only as good as its hash.
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { readFile, rename, rm, stat } from "node:fs/promises";
 import * as http from "node:http";
 import * as https from "node:https";
 import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { Transform } from "node:stream";
 import { GuestError } from "../../guest/port.ts";
+import { makeFolder } from "./guest-folders.ts";
 
 const IDLE_TIMEOUT_MS = 30_000;
 const MAX_REDIRECTS = 5;
@@ -35,7 +36,7 @@ class Interrupted extends Error {}
  * server has no such file or other bytes, `unreachable` when it does not answer.
  */
 export async function downloadFile(request: DownloadRequest, transport: Transport = overHttp): Promise<Uint8Array> {
-  await mkdir(dirname(request.path), { recursive: true });
+  await makeFolder(dirname(request.path));
   if ((await hashOf(request.path)) === request.sha256) return readFile(request.path);
   const part = `${request.path}.part`;
   const resumed = (await lengthOf(part)) > 0;

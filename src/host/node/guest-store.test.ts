@@ -80,6 +80,14 @@ describe("FolderStore", () => {
   });
 });
 
+test.skipIf(!existsSync("/proc/self"))(
+  "a cache folder where nothing can be made is said so (skipped without /proc)",
+  async () => {
+    const nowhere = new FolderStore("/proc/nowhere/cache");
+    await expect(nowhere.write(manifest, files("a"))).rejects.toMatchObject({ code: "cacheFailed" });
+  },
+);
+
 describe("the store's lock", () => {
   test("lets one in at a time, and tells the other whom it waits for", async () => {
     const order: string[] = [];

@@ -1,16 +1,15 @@
 // Guests in a folder: guests/NAME/RELEASE/ with a manifest that names its files, replaced by renames only.
 import { createHash } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  GuestError,
   type GuestFiles,
   type GuestId,
   type GuestManifest,
   type GuestStore,
   type WorkOptions,
 } from "../../guest/port.ts";
-import { errnoText } from "./errors.ts";
+import { cacheFailed, makeFolder, replaceFile } from "./guest-folders.ts";
 
 const MANIFEST = "manifest.json";
 const LOCK_POLL_MS = 300;
@@ -47,7 +46,7 @@ export class FolderStore implements GuestStore {
   async write(manifest: GuestManifest, files: { kernel: Uint8Array; initrd: Uint8Array }): Promise<GuestFiles> {
     const folder = this.#folder(manifest);
     try {
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
       // Names carry the content, so that the files of the guest as it was stay in place until the manifest is replaced.
       const kernel = await placeFile(folder, "vmlinux", files.kernel);
       const initrd = await placeFile(folder, "initrd", files.initrd);
@@ -86,7 +85,7 @@ export class FolderStore implements GuestStore {
   }
 
   async exclusively<T>(options: WorkOptions, body: () => Promise<T>): Promise<T> {
-    await mkdir(this.#root, { recursive: true }).catch((cause: unknown) => {
+    await makeFolder(this.#root).catch((cause: unknown) => {
       throw cacheFailed(this.#root, cause);
     });
     let told = false;
@@ -131,29 +130,6 @@ export class FolderStore implements GuestStore {
   #folder({ name, release }: GuestId): string {
     return join(this.#root, name, release);
   }
-}
-
-/** The cache folder cannot be used as it is. */
-export function cacheFailed(path: string, cause: unknown): GuestError {
-  if (cause instanceof GuestError) return cause;
-  return new GuestError(
-    "cacheFailed",
-    `The cache folder cannot be used: ${errnoText(cause)} ('${path}'); another one by XDG_CACHE_HOME would do`,
-    { subject: path, cause },
-  );
-}
-
-/** Writes beside `path` and renames over it; what has the name is always whole. */
-export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.new-${process.pid}`;
-  const file = await open(temporary, "w", 0o644);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
 }
 
 async function placeFile(folder: string, kind: string, bytes: Uint8Array): Promise<FileFact> {
