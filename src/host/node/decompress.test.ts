@@ -61,7 +61,7 @@ describe("without the optional packages", () => {
     await expect(bare.unxz(plain, limit)).rejects.toThrow('"npm install xz-decompress" would do');
   });
   test("zstd names the package and the Node version that would do", async () => {
-    await expect(bare.unzstd(plain, limit)).rejects.toThrow('"npm install fzstd" or Node 22.15 or newer would do');
+    await expect(bare.unzstd(plain, limit)).rejects.toThrow('"npm install fzstd" or Node 24 would do');
   });
 });
 
