@@ -12,7 +12,7 @@ import {
   type StateDescription,
   type StateField,
 } from "../../state/index.ts";
-import { F, W, type HartCore, type Mode } from "./hart-core.ts";
+import { F, W, type HartCore } from "./hart-core.ts";
 import { csrFields, pmpEntryCount } from "./state.ts";
 
 type CsrName =
@@ -92,7 +92,7 @@ export function applyHartState(hart: SaveableHart, values: HartState): void {
   values.f.slice(0, 32).forEach((value, i) => core.set(F.f + i, value));
   core.setWord(W.fcsr, values.fcsr & 0xff);
   core.pc = values.pc;
-  core.mode = (values.mode === 0 || values.mode === 1 ? values.mode : 3) as Mode;
+  core.mode = values.mode === 0 || values.mode === 1 ? values.mode : 3;
   for (const name of csrNames) core.set(F[name], values.csr[name]);
   values.pmpaddr.slice(0, pmpEntryCount).forEach((value, i) => core.set(F.pmpaddr + i, value));
   core.lines = values.lines;
