@@ -32,14 +32,23 @@ export interface VirtualMachineHooks {
 /** How long an ended machine may take to close its files before its thread is stopped. */
 const CLOSE_LIMIT_MS = 5000;
 
-export async function startVirtualMachine(plan: MachinePlan, hooks: VirtualMachineHooks): Promise<VirtualMachine> {
+export async function startVirtualMachine(
+  plan: MachinePlan,
+  hooks: VirtualMachineHooks,
+  /** Tests bring their own worker. */
+  entry: URL = workerEntry(),
+): Promise<VirtualMachine> {
   const start: WorkerStart = { plan, reportGuestErrors: hooks.onNotice !== undefined };
-  // The sources run as they are too (Node 24 and later, tsx), so the worker's file is what this one is.
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const worker = new Worker(new URL(`./machine-worker.${extension}`, import.meta.url), { workerData: start });
+  const worker = new Worker(entry, { workerData: start });
   const vm = new RemoteMachine(worker, hooks);
   await vm.made;
   return vm;
+}
+
+function workerEntry(): URL {
+  // The sources run as they are too (Node 24 and later), so the worker's file is what this one is.
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  return new URL(`./machine-worker.${extension}`, import.meta.url);
 }
 
 class RemoteMachine implements VirtualMachine {
