@@ -1,35 +1,19 @@
 // The `virt` board: memory, devices and their wiring, harts, firmware, images.
 import type { TimerQueue } from "../../base/index.ts";
-import {
-  Clint,
-  GoldfishRtc,
-  Ns16550a,
-  Plic,
-  SifiveTest,
-  makeRtcClock,
-  type Finish,
-  type IrqLine,
-  type MmioDevice,
-} from "../../device/index.ts";
+import { Clint, GoldfishRtc, Ns16550a, Plic, SifiveTest, type Finish } from "../../device/index.ts";
 import { VirtioMmio } from "../../device/virtio/index.ts";
-import {
-  AddressSpace,
-  WorldPlan,
-  containerRegion,
-  dmaPort,
-  mmioRegion,
-  ramRegion,
-  type MemoryRegion,
-} from "../../memory/index.ts";
-import type { Saveable } from "../../state/index.ts";
+import { WorldPlan, dmaPort } from "../../memory/index.ts";
 import { HartIrq, type Hart } from "../../target/riscv/port.ts";
 import type { Board } from "../board.ts";
-import { RNG_SEED_BYTES } from "../boot/chosen.ts";
 import { planBoot, type BootPlan } from "../boot/boot-plan.ts";
+import { RNG_SEED_BYTES } from "../boot/chosen.ts";
 import { MachineError } from "../errors.ts";
 import { BuiltInSbi } from "../firmware/sbi/sbi.ts";
 import type { GuestRequest } from "../guest-request.ts";
+import { HartLines } from "../hart-lines.ts";
 import type { HartPlanner, MachineConfig, MachineHost } from "../port.ts";
+import { rtcTime } from "../rtc-time.ts";
+import { System } from "../system.ts";
 import { Backends } from "./backends.ts";
 import { checkVirtConfig } from "./config.ts";
 import { buildBoardTree } from "./device-tree.ts";
@@ -50,129 +34,65 @@ export interface BoardParts {
   readonly wake: () => void;
 }
 
-/** One byte past the last guest-physical address that a board may use. */
-const SPACE_BYTES = 2 ** 53;
-const ZERO_CHUNK = new Uint8Array(0x1_0000);
-
 /** Throws typed errors for what the configuration asks and cannot be had; nothing is left open then. */
 export function makeVirtBoard(parts: BoardParts): Board {
-  checkVirtConfig(parts.config);
-  const opened: (() => void)[] = [];
+  const { config, planHarts } = parts;
+  checkVirtConfig(config);
+  const plan = new WorldPlan();
+  const hartConfigs = Array.from({ length: config.smp }, (_, hartId) => ({ hartId, ...config.cpu }));
+  const plannedHarts = planHarts(plan, hartConfigs);
+  const maskRom = plan.ram("virt.mrom", virtMap.maskRom.lengthBytes, { readOnly: true });
+  const ram = plan.ram("virt.ram", config.memoryBytes);
+  const system = new System(plan.create());
   try {
-    return new VirtBoard(parts, opened);
+    system.placeRam(maskRom, virtMap.maskRom.base);
+    system.placeRam(ram, virtMap.ram.base);
+    return new VirtBoard(parts, system, plannedHarts);
   } catch (error) {
-    for (const close of opened.reverse()) close();
+    system.close();
     throw error;
   }
 }
 
 class VirtBoard implements Board {
   readonly harts: readonly Hart[];
-  readonly saveables: Map<string, Saveable> = new Map();
+  readonly saveables: Board["saveables"];
   readonly #parts: BoardParts;
-  readonly #opened: (() => void)[];
-  readonly #space: AddressSpace;
-  readonly #root: MemoryRegion = containerRegion("system", SPACE_BYTES);
-  readonly #devices: MmioDevice[] = [];
+  readonly #system: System;
   readonly #slots: readonly VirtioMmio[];
   readonly #uart: Ns16550a;
   readonly #boot: BootPlan;
   readonly #sbi: BuiltInSbi | undefined;
   #seed: Uint8Array = new Uint8Array(RNG_SEED_BYTES);
 
-  constructor(parts: BoardParts, opened: (() => void)[]) {
+  constructor(parts: BoardParts, system: System, plannedHarts: ReturnType<HartPlanner>) {
     this.#parts = parts;
-    this.#opened = opened;
-    const { config, host, timers } = parts;
-    const { trace } = host;
+    this.#system = system;
+    this.saveables = system.saveables;
+    const { config, timers, wake } = parts;
 
-    const plan = new WorldPlan();
-    const plannedHarts = parts.planHarts(
-      plan,
-      Array.from({ length: config.smp }, (_, hartId) => ({ hartId, ...config.cpu })),
-    );
-    const maskRom = plan.ram("virt.mrom", virtMap.maskRom.lengthBytes, { readOnly: true });
-    const ram = plan.ram("virt.ram", config.memoryBytes);
-    const world = plan.create();
-    opened.push(() => world.close());
-    this.#root.add(ramRegion(maskRom), virtMap.maskRom.base);
-    this.#root.add(ramRegion(ram), virtMap.ram.base);
-    this.#space = new AddressSpace("memory", this.#root, world);
-    opened.push(() => this.#space.close());
-
-    // Devices drive harts and harts read a device's time, so lines look harts up when they are driven.
-    const harts: Hart[] = [];
-    const ids = Array.from({ length: config.smp }, (_, id) => id);
-    const line = (id: number, irq: HartIrq): IrqLine => ({
-      set: (level) => {
-        harts[id]?.setIrq(irq, level);
-        if (level) parts.wake();
-      },
+    const lines = new HartLines(wake);
+    const clint = this.#placeClint(lines);
+    const plic = this.#placePlic(lines);
+    this.harts = plannedHarts.create(system.space.world, {
+      bus: (source) => system.space.bus(source),
+      timebase: clint,
+      timers,
+      resetVector: BigInt(virtMap.maskRom.base),
+      firmware: () => this.#sbi,
     });
-    const clint = this.#place(
-      "clint",
-      virtMap.clint.base,
-      new Clint({
-        harts: ids.map((id) => ({ msip: line(id, HartIrq.msip), mtip: line(id, HartIrq.mtip) })),
-        frequencyHz: TIMEBASE_HZ,
-        timers,
-        trace,
-      }),
-    );
-    const plic = this.#place(
-      "plic",
-      virtMap.plic.base,
-      new Plic({
-        sourceCount: IRQ_SOURCE_COUNT - 1,
-        contexts: ids.flatMap((id) => [line(id, HartIrq.meip), line(id, HartIrq.seip)]),
-        trace,
-      }),
-    );
-    harts.push(
-      ...plannedHarts.create(world, {
-        bus: (source) => this.#space.bus(source),
-        timebase: clint,
-        timers,
-        resetVector: BigInt(virtMap.maskRom.base),
-        firmware: () => this.#sbi,
-      }),
-    );
-    this.harts = harts;
-    for (const hart of harts) this.saveables.set(`hart${hart.id}`, hart);
+    lines.connect(this.harts);
+    for (const hart of this.harts) system.saveables.set(`hart${hart.id}`, hart);
 
-    this.#place(
-      "test",
-      virtMap.testFinisher.base,
-      new SifiveTest({ finish: (f) => parts.request(requestOf(f)), trace }),
-    );
-    this.#place(
-      "rtc",
-      virtMap.rtc.base,
-      new GoldfishRtc({ time: this.#wallClock(), timers, irq: plic.source(virtIrq.rtc), trace }),
-    );
-    const backends = new Backends(host);
-    const serial = config.serials[0];
-    this.#uart = this.#place(
-      "uart",
-      virtMap.uart.base,
-      new Ns16550a({
-        backend: serial === undefined ? undefined : backends.chardev(serial, "serial0"),
-        clockHz: UART_CLOCK_HZ,
-        timers,
-        irq: plic.source(virtIrq.uart),
-        trace,
-      }),
-    );
-    this.#slots = Array.from({ length: VIRTIO_SLOT_COUNT }, (_, slot) => {
-      const { base, irq } = virtioSlot(slot);
-      return this.#place(`virtio-mmio.${slot}`, base, new VirtioMmio({ irq: plic.source(irq), trace }));
-    });
+    const backends = new Backends(parts.host);
+    this.#uart = this.#placeDevices(plic, backends);
+    this.#slots = this.#placeSlots(plic);
     this.#plugDevices(backends);
 
-    const tree = buildBoardTree({ harts, memoryBytes: config.memoryBytes });
+    const tree = buildBoardTree({ harts: this.harts, memoryBytes: config.memoryBytes });
     this.#boot = planBoot(config, { base: virtMap.ram.base, lengthBytes: config.memoryBytes }, tree);
-    this.#sbi = this.#firmware(clint);
-    if (this.#sbi !== undefined) this.saveables.set("sbi", this.#sbi);
+    this.#sbi = this.#makeFirmware(clint);
+    if (this.#sbi !== undefined) system.saveables.set("sbi", this.#sbi);
   }
 
   get canStart(): boolean {
@@ -184,15 +104,12 @@ class VirtBoard implements Board {
   }
 
   reset(): void {
-    for (const device of this.#devices) device.reset();
+    this.#system.resetDevices();
     for (const hart of this.harts) hart.reset();
     this.#seed = new Uint8Array(RNG_SEED_BYTES);
     this.#parts.host.rng.fill(this.#seed);
-    this.#load(virtMap.maskRom.base, this.#boot.maskRom);
-    for (const { at, bytes, lengthBytes, zeroRest } of this.#boot.segments(this.#seed)) {
-      this.#load(at, bytes);
-      if (zeroRest) this.#clear(at + bytes.length, lengthBytes - bytes.length);
-    }
+    this.#system.load(virtMap.maskRom.base, this.#boot.maskRom);
+    for (const segment of this.#boot.segments(this.#seed)) this.#system.loadSegment(segment);
     const { start } = this.#boot;
     if (start.kind === "supervisor") this.#sbi!.boot(BigInt(start.entry), BigInt(this.#boot.deviceTreeAt));
     else for (const hart of this.harts) hart.started = start.kind === "machineMode";
@@ -204,31 +121,69 @@ class VirtBoard implements Board {
   }
 
   close(): void {
-    for (const close of this.#opened.splice(0).reverse()) close();
+    this.#system.close();
   }
 
-  #place<D extends MmioDevice>(name: string, at: number, device: D): D {
-    this.#opened.push(() => device.close?.());
-    this.#devices.push(device);
-    this.saveables.set(name, device);
-    this.#root.add(mmioRegion(name, device.mmioLengthBytes, device.mmio), at);
-    return device;
+  #placeClint(lines: HartLines): Clint {
+    const { config, timers, host } = this.#parts;
+    const harts = Array.from({ length: config.smp }, (_, id) => ({
+      msip: lines.line(id, HartIrq.msip),
+      mtip: lines.line(id, HartIrq.mtip),
+    }));
+    const clint = new Clint({ harts, frequencyHz: TIMEBASE_HZ, timers, trace: host.trace });
+    return this.#system.place("clint", virtMap.clint.base, clint);
+  }
+
+  #placePlic(lines: HartLines): Plic {
+    const { config, host } = this.#parts;
+    // As the device tree says: of each hart, M first, then S.
+    const contexts = Array.from({ length: config.smp }, (_, id) => [
+      lines.line(id, HartIrq.meip),
+      lines.line(id, HartIrq.seip),
+    ]).flat();
+    const plic = new Plic({ sourceCount: IRQ_SOURCE_COUNT - 1, contexts, trace: host.trace });
+    return this.#system.place("plic", virtMap.plic.base, plic);
+  }
+
+  /** Returns the UART, which firmware and `drain` need. */
+  #placeDevices(plic: Plic, backends: Backends): Ns16550a {
+    const { config, host, timers, request } = this.#parts;
+    const { trace } = host;
+    const finish = (how: Finish): void => request(requestOf(how));
+    this.#system.place("test", virtMap.testFinisher.base, new SifiveTest({ finish, trace }));
+
+    const time = rtcTime(config.rtc, host, timers.clock);
+    const rtc = new GoldfishRtc({ time, timers, irq: plic.source(virtIrq.rtc), trace });
+    this.#system.place("rtc", virtMap.rtc.base, rtc);
+
+    const serial = config.serials[0];
+    const backend = serial === undefined ? undefined : backends.chardev(serial, "serial0");
+    const uart = new Ns16550a({ backend, clockHz: UART_CLOCK_HZ, timers, irq: plic.source(virtIrq.uart), trace });
+    return this.#system.place("uart", virtMap.uart.base, uart);
+  }
+
+  #placeSlots(plic: Plic): VirtioMmio[] {
+    const { trace } = this.#parts.host;
+    return Array.from({ length: VIRTIO_SLOT_COUNT }, (_, slot) => {
+      const { base, irq } = virtioSlot(slot);
+      return this.#system.place(`virtio-mmio.${slot}`, base, new VirtioMmio({ irq: plic.source(irq), trace }));
+    });
   }
 
   #plugDevices(backends: Backends): void {
     const { config, host, timers } = this.#parts;
     const plugs = new Plugs(this.#slots, {
-      context: (name) => ({ dma: dmaPort(this.#space, name), trace: host.trace, timers }),
+      context: (name) => ({ dma: dmaPort(this.#system.space, name), trace: host.trace, timers }),
       rng: host.rng,
       backends,
     });
     for (const device of config.devices) plugs.plug(device);
     for (const [slot, { device }] of this.#slots.entries()) {
-      if (device !== undefined) this.saveables.set(`virtio-mmio.${slot}/${device.typeName}`, device);
+      if (device !== undefined) this.#system.saveables.set(`virtio-mmio.${slot}/${device.typeName}`, device);
     }
   }
 
-  #firmware(clint: Clint): BuiltInSbi | undefined {
+  #makeFirmware(clint: Clint): BuiltInSbi | undefined {
     const { config, request, timers } = this.#parts;
     if (config.firmware !== "default") return undefined;
     if (this.harts[0]!.isa.mmuType === "riscv,none") {
@@ -241,36 +196,10 @@ class VirtBoard implements Board {
       harts: this.harts,
       timebase: clint,
       timers,
-      memory: dmaPort(this.#space, "firmware"),
+      memory: dmaPort(this.#system.space, "firmware"),
       console: uartConsole(this.#uart.mmio),
       request,
     });
-  }
-
-  #wallClock(): ReturnType<typeof makeRtcClock> {
-    const { config, host, timers } = this.#parts;
-    const { base, clock } = config.rtc;
-    const common = {
-      wallClock: host.wallClock,
-      virtualClock: timers.clock,
-      source: clock === "vm" ? "vm" : "host",
-    } as const;
-    if (base === "utc") return makeRtcClock(common);
-    if (base !== "localtime") return makeRtcClock({ ...common, baseUnixNs: base });
-    if (host.localTimeOffsetNs === undefined) {
-      throw new MachineError("badConfig", "The host does not tell its time zone; -rtc base=utc or a date would do");
-    }
-    return makeRtcClock({ ...common, baseUnixNs: host.wallClock.nowUnixNs() + host.localTimeOffsetNs });
-  }
-
-  #load(at: number, bytes: Uint8Array): void {
-    this.#space.load(at, bytes, this.#space.world.notes.source("loader"));
-  }
-
-  #clear(at: number, lengthBytes: number): void {
-    for (let done = 0; done < lengthBytes; done += ZERO_CHUNK.length) {
-      this.#load(at + done, ZERO_CHUNK.subarray(0, Math.min(ZERO_CHUNK.length, lengthBytes - done)));
-    }
   }
 }
 

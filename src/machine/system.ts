@@ -1,0 +1,71 @@
+// A machine's physical side: its memory, the address space over it, the devices placed in that, and who must be closed.
+import type { MmioDevice } from "../device/index.ts";
+import {
+  AddressSpace,
+  containerRegion,
+  mmioRegion,
+  ramRegion,
+  type MemoryRegion,
+  type RamBlock,
+  type World,
+} from "../memory/index.ts";
+import type { Saveable } from "../state/index.ts";
+import type { LoadSegment } from "./boot/image.ts";
+
+/** One byte past the last guest-physical address that a board may use. */
+const SPACE_BYTES = 2 ** 53;
+const ZEROES = new Uint8Array(0x1_0000);
+
+export class System {
+  readonly space: AddressSpace;
+  /** Everything with saved state, by a name that is the same in every machine of this configuration. */
+  readonly saveables: Map<string, Saveable> = new Map();
+  readonly #root: MemoryRegion = containerRegion("system", SPACE_BYTES);
+  readonly #devices: MmioDevice[] = [];
+  readonly #closers: (() => void)[] = [];
+
+  constructor(world: World) {
+    this.space = new AddressSpace("memory", this.#root, world);
+    this.#closers.push(
+      () => world.close(),
+      () => this.space.close(),
+    );
+  }
+
+  /** Puts a block of RAM or a ROM at `at`. */
+  placeRam(block: RamBlock, at: number): void {
+    this.#root.add(ramRegion(block), at);
+  }
+
+  /** Puts a device's registers at `at`; it is reset, saved and closed with the others. */
+  place<D extends MmioDevice>(name: string, at: number, device: D): D {
+    this.#closers.push(() => device.close?.());
+    this.#devices.push(device);
+    this.saveables.set(name, device);
+    this.#root.add(mmioRegion(name, device.mmioLengthBytes, device.mmio), at);
+    return device;
+  }
+
+  resetDevices(): void {
+    for (const device of this.#devices) device.reset();
+  }
+
+  /** Writes bytes into RAM or a ROM, as whoever loads images. */
+  load(at: number, bytes: Uint8Array): void {
+    this.space.load(at, bytes, this.space.world.notes.source("loader"));
+  }
+
+  /** Writes an image, with the zeroes that belong to it. */
+  loadSegment({ at, bytes, lengthBytes, zeroRest }: LoadSegment): void {
+    this.load(at, bytes);
+    if (!zeroRest) return;
+    for (let done = bytes.length; done < lengthBytes; done += ZEROES.length) {
+      this.load(at + done, ZEROES.subarray(0, Math.min(ZEROES.length, lengthBytes - done)));
+    }
+  }
+
+  /** In the opposite order of opening; idempotent. */
+  close(): void {
+    for (const close of this.#closers.splice(0).reverse()) close();
+  }
+}
