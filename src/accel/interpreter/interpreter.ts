@@ -62,7 +62,7 @@ export interface HandlerTable {
 
 export interface InterpreterModule {
   readonly handlers: HandlerTable;
-  readonly lengthBytes: number;
+  /** Generates and compiles the code for one vCPU: its address is a constant there. */
   instantiate(options: {
     memory: WebAssembly.Memory;
     /** Address of the vCPU's block. */
@@ -102,10 +102,7 @@ export function buildInterpreter(
       numbers.set(`${instruction.name}/${lengthBytes}`, { near, far });
     }
   }
-  const bytes = encodeModule(target, memory, variants);
-  const module = new WebAssembly.Module(bytes);
   return {
-    lengthBytes: bytes.length,
     handlers: {
       count: Handler.first + variants.length,
       has: (name, lengthBytes) => numbers.has(`${name}/${lengthBytes}`),
@@ -118,15 +115,15 @@ export function buildInterpreter(
     instantiate({ memory: bytesOfMachine, vcpu, host, helpers }) {
       const bound: Record<string, (...args: number[]) => number | void> = {};
       for (const name of Object.keys(hostTypes) as (keyof InterpreterHost)[]) {
-        bound[name] = (host[name] as (...args: number[]) => number | void).bind(host);
+        bound[name] = host[name].bind(host);
       }
+      const module = new WebAssembly.Module(encodeModule(target, memory, variants, vcpu));
       const instance = new WebAssembly.Instance(module, {
         env: { memory: bytesOfMachine },
         host: bound,
         helper: { ...helpers },
       });
-      const run = instance.exports["run"] as (vcpu: number, budget: number) => number;
-      return { run: (budget) => run(vcpu, budget) };
+      return { run: instance.exports["run"] as (budget: number) => number };
     },
   };
 }
@@ -135,6 +132,7 @@ function encodeModule(
   target: InterpreterTarget,
   memory: { readonly pages: number; readonly shared: boolean },
   variants: readonly HandlerVariant[],
+  vcpu: number,
 ): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory({
@@ -158,8 +156,8 @@ function encodeModule(
     entry.build(builder);
     library.set(entry.name, index);
   }
-  const { builder } = module.define({ params: ["i32", "i32"], results: ["i32"] }, "run");
-  emitRun(builder, target.layout, variants, { host, helpers, library });
+  const { builder } = module.define({ params: ["i32"], results: ["i32"] }, "run");
+  emitRun(builder, target.layout, vcpu, variants, { host, helpers, library });
   return module.encode();
 }
 
@@ -172,11 +170,11 @@ interface Callables {
 function emitRun(
   f: FunctionBuilder,
   layout: VcpuLayout,
+  vcpu: number,
   variants: readonly HandlerVariant[],
   callables: Callables,
 ): void {
-  const vcpu = f.param(0);
-  const budget = f.param(1);
+  const budget = f.param(0);
   const entry = f.local("i32");
   const tlbLoad = f.local("i32");
   const tlbStore = f.local("i32");
@@ -186,13 +184,13 @@ function emitRun(
   const at = layout.offset.bind(layout);
 
   const reload = (): void => {
-    f.get(vcpu);
+    f.i32(vcpu);
     f.memory("i32.load", at("tlbLoad"));
     f.set(tlbLoad);
-    f.get(vcpu);
+    f.i32(vcpu);
     f.memory("i32.load", at("tlbStore"));
     f.set(tlbStore);
-    f.get(vcpu);
+    f.i32(vcpu);
     f.memory("i64.load", at("pc"));
     f.set(target);
   };
@@ -206,10 +204,10 @@ function emitRun(
     f.op("i64.add");
   };
   const storePc = (): void => {
-    f.get(vcpu);
+    f.i32(vcpu);
     pushPc();
     f.memory("i64.store", at("pc"));
-    f.get(vcpu);
+    f.i32(vcpu);
     f.get(budget);
     f.memory("i32.store", at("budget"));
   };
@@ -226,6 +224,13 @@ function emitRun(
     f.set(bias);
   };
 
+  const refundBudget = (): void => {
+    f.get(budget);
+    f.i32(1);
+    f.op("i32.add");
+    f.set(budget);
+  };
+
   reload();
   const leave = f.block();
   const again = f.loop(); // pc is in the field: everything else is taken anew
@@ -233,7 +238,7 @@ function emitRun(
   const goto = f.loop(); // to `target`
   const found = f.block();
   const missed = f.block();
-  f.get(vcpu);
+  f.i32(vcpu);
   f.memory("i32.load", at("tlbFetch"));
   f.get(target);
   f.i64(BigInt(tlbIndexShift));
@@ -261,7 +266,7 @@ function emitRun(
   enter();
   f.br(found);
   f.end(); // missed
-  f.get(vcpu);
+  f.i32(vcpu);
   f.get(target);
   f.memory("i64.store", at("pc"));
   f.get(budget);
@@ -293,12 +298,6 @@ function emitRun(
   f.memory("i32.load16_u", entryOffset.handler);
   f.brTable(labels, labels[Handler.decode]!);
 
-  const refundBudget = (): void => {
-    f.get(budget);
-    f.i32(1);
-    f.op("i32.add");
-    f.set(budget);
-  };
   f.end(); // decode
   refundBudget();
   f.get(entry);

@@ -17,7 +17,8 @@ import type { VcpuLayout } from "../vcpu-layout.ts";
 /** The function around the handlers: its locals, labels and callables. */
 export interface Frame {
   readonly layout: VcpuLayout;
-  readonly vcpu: Local;
+  /** Address of the vCPU's block: a constant of the generated code, so that fields and registers need no base. */
+  readonly vcpu: number;
   /** Address of the entry being executed. */
   readonly entry: Local;
   readonly tlbLoad: Local;
@@ -109,10 +110,10 @@ export class Lowering {
       case "setReg":
         this.pushOperand(stmt.slot);
         this.push(stmt.value);
-        f.memory(`${stmt.value.type}.store`);
+        f.memory(`${stmt.value.type}.store`, frame.vcpu);
         return;
       case "setField":
-        f.get(frame.vcpu);
+        f.i32(frame.vcpu);
         this.push(stmt.value);
         f.memory(`${stmt.value.type}.store`, frame.layout.offset(stmt.field));
         return;
@@ -220,7 +221,7 @@ export class Lowering {
 
   private storeAddressField(): void {
     const { f, frame } = this;
-    f.get(frame.vcpu);
+    f.i32(frame.vcpu);
     f.get(this.address);
     f.memory("i64.store", frame.layout.offset("memVa"));
   }
@@ -265,7 +266,7 @@ export class Lowering {
     f.else();
     frame.storePc();
     this.storeAddressField();
-    f.get(frame.vcpu);
+    f.i32(frame.vcpu);
     f.get(this.value);
     f.memory("i64.store", frame.layout.offset("memValue"));
     f.i32(stmt.width);
@@ -276,7 +277,7 @@ export class Lowering {
     f.brIf(frame.labels.again);
     f.get(frame.slot);
     f.if(undefined, "unlikely"); // the store is done, but somebody wants the vCPU: leave behind this instruction
-    f.get(frame.vcpu);
+    f.i32(frame.vcpu);
     this.pushNextPc();
     f.memory("i64.store", frame.layout.offset("pc"));
     f.br(frame.labels.leave);
@@ -292,10 +293,8 @@ export class Lowering {
 
   private pushOperand(slot: "dst" | "src1" | "src2" | "src3"): void {
     const { f, frame } = this;
-    f.get(frame.vcpu);
     f.get(frame.entry);
     f.memory("i32.load16_u", entryOffset[slot]);
-    f.op("i32.add");
   }
 
   private push(expr: Expr): void {
@@ -309,7 +308,7 @@ export class Lowering {
         return;
       case "reg":
         this.pushOperand(expr.slot);
-        f.memory(`${expr.type}.load`);
+        f.memory(`${expr.type}.load`, frame.vcpu);
         return;
       case "imm":
         f.get(frame.entry);
@@ -322,7 +321,7 @@ export class Lowering {
         this.pushNextPc();
         return;
       case "field":
-        f.get(frame.vcpu);
+        f.i32(frame.vcpu);
         f.memory(`${expr.type}.load`, frame.layout.offset(expr.field));
         return;
       case "op":
