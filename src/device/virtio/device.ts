@@ -1,6 +1,6 @@
 // The part of a virtio device that knows neither its type nor its transport: status, features, queues, configuration.
 import { assert } from "../../base/index.ts";
-import type { TimerPort, TracePort } from "../../base/index.ts";
+import type { ClockPort, Timer, TimerPort, TracePort } from "../../base/index.ts";
 import type { StateDescription, StateOf } from "../../state/index.ts";
 import type { Device, DmaPort } from "../port.ts";
 import { VirtioError } from "./errors.ts";
@@ -59,6 +59,8 @@ export abstract class VirtioDevice implements Device, QueueOwner {
   #generation = 0;
   #indirect = false;
   #eventIdx = false;
+  readonly #nextTurn: Timer;
+  readonly #clock: ClockPort;
 
   protected constructor(context: VirtioContext, ring: RingOptions, shape: VirtioShape) {
     this.dma = context.dma;
@@ -70,6 +72,8 @@ export abstract class VirtioDevice implements Device, QueueOwner {
       (ring.eventIdx ? featureBits(Feature.eventIdx) : 0n);
     this.queues = shape.queueSizes.map((maxSize, index) => new SplitQueue(this, index, maxSize));
     this.config = new Uint8Array(shape.configLengthBytes);
+    this.#clock = context.timers.clock;
+    this.#nextTurn = context.timers.create("virtio.next-turn", () => this.#lookAtAll());
   }
 
   abstract saveState(): StateOf<StateDescription>;
@@ -81,7 +85,9 @@ export abstract class VirtioDevice implements Device, QueueOwner {
   }
 
   /** Stops host-side activity; idempotent. */
-  close(): void {}
+  close(): void {
+    this.#nextTurn.disarm();
+  }
 
   // The transport's side.
 
@@ -160,6 +166,7 @@ export abstract class VirtioDevice implements Device, QueueOwner {
     this.#generation = 0;
     this.#indirect = false;
     this.#eventIdx = false;
+    this.#nextTurn.disarm();
     for (const queue of this.queues) queue.reset();
     this.onReset();
   }
@@ -191,6 +198,10 @@ export abstract class VirtioDevice implements Device, QueueOwner {
     this.#transport?.notifyUsed(queueIndex);
   }
 
+  lookAgain(): void {
+    this.#nextTurn.arm(this.#clock.nowNs());
+  }
+
   // The type's side.
 
   protected hasFeature(bit: number): boolean {
@@ -207,7 +218,7 @@ export abstract class VirtioDevice implements Device, QueueOwner {
   protected onFeaturesOk(): void {}
   /** The driver is ready: by default every queue is looked at, for buffers that were made available before. */
   protected onDriverOk(): void {
-    for (const queue of this.queues) if (queue.isReady) this.onNotify(queue.index);
+    this.#lookAtAll();
   }
   protected abstract onNotify(queueIndex: number): void;
   protected onConfigWrite(_offset: number, _width: 1 | 2 | 4, _value: number): void {}
@@ -239,6 +250,8 @@ export abstract class VirtioDevice implements Device, QueueOwner {
     this.#currentStatus = values.status;
     this.#generation = values.configGeneration;
     if ((values.status & Status.featuresOk) !== 0) this.#useFeatures();
+    // A notification of the old machine may not have been acted on.
+    if (this.isLive) this.#nextTurn.arm(this.#clock.nowNs());
   }
 
   #stateProblem(values: CommonState): string | undefined {
@@ -254,6 +267,10 @@ export abstract class VirtioDevice implements Device, QueueOwner {
       if (problem !== undefined) return `queue ${queue.index}: ${problem}`;
     }
     return undefined;
+  }
+
+  #lookAtAll(): void {
+    for (const queue of this.queues) if (queue.isReady && this.isLive) this.onNotify(queue.index);
   }
 
   #areFeaturesAcceptable(): boolean {

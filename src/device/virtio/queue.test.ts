@@ -156,6 +156,14 @@ describe("notifications", () => {
     expect(guest.irq.level).toBe(true);
   });
 
+  test("with event indices, the device asks to hear of the next buffer also after a full queue", () => {
+    const { echo } = echoGuest({ without: [], size: 2 });
+    echo.add([{ write: 1 }]);
+    echo.add([{ write: 1 }]);
+    echo.kick();
+    expect(echo.availEvent).toBe(2);
+  });
+
   test("with event indices, the device asks to hear of the next buffer when it has found no more", () => {
     const { echo } = echoGuest({ without: [] });
     echo.add([{ read: ABC }, { write: 3 }]);
@@ -409,7 +417,7 @@ describe("reset", () => {
 });
 
 describe("work is bounded", () => {
-  test("one notification takes no more buffers than the queue holds, however fast new ones appear", () => {
+  test("one turn takes no more buffers than the queue holds, however fast new ones appear, and the next one goes on", () => {
     const { guest, echo, device } = echoGuest();
     const { head } = echo.add([{ read: ABC }, { write: 3 }]);
     const write = guest.memory.write.bind(guest.memory);
@@ -419,7 +427,7 @@ describe("work is bounded", () => {
     };
     echo.kick();
     expect(device.served).toBe(8);
-    echo.kick();
+    guest.host.timers.runDue();
     expect(device.served).toBe(16);
     expect(guest.needsReset).toBe(false);
   });

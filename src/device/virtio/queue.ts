@@ -19,6 +19,8 @@ export interface QueueOwner {
   fail(reason: string): void;
   /** The driver is to hear of new entries in the used ring. */
   notifyUsed(queueIndex: number): void;
+  /** There are buffers that this turn may not take any more: the device looks again in the next one. */
+  lookAgain(): void;
 }
 
 const ADDRESS_END = 1n << 64n;
@@ -47,8 +49,8 @@ export class SplitQueue implements ChainOwner {
   /** Used index at the last notification decision. */
   #signalled = 0;
   #availIdx = 0;
-  /** Chains that this turn may still take: a bound on the work of one notification. */
-  #budget = 0;
+  /** Chains that this turn may still take: a bound on the work of one notification. Negative: the rings are not open. */
+  #budget = -1;
   #descriptors: DataView = NO_VIEW;
   #avail: DataView = NO_VIEW;
   readonly #pool: Chain[] = [];
@@ -100,7 +102,7 @@ export class SplitQueue implements ChainOwner {
     this.#nextAvail = 0;
     this.#nextUsed = 0;
     this.#signalled = 0;
-    this.#budget = 0;
+    this.#budget = -1;
   }
 
   #geometryProblem(): string | undefined {
@@ -128,7 +130,7 @@ export class SplitQueue implements ChainOwner {
 
   /** Opens the rings for this turn. False when there is nothing to take buffers from. */
   begin(): boolean {
-    this.#budget = 0;
+    this.#budget = -1;
     if (!this.#ready || !this.#owner.isLive) return false;
     const descriptors = this.#open(this.descriptorArea, this.size * Descriptor.lengthBytes);
     const avail = this.#open(this.driverArea, this.#usedEventOffset);
@@ -144,13 +146,16 @@ export class SplitQueue implements ChainOwner {
   }
 
   /**
-   * The next available buffer, or undefined when there is none, after a failure, and when one turn has taken as many as
-   * the queue holds (a driver cannot add more meanwhile, unless through the device's own writes). When it says that
-   * there is none, the driver's next one comes with a notification.
+   * The next available buffer, or undefined: when there is none (the driver's next one comes with a notification), after
+   * a failure, or when this turn has taken as many as the queue holds (the device is told to look again).
    */
   take(): Chain | undefined {
-    if (this.#budget === 0 || !this.#owner.isLive) return undefined;
+    if (this.#budget < 0 || !this.#owner.isLive) return undefined;
     if (this.#availIdx === this.#nextAvail && !this.#lookForMore()) return undefined;
+    if (this.#budget === 0) {
+      this.#owner.lookAgain();
+      return undefined;
+    }
     if (this.inFlight >= this.size) return this.#refuse("more buffers in flight than the queue holds");
     const slot = this.#nextAvail & (this.size - 1);
     const head = this.#avail.getUint16(AvailRing.ring + AvailRing.entryBytes * slot, true);

@@ -119,6 +119,7 @@ export class VirtioBlk extends VirtioDevice {
   }
 
   override close(): void {
+    super.close();
     this.reset();
     this.#budget.close();
   }

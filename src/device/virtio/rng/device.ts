@@ -33,6 +33,7 @@ export class VirtioRng extends VirtioDevice {
   }
 
   override close(): void {
+    super.close();
     this.#period.disarm();
   }
 

@@ -89,6 +89,7 @@ export class VirtioSerial extends VirtioDevice implements PortOwner {
   }
 
   override close(): void {
+    super.close();
     this.budget.close();
     for (const port of this.#ports.values()) port.disconnect();
   }
