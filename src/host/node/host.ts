@@ -1,6 +1,7 @@
 // The time and randomness side of a MachineHost; character devices and disks are opened by who configures the machine.
 import type { ClockPort, RngPort, TracePort, WallClockPort } from "../../base/index.ts";
 import { localTimeOffsetNs, nodeClock, nodeWallClock } from "./clock.ts";
+import { tuneEngine } from "./engine.ts";
 import { NodeEventLoop } from "./event-loop.ts";
 import { nodeRng } from "./rng.ts";
 import { silentTrace } from "./trace.ts";
@@ -16,8 +17,12 @@ export interface NodeHost {
   close(): void;
 }
 
-/** One per machine: `timers` and `yield` share an event loop that belongs to it. */
+/**
+ * One per machine: `timers` and `yield` share an event loop that belongs to it. Sets V8 flags for the whole process
+ * (`tuneEngine`), so it comes before the first compilation of generated code.
+ */
 export function createNodeHost(options: { trace?: TracePort } = {}): NodeHost {
+  tuneEngine();
   const loop = new NodeEventLoop(nodeClock);
   return {
     clock: nodeClock,
