@@ -8,6 +8,8 @@ import { NO_PASID } from "./unit.ts";
 
 const PAGE = 4096n;
 const MAX_PAGES = 64;
+/** Doorbells are no memory: their frames lie past any page that can be pinned, so that DMA to them never hits one. */
+const DOORBELL_FRAMES = 2 ** 51;
 
 /** One doorbell page of a context. */
 export interface SwMsiPage {
@@ -19,7 +21,7 @@ export interface SwMsiPage {
 
 function mapPage(hwpt: PagingHwpt, page: SwMsiPage): void {
   if (hwpt.swMsiPages.has(page.id)) return;
-  const frame = Number(page.doorbell / PAGE);
+  const frame = DOORBELL_FRAMES + Number(page.doorbell / PAGE);
   hwpt.domain!.map(page.start + BigInt(page.pageIndex) * PAGE, frame, 0, PAGE, true, true, true);
   hwpt.swMsiPages.add(page.id);
 }

@@ -3,6 +3,12 @@ import { IommufdClient } from "../client/index.ts";
 import { makeLocalCaller, type LocalCaller, type LocalCallerOptions } from "../local-caller.ts";
 import type { HostSession } from "../port.ts";
 import { ioctlCommand, iommuTestIoctl, IommuTestCmd, TestMockDomain, TestOp, type AnyLayout } from "../uapi/index.ts";
+import { bindDevice, type BoundDevice } from "./bound-device.ts";
+import type { IommufdContext } from "./context.ts";
+import { DescribedDevice, DescribedUnit } from "./described-unit.ts";
+import { DeviceDma, type DmaFault } from "./device-dma.ts";
+import { makeGroup, type DeviceGroup, type ReservedRegion } from "./unit.ts";
+import type { UnitDescription } from "./unit-description.ts";
 import { SoftwareHost, type SoftwareHostOptions } from "./host.ts";
 
 export interface MockIds {
@@ -25,6 +31,14 @@ export interface TestBench {
     layout?: AnyLayout,
     values?: object,
   ): { readonly result: number; readonly union: Uint8Array };
+  /** The open context, for drivers that bind devices to it. */
+  readonly context: IommufdContext;
+  /** A device of a unit with this description, bound; `group` puts it with others. */
+  bind(
+    description: UnitDescription,
+    group?: DeviceGroup,
+    reserved?: readonly ReservedRegion[],
+  ): { readonly bound: BoundDevice; readonly dma: DeviceDma; readonly faults: DmaFault[] };
   /** A mock device, attached to an IOAS or page table; throws when refused. */
   mockDevice(ptId: number, flags?: number): MockIds;
 }
@@ -42,12 +56,31 @@ export function testBench(
   const local = makeLocalCaller({ bytes, ...caller });
   const session = host.attach(local);
   const client = IommufdClient.open(session, { va: BigInt(ARENA_AT), bytes: bytes.subarray(ARENA_AT) });
+  const context = local.files.lookup(client.fd) as IommufdContext;
+  const units = new Map<UnitDescription, DescribedUnit>();
+  let devices = 0;
   const bench: TestBench = {
     host,
     caller: local,
     session,
     client,
     bytes,
+    context,
+    bind(description, group, reserved = []) {
+      let unit = units.get(description);
+      if (unit === undefined) units.set(description, (unit = new DescribedUnit(`u${units.size}`, description)));
+      const number = devices++;
+      const device = new DescribedDevice({
+        name: `d${number}`,
+        unit,
+        group: group ?? makeGroup(100 + number),
+        reserved,
+      });
+      const bound = bindDevice(context, device, { holdsContext: false, allowUnsafeInterrupts: false });
+      if (typeof bound === "number") throw new Error(`not bound: ${bound}`);
+      const faults: DmaFault[] = [];
+      return { bound, dma: new DeviceDma(host.memory, device, (fault) => faults.push(fault)), faults };
+    },
     test(op, id, layout, values = {}) {
       IommuTestCmd.encode({ size: 72, op, id, u: new Uint8Array(48) }, bytes, TEST_AT);
       layout?.encode(values, bytes, TEST_AT + IommuTestCmd.offsets.u);

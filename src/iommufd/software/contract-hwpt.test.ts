@@ -1,0 +1,352 @@
+// Page tables: the errno of their calls in the kernel's order, attachment rules, and the dirty-tracking matrix.
+import { describe, expect, test } from "vitest";
+import {
+  Errno,
+  HwCapability,
+  HwptAllocFlag,
+  IOMMU_HWPT_DATA_SELFTEST,
+  IOMMU_VEVENTQ_TYPE_SELFTEST,
+  IOMMU_VIOMMU_TYPE_SELFTEST,
+  IommuHwptSelftest,
+  MockDeviceFlag,
+  TestDirty,
+  TestOp,
+  TestPair,
+} from "../uapi/index.ts";
+import { attachDevice, replaceDevice } from "./attach-device.ts";
+import { detachDevice } from "./bound-device.ts";
+import { DmaResult } from "./device-dma.ts";
+import { swMsiAddress } from "./sw-msi.ts";
+import { testBench } from "./test-bench.ts";
+import { makeGroup, NO_PASID } from "./unit.ts";
+import { unitProfiles } from "./unit-description.ts";
+
+const ssads = unitProfiles["vtd-ssads"]!;
+const plain = unitProfiles["vtd"]!;
+const { DIRTY_TRACKING, NEST_PARENT, PASID, FAULT_ID_VALID } = HwptAllocFlag;
+const nestedData = { type: IOMMU_HWPT_DATA_SELFTEST, bytes: IommuHwptSelftest.encode({ iotlb: 7 }) };
+
+describe("HWPT_ALLOC", () => {
+  test("checks come in the kernel's order: data, device ENOENT, parent EINVAL, flags EOPNOTSUPP", () => {
+    const b = testBench();
+    const ioas = b.client.ioasAlloc();
+    const { deviceId } = b.mockDevice(ioas);
+    const errno = (fields: object): number =>
+      b.client.attempt("hwptAlloc", { dev_id: deviceId, pt_id: ioas, ...fields }).errno;
+    expect(errno({ __reserved: 1, data_len: 1 })).toBe(Errno.EOPNOTSUPP);
+    expect(errno({ data_len: 1, dev_id: 99 })).toBe(Errno.EINVAL);
+    expect(errno({ data_type: 1, dev_id: 99 })).toBe(Errno.EINVAL);
+    expect(errno({ dev_id: 99, pt_id: 99 })).toBe(Errno.ENOENT);
+    expect(errno({ dev_id: ioas })).toBe(Errno.ENOENT);
+    expect(errno({ pt_id: 99 })).toBe(Errno.EINVAL);
+    expect(errno({ pt_id: deviceId })).toBe(Errno.EINVAL);
+    expect(errno({ flags: 0x10 })).toBe(Errno.EOPNOTSUPP);
+    expect(errno({ flags: FAULT_ID_VALID | NEST_PARENT })).toBe(Errno.EOPNOTSUPP);
+    expect(errno({ flags: FAULT_ID_VALID, fault_id: 99 })).toBe(Errno.ENOENT);
+    expect(errno({})).toBe(0);
+  });
+
+  test("a nested one needs a parent made for it, data, and no other flags", () => {
+    const b = testBench();
+    const ioas = b.client.ioasAlloc();
+    const { deviceId, hwptId: automatic } = b.mockDevice(ioas);
+    const parent = b.client.hwptAlloc({ deviceId, parentId: ioas, flags: NEST_PARENT });
+    const alloc = (parentId: number, flags: number): (() => number) => {
+      return () => b.client.hwptAlloc({ deviceId, parentId, flags, data: nestedData });
+    };
+    expect(alloc(parent, DIRTY_TRACKING)).toThrow("EOPNOTSUPP");
+    expect(() => b.client.hwptAlloc({ deviceId, parentId: parent })).toThrow("EOPNOTSUPP");
+    expect(alloc(automatic, 0)).toThrow("EINVAL");
+    const nested = alloc(parent, 0)();
+    expect(b.client.attempt("destroy", { id: parent }).errno).toBe(Errno.EBUSY);
+    expect(b.client.attempt("hwptSetDirtyTracking", { hwpt_id: nested }).errno).toBe(Errno.ENOENT);
+    b.client.destroy(nested);
+    b.client.destroy(parent);
+  });
+
+  test("areas outside the unit's aperture are EADDRINUSE, and the IOAS is as before", () => {
+    const b = testBench();
+    const [near, far] = [b.client.ioasAlloc(), b.client.ioasAlloc()];
+    const { deviceId } = b.mockDevice(near);
+    b.client.map(0n, { ioasId: far, lengthBytes: 0x1000n, iova: 0x1000n });
+    expect(b.client.attempt("hwptAlloc", { dev_id: deviceId, pt_id: far }).errno).toBe(Errno.EADDRINUSE);
+    expect(b.client.iovaRanges(far).ranges).toHaveLength(1);
+    expect(b.client.attempt("destroy", { id: far }).errno).toBe(0);
+  });
+});
+
+describe("attaching", () => {
+  test("to an IOAS makes a page table that goes with its last device and is never dirty-tracked", () => {
+    const b = testBench();
+    const ioas = b.client.ioasAlloc();
+    const { bound } = b.bind(ssads);
+    const hwpt = attachDevice(bound, NO_PASID, ioas);
+    expect(b.client.attempt("hwptSetDirtyTracking", { hwpt_id: hwpt, flags: 1 }).errno).toBe(Errno.EOPNOTSUPP);
+    expect(detachDevice(bound, NO_PASID)).toBe(true);
+    expect(b.client.attempt("destroy", { id: hwpt }).errno).toBe(Errno.ENOENT);
+  });
+
+  test("twice is EBUSY, a sibling to another page table EINVAL, an unknown id ENOENT, a device's id EINVAL", () => {
+    const b = testBench();
+    const [x, y] = [b.client.ioasAlloc(), b.client.ioasAlloc()];
+    const group = makeGroup(7);
+    const first = b.bind(ssads, group).bound;
+    const second = b.bind(ssads, group).bound;
+    const hwpt = attachDevice(first, NO_PASID, x);
+    const other = b.client.hwptAlloc({ deviceId: first.id, parentId: y });
+    expect(attachDevice(first, NO_PASID, hwpt)).toBe(-Errno.EBUSY);
+    expect(attachDevice(second, NO_PASID, other)).toBe(-Errno.EINVAL);
+    expect(attachDevice(second, NO_PASID, 99)).toBe(-Errno.ENOENT);
+    expect(attachDevice(second, NO_PASID, first.id)).toBe(-Errno.EINVAL);
+    expect(attachDevice(second, NO_PASID, hwpt)).toBe(hwpt);
+    expect(replaceDevice(first, NO_PASID, other)).toBe(other);
+    expect(b.client.attempt("destroy", { id: hwpt }).errno).toBe(Errno.ENOENT);
+    expect(b.client.attempt("destroy", { id: other }).errno).toBe(Errno.EBUSY);
+  });
+
+  test("a device's reserved regions narrow the IOAS while it is attached, and refuse what is mapped there", () => {
+    const b = testBench();
+    const ioas = b.client.ioasAlloc();
+    const { bound } = b.bind(ssads, undefined, [{ start: 0xfee0_0000n, last: 0xfeef_ffffn, kind: "hw-msi" }]);
+    b.client.map(0n, { ioasId: ioas, lengthBytes: 0x1000n, iova: 0xfee0_0000n });
+    expect(attachDevice(bound, NO_PASID, ioas)).toBe(-Errno.EADDRINUSE);
+    b.client.unmapAll(ioas);
+    expect(attachDevice(bound, NO_PASID, ioas)).toBeGreaterThan(0);
+    expect(b.client.iovaRanges(ioas).ranges.map((r) => r.start)).toEqual([0n, 0xfef0_0000n]);
+    detachDevice(bound, NO_PASID);
+    expect(b.client.iovaRanges(ioas).ranges).toHaveLength(1);
+  });
+
+  test("PASIDs need page tables made for them on both sides", () => {
+    const b = testBench();
+    const ioas = b.client.ioasAlloc();
+    const { bound } = b.bind(ssads);
+    const compatible = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioas, flags: PASID });
+    const ordinary = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioas });
+    attachDevice(bound, NO_PASID, ordinary);
+    expect(attachDevice(bound, 5, compatible)).toBe(-Errno.EINVAL);
+    replaceDevice(bound, NO_PASID, compatible);
+    expect(attachDevice(bound, 5, ioas)).toBe(-Errno.EINVAL);
+    expect(attachDevice(bound, 1 << 20, compatible)).toBe(-Errno.EINVAL);
+    expect(attachDevice(bound, 5, compatible)).toBe(compatible);
+    expect(attachDevice(bound, 5, compatible)).toBe(-Errno.EBUSY);
+    expect(replaceDevice(bound, NO_PASID, ordinary)).toBe(-Errno.EINVAL);
+  });
+
+  test("a doorbell gets one address per context, the same in every domain", () => {
+    const b = testBench();
+    const window = [{ start: 0x800_0000n, last: 0x80f_ffffn, kind: "sw-msi" as const }];
+    const smmu = unitProfiles["smmuv3-httu"]!;
+    const [x, y] = [b.bind(smmu, undefined, window), b.bind(smmu, undefined, window)];
+    attachDevice(x.bound, NO_PASID, b.client.ioasAlloc());
+    attachDevice(y.bound, NO_PASID, b.client.ioasAlloc());
+    expect(swMsiAddress(x.bound, 0x2400_0040n)).toBe(0x800_0040n);
+    expect(swMsiAddress(x.bound, 0x2500_0000n)).toBe(0x800_1000n);
+    expect(swMsiAddress(y.bound, 0x2400_0000n)).toBe(0x800_0000n);
+    expect(y.dma.write(0x800_0000n, new Uint8Array(4))).toBe(DmaResult.unmapped);
+  });
+});
+
+describe("DMA", () => {
+  test("reads and writes what is mapped, obeys permissions, faults elsewhere", () => {
+    const b = testBench();
+    const ioasId = b.client.ioasAlloc();
+    const { bound, dma, faults } = b.bind(ssads);
+    attachDevice(bound, NO_PASID, ioasId);
+    b.client.map(0x1_0000n, { ioasId, lengthBytes: 0x3000n, iova: 0x5000n });
+    b.client.map(0x2_0000n, { ioasId, lengthBytes: 0x1000n, iova: 0x8000n, writable: false });
+    expect(dma.write(0x5ffen, Uint8Array.of(1, 2, 3, 4))).toBe(DmaResult.ok);
+    expect([...b.bytes.subarray(0x1_0ffe, 0x1_1002)]).toEqual([1, 2, 3, 4]);
+    const back = new Uint8Array(4);
+    expect(dma.read(0x5ffen, back)).toBe(DmaResult.ok);
+    expect([...back]).toEqual([1, 2, 3, 4]);
+    expect(dma.write(0x8000n, back)).toBe(DmaResult.forbidden);
+    expect(dma.read(0x8ffen, back)).toBe(DmaResult.unmapped);
+    expect(faults.map((f) => [f.iova, f.write])).toEqual([
+      [0x8000n, true],
+      [0x9000n, false],
+    ]);
+    b.client.unmapAll(ioasId);
+    expect(dma.read(0x5000n, back)).toBe(DmaResult.unmapped);
+  });
+});
+
+describe("dirty tracking", () => {
+  test("a device that cannot is refused a dirty page table with EINVAL, and asking for one is EOPNOTSUPP", () => {
+    const b = testBench();
+    const ioas = b.client.ioasAlloc();
+    const able = b.bind(ssads).bound;
+    const unable = b.bind(plain).bound;
+    const dirty = b.client.hwptAlloc({ deviceId: able.id, parentId: ioas, flags: DIRTY_TRACKING });
+    expect(attachDevice(unable, NO_PASID, dirty)).toBe(-Errno.EINVAL);
+    expect(() => b.client.hwptAlloc({ deviceId: unable.id, parentId: ioas, flags: DIRTY_TRACKING })).toThrow(
+      "EOPNOTSUPP",
+    );
+    expect(b.client.getHwInfo(able.id).capabilities & BigInt(HwCapability.DIRTY_TRACKING)).toBe(1n);
+    expect(b.client.getHwInfo(unable.id).capabilities & BigInt(HwCapability.DIRTY_TRACKING)).toBe(0n);
+  });
+
+  test("writes show once, reads never; a query that keeps shows them again", () => {
+    const b = testBench();
+    const ioasId = b.client.ioasAlloc();
+    const { bound, dma } = b.bind(ssads);
+    const hwpt = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioasId, flags: DIRTY_TRACKING });
+    attachDevice(bound, NO_PASID, hwpt);
+    b.client.map(0x1000n, { ioasId, lengthBytes: 0x8000n, iova: 0x1000n });
+    dma.write(0x1000n, new Uint8Array(1));
+    b.client.setDirtyTracking(hwpt, true);
+    dma.write(0x3fffn, new Uint8Array(2));
+    dma.read(0x6000n, new Uint8Array(8));
+    const query = (keep: boolean): number => b.client.getDirtyBitmap(hwpt, 0x1000n, 0x8000n, 0x1000n, { keep })[0]!;
+    expect([query(true), query(false), query(false)]).toEqual([0b1100, 0b1100, 0]);
+  });
+
+  test("turning it on again loses what was not read", () => {
+    const b = testBench();
+    const ioasId = b.client.ioasAlloc();
+    const { bound, dma } = b.bind(ssads);
+    const hwpt = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioasId, flags: DIRTY_TRACKING });
+    attachDevice(bound, NO_PASID, hwpt);
+    b.client.map(0x1000n, { ioasId, lengthBytes: 0x1000n, iova: 0x1000n });
+    b.client.setDirtyTracking(hwpt, true);
+    dma.write(0x1000n, new Uint8Array(1));
+    b.client.setDirtyTracking(hwpt, true);
+    expect(b.client.getDirtyBitmap(hwpt, 0x1000n, 0x1000n, 0x1000n)[0]).toBe(0);
+  });
+
+  test.for([
+    [true, 0b0001],
+    [false, 0b1001],
+  ] as const)("a query that meets a hole: with quirks %s the bits are %i", ([kernelQuirks, bits]) => {
+    const b = testBench({ kernelQuirks });
+    const ioasId = b.client.ioasAlloc();
+    const { bound, dma } = b.bind(ssads);
+    const hwpt = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioasId, flags: DIRTY_TRACKING });
+    attachDevice(bound, NO_PASID, hwpt);
+    b.client.map(0x1000n, { ioasId, lengthBytes: 0x1000n, iova: 0x1000n });
+    b.client.map(0x1000n, { ioasId, lengthBytes: 0x1000n, iova: 0x4000n });
+    b.client.setDirtyTracking(hwpt, true);
+    dma.write(0x1000n, new Uint8Array(1));
+    dma.write(0x4000n, new Uint8Array(1));
+    expect(b.client.getDirtyBitmap(hwpt, 0x1000n, 0x4000n, 0x1000n)[0]).toBe(bits);
+  });
+
+  test("a large page is dirty as a whole", () => {
+    const b = testBench();
+    const ioasId = b.client.ioasAlloc();
+    const { bound, dma } = b.bind(ssads);
+    const hwpt = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioasId, flags: DIRTY_TRACKING });
+    attachDevice(bound, NO_PASID, hwpt);
+    b.client.map(0x20_0000n, { ioasId, lengthBytes: 0x1f_0000n, iova: 0x40_0000n });
+    b.client.map(0n, { ioasId, lengthBytes: 0x20_0000n, iova: 0x60_0000n });
+    b.client.setDirtyTracking(hwpt, true);
+    dma.write(0x41_0000n, new Uint8Array(1));
+    dma.write(0x61_0000n, new Uint8Array(1));
+    const count = (bitmap: Uint8Array): number =>
+      bitmap.reduce((sum, byte) => sum + (byte === 0xff ? 8 : byte && 1), 0);
+    expect(count(b.client.getDirtyBitmap(hwpt, 0x40_0000n, 0x1f_0000n, 0x1000n))).toBe(1);
+    expect(count(b.client.getDirtyBitmap(hwpt, 0x60_0000n, 0x20_0000n, 0x1000n))).toBe(512);
+  });
+
+  test("nested DMA shows in the parent's bits", () => {
+    const b = testBench();
+    const ioasId = b.client.ioasAlloc();
+    const { bound, dma } = b.bind(ssads);
+    const flags = NEST_PARENT | DIRTY_TRACKING;
+    const parent = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioasId, flags });
+    const data = { type: 1, bytes: new Uint8Array(24) };
+    const nested = b.client.hwptAlloc({ deviceId: bound.id, parentId: parent, data });
+    attachDevice(bound, NO_PASID, nested);
+    b.client.map(0x1000n, { ioasId, lengthBytes: 0x2000n, iova: 0x1000n });
+    b.client.setDirtyTracking(parent, true);
+    dma.write(0x2000n, new Uint8Array(1));
+    expect(b.client.getDirtyBitmap(parent, 0x1000n, 0x2000n, 0x1000n)[0]).toBe(0b10);
+  });
+
+  test("GET_DIRTY_BITMAP's checks come in the kernel's order", () => {
+    const b = testBench();
+    const ioas = b.client.ioasAlloc();
+    const { deviceId, hwptId } = b.mockDevice(ioas);
+    const dirty = b.client.hwptAlloc({ deviceId, parentId: ioas, flags: DIRTY_TRACKING });
+    const query = { hwpt_id: dirty, iova: 0x100_0000n, length: 0x1000n, page_size: 0x800n };
+    const errno = (fields: object): number => b.client.attempt("hwptGetDirtyBitmap", { ...query, ...fields }).errno;
+    expect(errno({ flags: 2 })).toBe(Errno.EOPNOTSUPP);
+    expect(errno({ hwpt_id: ioas })).toBe(Errno.ENOENT);
+    expect(errno({ length: 0n })).toBe(Errno.EOVERFLOW);
+    expect(errno({ iova: 0x100_0001n })).toBe(Errno.EINVAL);
+    expect(errno({ page_size: 0n })).toBe(Errno.EINVAL);
+    expect(errno({ page_size: 0x2000n })).toBe(Errno.EINVAL);
+    expect(errno({ hwpt_id: hwptId })).toBe(Errno.EOPNOTSUPP);
+    expect(errno({})).toBe(0);
+  });
+
+  test("the mock's DIRTY needs tracking to be on, and never clears the caller's bits", () => {
+    const b = testBench();
+    const ioasId = b.client.ioasAlloc();
+    const { deviceId } = b.mockDevice(ioasId);
+    b.client.map(0n, { ioasId, lengthBytes: 0x4000n, iova: 0x100_0000n });
+    const hwpt = b.client.hwptAlloc({ deviceId, parentId: ioasId, flags: DIRTY_TRACKING });
+    const set = { iova: 0x100_0000n, length: 0x4000n, page_size: 0x800n, uptr: 0x200n };
+    b.bytes[0x200] = 0b101;
+    expect(b.test(TestOp.DIRTY, hwpt, TestDirty, set).result).toBe(-Errno.EINVAL);
+    b.client.setDirtyTracking(hwpt, true);
+    expect(b.test(TestOp.DIRTY, hwpt, TestDirty, set).result).toBe(0);
+    b.bytes[0x300] = 0x80;
+    const query = { hwpt_id: hwpt, iova: set.iova, length: set.length, page_size: 0x800n, data: 0x300n };
+    b.client.call("hwptGetDirtyBitmap", query);
+    expect(b.bytes[0x300]).toBe(0x85);
+  });
+});
+
+describe("faults and virtual IOMMUs", () => {
+  test("a fault descriptor gives whole records and takes answers", () => {
+    const b = testBench();
+    const ioas = b.client.ioasAlloc();
+    const { deviceId, mockId } = b.mockDevice(ioas);
+    const queue = b.client.faultQueueAlloc();
+    const hwpt = b.client.hwptAlloc({ deviceId, parentId: ioas, flags: FAULT_ID_VALID, faultQueueId: queue.id });
+    b.test(TestOp.MOCK_DOMAIN_REPLACE, mockId, TestPair, { first: hwpt });
+    expect(b.session.read(queue.fd, 0x400n, 40)).toBe(0);
+    b.test(TestOp.TRIGGER_IOPF, 0, TestPair, { first: deviceId });
+    expect(b.session.poll(queue.fd)).toBe(5);
+    expect(b.session.read(queue.fd, 0x400n, 39)).toBe(-Errno.ESPIPE);
+    expect(b.session.read(queue.fd, 0x400n, 0)).toBe(-Errno.EINVAL);
+    expect(b.session.read(queue.fd, 0x400n, 80)).toBe(40);
+    expect(b.session.poll(queue.fd)).toBe(4);
+    b.bytes.set([2, 0, 0, 0, 0, 0, 0, 0], 0x500);
+    expect(b.session.write(queue.fd, 0x500n, 8)).toBe(-Errno.EINVAL);
+    b.bytes[0x500] = 1;
+    expect(b.session.write(queue.fd, 0x500n, 8)).toBe(8);
+    expect(b.client.attempt("destroy", { id: queue.id }).errno).toBe(Errno.EBUSY);
+  });
+
+  test("a virtual device stays buried when its device goes: the id is never given again", () => {
+    const b = testBench();
+    const ioas = b.client.ioasAlloc();
+    const { deviceId, mockId } = b.mockDevice(ioas);
+    const parent = b.client.hwptAlloc({ deviceId, parentId: ioas, flags: NEST_PARENT });
+    const viommu = b.client.viommuAlloc(deviceId, parent, IOMMU_VIOMMU_TYPE_SELFTEST);
+    const vdevice = b.client.vdeviceAlloc(viommu, deviceId, 0x99n);
+    expect(() => b.client.vdeviceAlloc(viommu, deviceId, 0x98n)).toThrow("EEXIST");
+    b.client.destroy(mockId);
+    expect(b.client.attempt("destroy", { id: vdevice }).errno).toBe(Errno.ENOENT);
+    const next = [b.client.ioasAlloc(), b.client.ioasAlloc(), b.client.ioasAlloc(), b.client.ioasAlloc()];
+    expect(next).not.toContain(vdevice);
+  });
+
+  test("an event queue of a type exists once per vIOMMU, with a sane depth", () => {
+    const b = testBench();
+    const ioas = b.client.ioasAlloc();
+    const { deviceId } = b.mockDevice(ioas, MockDeviceFlag.NO_DIRTY);
+    const parent = b.client.hwptAlloc({ deviceId, parentId: ioas, flags: NEST_PARENT });
+    expect(() => b.client.viommuAlloc(deviceId, parent, 1)).toThrow("EOPNOTSUPP");
+    expect(() => b.client.viommuAlloc(deviceId, ioas, IOMMU_VIOMMU_TYPE_SELFTEST)).toThrow("ENOENT");
+    const viommu = b.client.viommuAlloc(deviceId, parent, IOMMU_VIOMMU_TYPE_SELFTEST);
+    expect(() => b.client.veventqAlloc(viommu, IOMMU_VEVENTQ_TYPE_SELFTEST, 0)).toThrow("EINVAL");
+    expect(() => b.client.veventqAlloc(viommu, 0, 1)).toThrow("EOPNOTSUPP");
+    expect(() => b.client.veventqAlloc(99, IOMMU_VEVENTQ_TYPE_SELFTEST, 1)).toThrow("ENOENT");
+    const queue = b.client.veventqAlloc(viommu, IOMMU_VEVENTQ_TYPE_SELFTEST, 1);
+    expect(() => b.client.veventqAlloc(viommu, IOMMU_VEVENTQ_TYPE_SELFTEST, 1)).toThrow("EEXIST");
+    expect(b.session.read(queue.fd, 0x400n, 7)).toBe(-Errno.EINVAL);
+  });
+});
