@@ -1,4 +1,5 @@
 // What a machine asks of its board.
+import type { RamBlock } from "../memory/port.ts";
 import type { Saveable } from "../state/index.ts";
 import type { Hart } from "../target/riscv/port.ts";
 
@@ -10,6 +11,8 @@ export interface Board {
   readonly deviceTree: Uint8Array;
   /** Everything with saved state, by a name that is the same in every machine of this configuration. */
   readonly saveables: ReadonlyMap<string, Saveable>;
+  /** RAM and ROM. */
+  readonly memoryBlocks: readonly RamBlock[];
   /** Power-on: devices, harts, images. RAM keeps what no image overwrites. */
   reset(): void;
   /** Resolves when no device has host requests in flight. */

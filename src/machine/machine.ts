@@ -52,6 +52,11 @@ export class VirtualMachine implements Machine {
     return this.#parts.board.saveables;
   }
 
+  /** RAM and ROM, whose bytes belong to the saved state. */
+  get memoryBlocks(): Board["memoryBlocks"] {
+    return this.#parts.board.memoryBlocks;
+  }
+
   start(): void {
     if (this.runState === "running") return;
     this.#checkAlive();

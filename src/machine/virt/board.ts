@@ -103,6 +103,10 @@ class VirtBoard implements Board {
     return this.#boot.boardTree(this.#seed);
   }
 
+  get memoryBlocks(): Board["memoryBlocks"] {
+    return this.#system.space.world.blocks;
+  }
+
   reset(): void {
     this.#system.resetDevices();
     for (const hart of this.harts) hart.reset();
