@@ -1,5 +1,5 @@
 // What a front end wants, as plain data that can cross to a worker: the machine's configuration before files are opened.
-import type { MachineConfig, NamedBytes } from "../machine/port.ts";
+import type { DeviceConfig, MachineConfig, NamedBytes } from "../machine/port.ts";
 import type { SocketAddress } from "../host/node/index.ts";
 
 /** A file by path, or bytes that the caller has; `subject` is the option as given, for errors. */
@@ -42,7 +42,11 @@ export interface BlockPlan {
   readonly autoReadOnly: boolean;
 }
 
-type Loaded = "firmware" | "kernel" | "initrd" | "dtb";
+type Loaded = "firmware" | "kernel" | "initrd" | "dtb" | "devices";
+
+export interface DevicePlan extends DeviceConfig {
+  readonly subject: string;
+}
 
 /** A MachineConfig whose files are still names, and the back ends that it refers to. */
 export interface MachinePlan extends Omit<MachineConfig, Loaded> {
@@ -50,6 +54,7 @@ export interface MachinePlan extends Omit<MachineConfig, Loaded> {
   readonly kernel?: FileRef;
   readonly initrd?: FileRef;
   readonly dtb?: FileRef;
+  readonly devices: readonly DevicePlan[];
   readonly chardevs: readonly CharPlan[];
   readonly blockNodes: readonly BlockPlan[];
 }

@@ -11,9 +11,10 @@ import {
   nodeClock,
   type EndSignal,
 } from "../host/node/index.ts";
-import { createMachine, type Machine } from "../machine/index.ts";
+import type { Machine } from "../machine/index.ts";
 import type { TracePort } from "../base/index.ts";
 import { CliError, withSubject } from "./errors.ts";
+import { makeMachine } from "./make-machine.ts";
 import { openPlan } from "./open-plan.ts";
 import type { ProgramPlan } from "./plan.ts";
 
@@ -53,11 +54,7 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
       signal: stop.signal,
     });
     closers.push(() => opened.close());
-    machine = createMachine(opened.config, {
-      ...host,
-      chardevs: opened.chardevs,
-      blockNodes: opened.blockNodes,
-    });
+    machine = makeMachine(plan.machine, opened, host);
     const made = machine;
     closers.push(() => made.close());
     if (plan.dumpDeviceTree !== undefined) {

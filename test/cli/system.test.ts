@@ -182,6 +182,10 @@ describe("information and mistakes", () => {
     ["-nographic -M virt,dumpdtb=/nonexistent/x", "Could not write '/nonexistent/x': No such file or directory"],
     [`-bios ${echo} -pidfile /nonexistent/p`, "Cannot create PID file '/nonexistent/p': No such file or directory"],
     [`-bios ${echo} -serial file:/nonexistent/f`, "Could not open '/nonexistent/f': No such file or directory"],
+    ["-kernel /etc/passwd", "-kernel /etc/passwd: Kernel"],
+    [`-bios ${echo} -m 4G`, "-m 4096M: "],
+    [`-bios ${echo} -M virt,aia=aplic`, "-machine aia=aplic: "],
+    [`-bios ${echo} -serial null -device virtconsole`, "-device virtconsole: "],
     ["-bios none", "-kernel FILE or -bios FILE would do"],
   ])("%s is one line and status 1", (line, expected) => {
     const { status, out, err } = run(line);

@@ -28,9 +28,7 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
     firmware: draft.firmware,
     commandLine: draft.commandLine?.text ?? "",
     serials,
-    devices: draft.devices.map(({ driver, id, properties }) =>
-      id === undefined ? { driver, properties } : { driver, id, properties },
-    ),
+    devices: draft.devices,
     noReboot: draft.noReboot,
     noShutdown: draft.noShutdown,
     startPaused: draft.startPaused,

@@ -1,10 +1,5 @@
 // What the options said, in the order they said it, before defaults and cross-checks.
-import type { BlockPlan, CharPlan, FileRef } from "../plan.ts";
-import type { DeviceConfig } from "../../machine/port.ts";
-
-export interface DraftDevice extends DeviceConfig {
-  readonly subject: string;
-}
+import type { BlockPlan, CharPlan, DevicePlan, FileRef } from "../plan.ts";
 
 /** -blockdev: a protocol node with a file, or a raw node over one. */
 export interface DraftBlockNode extends Omit<BlockPlan, "image"> {
@@ -33,7 +28,7 @@ export class ConfigDraft {
   dtb: FileRef | undefined;
   /** With the option that gave it. */
   commandLine: { readonly subject: string; readonly text: string } | undefined;
-  readonly devices: DraftDevice[] = [];
+  readonly devices: DevicePlan[] = [];
   readonly blockNodes: DraftBlockNode[] = [];
   readonly chardevs: CharPlan[] = [];
   readonly serials: DraftSerial[] = [];

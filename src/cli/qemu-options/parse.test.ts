@@ -99,8 +99,12 @@ describe("lines that people type", () => {
       "-drive file=a.img,format=raw,if=virtio -drive file=b.img,format=raw,if=none,id=b,readonly=on -device virtio-blk-device,drive=b",
     );
     expect(machine.devices).toEqual([
-      { driver: "virtio-blk-device", properties: { drive: "virtio0" } },
-      { driver: "virtio-blk-device", properties: { drive: "b" } },
+      {
+        driver: "virtio-blk-device",
+        properties: { drive: "virtio0" },
+        subject: "-drive file=a.img,format=raw,if=virtio",
+      },
+      { driver: "virtio-blk-device", properties: { drive: "b" }, subject: "-device virtio-blk-device,drive=b" },
     ]);
     expect(machine.blockNodes).toMatchObject([
       { nodeName: "virtio0", image: "a.img", readOnly: false },

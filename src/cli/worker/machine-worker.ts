@@ -1,7 +1,8 @@
 // The thread of a machine that the library started: its files, sockets and timers live here.
 import { parentPort, workerData } from "node:worker_threads";
 import { createNodeHost, createRateLimitedTrace, nodeClock, silentTrace } from "../../host/node/index.ts";
-import { createMachine, type Machine } from "../../machine/index.ts";
+import type { Machine } from "../../machine/index.ts";
+import { makeMachine } from "../make-machine.ts";
 import { openPlan } from "../open-plan.ts";
 import { errorToData } from "./error-data.ts";
 import { PortChar } from "./port-char.ts";
@@ -26,11 +27,7 @@ async function runWorker(
     onQuit: () => machine?.quit("host-quit"),
   });
   try {
-    const made = createMachine(opened.config, {
-      ...host,
-      chardevs: opened.chardevs,
-      blockNodes: opened.blockNodes,
-    });
+    const made = makeMachine(start.plan, opened, host);
     machine = made;
     made.onRunState = (state) => post({ kind: "runState", state });
     listen((message) => void obey(made, vmConsole, message, post));
