@@ -3,7 +3,8 @@
 //     npm run bench:kernels -- --runs 3 --rounds 4 --kernels int,fp --qemu /usr/bin/qemu-system-riscv64
 //
 // Each run starts both programs in turn; a run's figure is the median of its rounds but the first (warm-up). A ratio is
-// QEMU's time over ours: 1 is as fast as QEMU, more is faster. Fails when the checksums differ.
+// QEMU's time over ours: 1 is as fast as QEMU, more is faster. Fails when the checksums differ. Profiles of our side:
+// `--node-options="--cpu-prof --cpu-prof-dir=FOLDER"`.
 import { parseArgs } from "node:util";
 import { machineOptions, qemu, ratite, type Emulator } from "./support/emulators.ts";
 import { circumstances, median, printTable, ratioText } from "./support/figures.ts";
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "4" },
     kernels: { type: "string", default: KERNELS.join(",") },
     qemu: { type: "string", default: "qemu-system-riscv64" },
+    "node-options": { type: "string", default: "" },
   },
 });
 const runs = positive("--runs", values.runs, 1);
@@ -39,7 +41,7 @@ const kernels = values.kernels.split(",").map((word) => {
 });
 
 using guest = new GuestBuild();
-const ours = ratite();
+const ours = ratite(values["node-options"].split(" ").filter(Boolean));
 const theirs = qemu(values.qemu);
 console.log(`${ours.version}\n${theirs.version}\n${guest.compiler}\n${circumstances()}`);
 console.log(`${runs} runs of ${rounds} rounds; the first round of each is warm-up\n`);
