@@ -66,7 +66,7 @@ export interface VirtualMachineOptions extends VirtualMachineHooks {
  */
 export async function createMachine(options: VirtualMachineOptions): Promise<VirtualMachine> {
   const draft = draftOf(options);
-  if (options.guest !== undefined) await addGuest(draft, options.guest);
+  if (options.guest !== undefined) await addGuest(draft, options.guest, options.onNotice);
   const { machine, warnings } = buildPlan(draft);
   for (const warning of warnings) options.onNotice?.(warning);
   return startVirtualMachine(machine, options);
@@ -76,9 +76,14 @@ const CONSOLE = "console";
 const GUEST_MEMORY_BYTES = 512 * 2 ** 20;
 
 /** The guest's kernel and initrd where the caller gave none of their own. */
-async function addGuest(draft: ConfigDraft, word: string): Promise<void> {
+async function addGuest(draft: ConfigDraft, word: string, onNotice: VirtualMachineHooks["onNotice"]): Promise<void> {
   const { name, release } = resolveGuest(word, undefined);
-  const files = await fetchGuest(nodeGuestHost(), name, release === undefined ? {} : { release });
+  const files = await fetchGuest(nodeGuestHost(), name, {
+    ...(release === undefined ? {} : { release }),
+    report: ({ phase, subject }) => {
+      if (phase === "notice") onNotice?.(subject);
+    },
+  });
   const subject = `guest: ${word}`;
   draft.kernel ??= { subject, path: files.kernelPath };
   draft.initrd ??= { subject, path: files.initrdPath };
