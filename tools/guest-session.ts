@@ -1,7 +1,7 @@
 // Drives a Debian guest's shell from a script: boot, run commands and check them, power off.
 import { createMachine, type VirtualMachineOptions } from "ratite/node";
 
-const prompt = "~# ";
+const prompt = /root@ratite:\S*# /;
 const bootTimeoutMs = 300_000;
 const commandTimeoutMs = 120_000;
 
