@@ -12,14 +12,19 @@ export interface Payer {
   readonly limitPages: () => number;
 }
 
+const payers = new WeakMap<Caller, Partial<Record<AccountMode, Payer>>>();
+
+/** The same object for the same caller and mode. */
 export function payerOf(caller: Caller, mode: AccountMode): Payer {
-  const credentials = caller.credentials;
-  return {
+  let known = payers.get(caller);
+  if (known === undefined) payers.set(caller, (known = {}));
+  const { credentials, memory } = caller;
+  return (known[mode] ??= {
     mode,
-    space: caller.memory.space,
+    space: memory.space,
     uid: credentials.uid,
     limitPages: () => credentials.memlockLimitPages(),
-  };
+  });
 }
 
 export class Accounting {

@@ -72,7 +72,7 @@ test.for(["alloc", "lookup", "pin", "account", "attach", "reply"] as const)(
     for (let nth = 1; nth <= steps; nth++) {
       const b = testBench();
       b.host.failNext(point, nth);
-      expect(() => scenario(b)).toThrow();
+      expect(() => scenario(b)).toThrow(/failed with|no mock device|no access|not pinned/);
       b.caller.files.closeAll();
       expect(b.host.audit()).toEqual({ pinnedPages: 0, accountsClear: true, openContexts: 0 });
     }

@@ -15,6 +15,16 @@ interface Chunk {
   readonly uses: Uint32Array;
 }
 
+interface Shown {
+  dropTranslations(): void;
+}
+
+interface Imported {
+  /** Areas that stand in page tables. */
+  readonly shown: Set<Shown>;
+  readonly onRevoke: () => void;
+}
+
 /** Where the pages come from; `start` is page aligned. */
 export type PageSource =
   | { readonly kind: "user"; readonly memory: CallerMemory; readonly start: bigint }
@@ -30,15 +40,11 @@ export class MappedPages {
   /** A dma-buf whose exporter took it back: it never comes back to these pages. */
   revoked = false;
   readonly #memory: HostMemory;
-  readonly #chunks = new Map<number, Chunk>();
+  /** Made with the first pin: most areas of a lazy IOAS have none. */
+  #chunks: Map<number, Chunk> | undefined;
   #references = 1;
-  /** Areas of a dma-buf that stand in page tables. */
-  readonly #shown = new Set<{ dropTranslations(): void }>();
-  readonly #onRevoke = (): void => {
-    if (this.revoked) return;
-    for (const area of this.#shown) area.dropTranslations();
-    this.revoked = true;
-  };
+  /** A dma-buf's only. */
+  readonly #imported: Imported | undefined;
 
   constructor(
     memory: HostMemory,
@@ -54,8 +60,15 @@ export class MappedPages {
     this.writable = writable;
     this.payer = payerOf(caller, mode);
     if (source.kind === "dmabuf") {
+      const shown = new Set<Shown>();
+      const onRevoke = (): void => {
+        if (this.revoked) return;
+        for (const area of shown) area.dropTranslations();
+        this.revoked = true;
+      };
+      this.#imported = { shown, onRevoke };
       source.buffer.get();
-      source.buffer.attach(this.#onRevoke);
+      source.buffer.attach(onRevoke);
     }
   }
 
@@ -74,18 +87,18 @@ export class MappedPages {
     assert(this.pinnedPages === 0, "pages without owners are not pinned", this.pinnedPages);
     if (this.source.kind === "file") this.source.file.close?.();
     if (this.source.kind === "dmabuf") {
-      this.source.buffer.detach(this.#onRevoke);
+      this.source.buffer.detach(this.#imported!.onRevoke);
       this.source.buffer.put();
     }
   }
 
   /** Keeps a dma-buf's area informed while it stands in page tables. */
-  show(area: { dropTranslations(): void }): void {
-    this.#shown.add(area);
+  show(area: Shown): void {
+    this.#imported?.shown.add(area);
   }
 
-  hide(area: { dropTranslations(): void }): void {
-    this.#shown.delete(area);
+  hide(area: Shown): void {
+    this.#imported?.shown.delete(area);
   }
 
   /** Adds a user of pages [first, last], pinning those that had none. Zero, -EFAULT, -EINVAL or -ENOMEM; then nothing changed. */
@@ -114,7 +127,7 @@ export class MappedPages {
     }
     this.pinnedPages += pinned;
     for (let i = first; i <= last; i++) {
-      const chunk = this.#chunks.get(Math.floor(i / CHUNK))!;
+      const chunk = this.#chunks!.get(Math.floor(i / CHUNK))!;
       chunk.uses[i % CHUNK]!++;
     }
     return 0;
@@ -124,14 +137,14 @@ export class MappedPages {
     let unpinned = 0;
     for (let i = first; i <= last; i++) {
       const number = Math.floor(i / CHUNK);
-      const chunk = this.#chunks.get(number)!;
+      const chunk = this.#chunks!.get(number)!;
       if (--chunk.uses[i % CHUNK]! > 0) continue;
       this.#memory.frames.unpin(chunk.frames[i % CHUNK]!, 1);
       unpinned++;
     }
     if (unpinned === 0) return;
     this.pinnedPages -= unpinned;
-    if (this.pinnedPages === 0) this.#chunks.clear();
+    if (this.pinnedPages === 0) this.#chunks = undefined;
     this.#memory.accounting.uncharge(this.payer, unpinned);
   }
 
@@ -139,11 +152,11 @@ export class MappedPages {
   frame(index: number): number {
     if (this.source.kind === "dmabuf")
       return this.source.buffer.firstFrame + Number(this.source.start) / PAGE_SIZE + index;
-    return this.#chunks.get(Math.floor(index / CHUNK))!.frames[index % CHUNK]!;
+    return this.#chunks!.get(Math.floor(index / CHUNK))!.frames[index % CHUNK]!;
   }
 
   #usesOf(index: number): number {
-    return this.#chunks.get(Math.floor(index / CHUNK))?.uses[index % CHUNK] ?? 0;
+    return this.#chunks?.get(Math.floor(index / CHUNK))?.uses[index % CHUNK] ?? 0;
   }
 
   #pin(first: number, count: number): number {
@@ -171,19 +184,20 @@ export class MappedPages {
   /** Undoes `#pin` for the pages of [first, last] that nobody uses. */
   #unpinUnused(first: number, last: number): void {
     for (let i = first; i <= last; i++) {
-      const chunk = this.#chunks.get(Math.floor(i / CHUNK));
+      const chunk = this.#chunks?.get(Math.floor(i / CHUNK));
       if (chunk !== undefined && chunk.uses[i % CHUNK] === 0) this.#memory.frames.unpin(chunk.frames[i % CHUNK]!, 1);
     }
-    if (this.pinnedPages === 0) this.#chunks.clear();
+    if (this.pinnedPages === 0) this.#chunks = undefined;
   }
 
   #chunk(index: number): Chunk {
     const number = Math.floor(index / CHUNK);
-    let chunk = this.#chunks.get(number);
+    const chunks = (this.#chunks ??= new Map<number, Chunk>());
+    let chunk = chunks.get(number);
     if (chunk === undefined) {
       const length = Math.min(CHUNK, this.pageCount - number * CHUNK);
       chunk = { frames: new Float64Array(length), uses: new Uint32Array(length) };
-      this.#chunks.set(number, chunk);
+      chunks.set(number, chunk);
     }
     return chunk;
   }
