@@ -109,7 +109,7 @@ const debug: QemuOption = {
   section: "Running",
   argument: "text",
   synopsis: "guest_errors",
-  description: "Report what the guest does wrong (wild accesses, malformed rings), a few lines per second",
+  description: "Report what the guest does wrong with devices (bad registers, malformed rings), a few lines per second",
   example: "-d guest_errors -D errors.log",
   differs: "`guest_errors` only",
   apply(draft, given) {
