@@ -188,8 +188,9 @@ export function reportPageRequest(
   waiting.delete(key);
   const pasid = (request.flags & PgfaultFlag.PASID_VALID) !== 0 ? request.pasid : NO_PASID;
   const attachments = bound.group.attachments;
-  // A unit whose PASID table belongs to the guest reports every request under the plain attachment.
-  const attachment = attachments.get(pasid) ?? attachments.get(NO_PASID);
+  // Where the PASID table belongs to the guest, its requests come under the plain attachment.
+  const plain = attachments.get(NO_PASID);
+  const attachment = attachments.get(pasid) ?? (plain?.hwpt.type === "hwpt-nested" ? plain : undefined);
   const queue = attachment?.hwpt.faultQueue;
   if (queue === undefined) answer(PageResponseCode.INVALID);
   else queue.push({ bound, pasid: attachments.has(pasid) ? pasid : NO_PASID, requests, answer });

@@ -94,8 +94,8 @@ static void lives_and_deaths(void)
 	char byte;
 	pid_t child;
 
-	copy = dup(fd);
-	CHECK(close(fd) == 0);
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+	CHECK(copy >= 10 && close(fd) == 0);
 	CHECK(destroy(copy, 99) == -1 && errno == ENOENT);
 	child = fork();
 	if (!child) {
@@ -111,6 +111,14 @@ static void lives_and_deaths(void)
 	CHECK(read(fault.out_fd, &byte, 1) == -1 && errno == ESPIPE);
 	CHECK(read(fault.out_fd, &byte, 0) == 0);
 	CHECK(destroy(copy, fault.out_id) == -1 && errno == EBUSY);
+	/* Another program gets the queue as its standard input. */
+	child = fork();
+	if (!child) {
+		CHECK(dup2(fault.out_fd, 0) == 0);
+		execl("/proc/self/exe", "driver", "inherited", NULL);
+		exit(2);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
 	CHECK(close(fault.out_fd) == 0);
 	CHECK(destroy(copy, fault.out_id) == 0);
 	CHECK(close(copy) == 0);
@@ -146,6 +154,13 @@ int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "latency")) {
 		latency();
+		return 0;
+	}
+	if (argc > 1 && !strcmp(argv[1], "inherited")) {
+		char record[40];
+
+		CHECK(read(0, record, sizeof(record)) == 0);
+		CHECK(read(0, record, 1) == -1 && errno == ESPIPE);
 		return 0;
 	}
 	simple_api();

@@ -456,6 +456,54 @@ int dup3(int fd, int to, int flags)
 	return copy;
 }
 
+static int control(int fd, int command, void *argument)
+{
+	int rc = syscall(SYS_fcntl, fd, command, argument);
+
+	if (rc >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))
+		track(rc, is_tracked(fd));
+	return rc;
+}
+
+int fcntl(int fd, int command, ...)
+{
+	void *argument;
+	va_list args;
+
+	va_start(args, command);
+	argument = va_arg(args, void *);
+	va_end(args);
+	return control(fd, command, argument);
+}
+
+int fcntl64(int fd, int command, ...)
+{
+	void *argument;
+	va_list args;
+
+	va_start(args, command);
+	argument = va_arg(args, void *);
+	va_end(args);
+	return control(fd, command, argument);
+}
+
+/* A program that was started with descriptors of the host open knows them by whom they are connected to. */
+__attribute__((constructor)) static void find_inherited(void)
+{
+	const char *path = getenv("RATITE_HOST_SOCKET");
+	int fd;
+
+	for (fd = 0; path && fd < 1024; fd++) {
+		struct sockaddr_un peer;
+		socklen_t length = sizeof(peer);
+
+		memset(&peer, 0, sizeof(peer));
+		if (!getpeername(fd, (struct sockaddr *)&peer, &length) && peer.sun_family == AF_UNIX &&
+		    !strncmp(peer.sun_path, path, sizeof(peer.sun_path)))
+			track(fd, 1);
+	}
+}
+
 static void *map_host(size_t length, int prot, int flags, int fd, off_t offset)
 {
 	struct request request = { .op = OP_MMAP, .fd = fd, .a = offset, .b = length };
