@@ -36,7 +36,8 @@ export function firstLine(program: string, args: readonly string[], would = ""):
   try {
     return execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).split("\n")[0]!;
   } catch (cause) {
-    const why = (cause as { code?: unknown }).code === "ENOENT" ? "is not installed" : "did not run";
-    throw new Error(`${program} ${why}${would && `; ${would}`}`, { cause });
+    const isMissing = (cause as { code?: unknown }).code === "ENOENT";
+    const text = `${program} ${isMissing ? "is not installed" : "did not run"}${would && `; ${would}`}`;
+    throw isMissing ? new Error(text) : new Error(text, { cause });
   }
 }
