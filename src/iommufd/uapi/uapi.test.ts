@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Layout } from "../../base/index.ts";
@@ -74,9 +74,13 @@ test("an errno explains itself, more closely where the call is known", () => {
   expect(explainErrno("IOMMU_OPTION", 200)).toBe("the host answered with errno 200");
 });
 
-// A folder of kernel headers new enough (`make headers_install`, or linux-libc-dev of 7.2): in RATITE_KERNEL_HEADERS or the system's.
+// A folder of kernel headers new enough: in RATITE_KERNEL_HEADERS, the system's, or what `npm run conformance:kernel` made.
 function kernelHeaders(): string | undefined {
-  for (const folder of [process.env["RATITE_KERNEL_HEADERS"], "/usr/include"]) {
+  const cached = join(
+    process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
+    "ratite/conformance/build/usr/include",
+  );
+  for (const folder of [process.env["RATITE_KERNEL_HEADERS"], "/usr/include", cached]) {
     const file = folder === undefined ? undefined : join(folder, "linux/iommufd.h");
     if (file !== undefined && existsSync(file) && readFileSync(file, "utf8").includes("iommu_hw_queue_alloc"))
       return folder;
