@@ -5,7 +5,8 @@
 //
 // A page has an entry for each two bytes of code, so an entry's address follows from the pc; entry 0 means "not decoded
 // yet", and one more entry past the page ends it. Pages are found by their place in the WebAssembly memory, so aliases
-// share them. A page that holds decoded entries is watched for writes; a write into a decoded stretch clears the page.
+// share them. A page that holds decoded entries is watched for writes; a write into a decoded stretch
+// undoes that stretch.
 import type { WriteNotes } from "../memory/port.ts";
 
 export const entryBytes = 16;
@@ -124,19 +125,26 @@ export class CodeCache {
       if (slot < 0) continue;
       const from = Math.max(first, page * 4096) & 0xfff;
       const to = Math.min(last, page * 4096 + 4095) & 0xfff;
-      if (this.holdsCode(slot, from >>> granuleShift, to >>> granuleShift)) {
-        this.invalidations++;
-        this.clear(slot);
-        this.notes.unwatchCode(page);
+      let cleared = false;
+      for (let granule = from >>> granuleShift; granule <= to >>> granuleShift; granule++) {
+        const word = slot * 2 + (granule >>> 5);
+        if (((this.decoded[word]! >>> (granule & 31)) & 1) === 0) continue;
+        this.decoded[word]! &= ~(1 << (granule & 31));
+        this.clearGranule(slot, granule);
+        cleared = true;
       }
+      if (!cleared) continue;
+      this.invalidations++;
+      if (this.decoded[slot * 2] === 0 && this.decoded[slot * 2 + 1] === 0) this.notes.unwatchCode(page);
     }
   }
 
-  private holdsCode(slot: number, firstGranule: number, lastGranule: number): boolean {
-    for (let g = firstGranule; g <= lastGranule; g++) {
-      if ((this.decoded[slot * 2 + (g >>> 5)]! >>> (g & 31)) & 1) return true;
-    }
-    return false;
+  /** Undoes the entries that read bytes of the granule: its own, and one before it that may reach into it. */
+  private clearGranule(slot: number, granule: number): void {
+    const start = (granule << granuleShift) >>> 1;
+    const end = start + (1 << granuleShift) / 2;
+    const page = (this.base + slot * codePageBytes) >>> 1;
+    for (let i = Math.max(start - 1, 0); i < end; i++) this.halves[page + (i * entryBytes) / 2] = Handler.decode;
   }
 
   /** Forgets all decoded code. */

@@ -146,3 +146,36 @@ describe("atomics", () => {
     expect(m.read64(ramBase + 0x800)).toBe(12n);
   });
 });
+
+test("data beside code may be written without undoing the rest of the page", () => {
+  const m = bareMachine();
+  m.load(ramBase, [
+    a("auipc", { rd: 1, imm: 0 }),
+    a("sd", { rs1: 1, rs2: 1, imm: 0x40 }),
+    a("addi", { rd: 5, rs1: 5, imm: 1 }),
+    a("sd", { rs1: 1, rs2: 5, imm: 0x38 }),
+    a("jal", { rd: 0, imm: -12 }),
+  ]);
+  m.hart.run(401);
+  expect(m.hart.x(5)).toBe(100n);
+  expect(m.read64(ramBase + 0x38)).toBe(100n);
+});
+
+test("a store that reaches only the second half of an instruction undoes it", () => {
+  const m = bareMachine();
+  m.load(ramBase, [
+    a("auipc", { rd: 1, imm: 0 }),
+    a("addi", { rd: 6, imm: 3 }),
+    a("jalr", { rd: 7, rs1: 1, imm: 0x3e }),
+    a("sh", { rs1: 1, rs2: 2, imm: 0x40 }),
+    a("addi", { rd: 6, rs1: 6, imm: -1 }),
+    a("bne", { rs1: 6, rs2: 0, imm: -12 }),
+    loopForever,
+  ]);
+  const word = a("addi", { rd: 5, rs1: 5, imm: 1 });
+  m.loadBytes(ramBase + 0x3e, Uint8Array.of(word, word >>> 8, word >>> 16, word >>> 24));
+  m.load(ramBase + 0x42, [a("jalr", { rs1: 7, imm: 0 })]);
+  m.hart.setX(2, BigInt(a("addi", { rd: 5, rs1: 5, imm: 10 }) >>> 16));
+  m.hart.run(30);
+  expect(m.hart.x(5)).toBe(21n);
+});
