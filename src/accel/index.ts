@@ -9,6 +9,7 @@ export {
 } from "./code-cache.ts";
 export {
   buildInterpreter,
+  fetchTrapped,
   type HandlerTable,
   type InterpreterHost,
   type InterpreterInstance,

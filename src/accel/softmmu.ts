@@ -69,6 +69,12 @@ export class SoftMmu {
     this.filled[kind] = count + 1;
   }
 
+  /** What `fill` entered for the page of a fetch address, or 0. */
+  findFetch(mmuIndex: number, low: number, high: number): number {
+    const word = (this.table(TlbKind.fetch, mmuIndex) + ((low >>> tlbIndexShift) & tlbIndexMask)) >>> 2;
+    return this.words[word] === (low & ~0xfff) && this.words[word + 1] === high ? this.words[word + 2]! : 0;
+  }
+
   /** Says that the page of `low` was part of a translation of `lengthBytes` (a power of two, capped at 1 GiB). */
   noteLarge(low: number, lengthBytes: number): void {
     const mask = -Math.min(lengthBytes, 0x40000000) | 0;

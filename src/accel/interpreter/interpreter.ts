@@ -34,7 +34,10 @@ export interface InterpreterTarget {
  * are in the fields `memVa` and `memValue`.
  */
 export interface InterpreterHost {
-  /** Nothing in the fetch TLB for the pc field: fills it or traps (0: look again), or answers a step entry's address. */
+  /**
+   * Nothing in the fetch TLB for the pc field: fills it (0: look again), traps (`fetchTrapped`), or answers the address of
+   * a step entry.
+   */
   fetchMiss(): number;
   /** Decodes into the entry at `entry`, and those after it as it likes. */
   decode(entry: number): void;
@@ -71,6 +74,9 @@ export interface InterpreterModule {
     helpers: Readonly<Record<string, (arg: number) => number>>;
   }): InterpreterInstance;
 }
+
+/** `fetchMiss` took a trap: the pc field is its handler's. */
+export const fetchTrapped = -1;
 
 const hostTypes: Readonly<Record<keyof InterpreterHost, FunctionType>> = {
   fetchMiss: { params: [], results: ["i32"] },
@@ -277,6 +283,17 @@ function emitRun(
   f.op("i32.eqz");
   f.brIf(again, "likely");
   f.get(slot);
+  f.i32(fetchTrapped);
+  f.op("i32.eq");
+  f.if();
+  // A trap costs budget as an instruction does, so that a handler that cannot be fetched itself comes to an end here.
+  f.get(budget);
+  f.i32(1);
+  f.op("i32.sub");
+  f.set(budget);
+  f.br(again);
+  f.end();
+  f.get(slot);
   enter();
   f.end(); // found
 
@@ -309,7 +326,6 @@ function emitRun(
   f.set(target);
   f.br(goto);
   f.end(); // step
-  refundBudget();
   pushPc();
   f.set(target);
   storePc();
@@ -317,6 +333,7 @@ function emitRun(
   f.tee(slot);
   f.op("i32.eqz");
   f.brIf(again);
+  refundBudget();
   f.get(slot);
   enter();
   f.br(next);

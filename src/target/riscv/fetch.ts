@@ -1,7 +1,14 @@
 // hot: bench/kernels.ts
 // Instruction fetch: fills the fetch TLB, decodes pages entry by entry, and builds single steps for what pages cannot hold
 // (instructions over a page boundary, pages whose PMP rights are not uniform).
-import { type CodeCache, entryOffset, entryScale, Handler, type HandlerTable } from "../../accel/index.ts";
+import {
+  type CodeCache,
+  entryOffset,
+  entryScale,
+  fetchTrapped,
+  Handler,
+  type HandlerTable,
+} from "../../accel/index.ts";
 import type { CpuBus } from "../../memory/port.ts";
 import { Cause } from "./causes.ts";
 import type { Decoded, Decoder } from "./decoder.ts";
@@ -31,6 +38,8 @@ export class Fetch {
   private readonly access: MemoryAccess;
   private readonly owner: AccessOwner;
   private readonly step: number;
+  /** The instruction that the step entries hold; they do not depend on its address. */
+  private stepWord: number | undefined;
   private readonly halves: Uint16Array;
   private readonly words: Int32Array;
   private readonly wide = new Map<Instruction, Handlers>();
@@ -66,21 +75,21 @@ export class Fetch {
     }
   }
 
-  /** Nothing in the fetch TLB for the pc: fills it (0: look again, also after a trap) or answers a step. */
+  /** Nothing in the fetch TLB for the pc: fills it (0: look again), traps, or answers a step. */
   miss(): number {
     const low = this.core.word(W.pc);
     const high = this.core.word(W.pc + 1);
     const cause = this.mmu.translate(low, high, 2, AccessKind.fetch, this.core.mode);
     if (cause !== 0) {
       this.owner.fault(cause, low, high);
-      return 0;
+      return fetchTrapped;
     }
     const page = this.bus.ramPage(this.mmu.gpa - (this.mmu.gpa % 4096));
     if (page < 0) {
       this.owner.fault(Cause.fetchAccessFault, low, high);
-      return 0;
+      return fetchTrapped;
     }
-    if (!this.mmu.cacheable) return this.single();
+    if (!this.mmu.cacheable) return this.single() || fetchTrapped;
     this.access.fillFetch(low, high, this.cache.entriesOf(page >>> 12));
     return 0;
   }
@@ -98,6 +107,8 @@ export class Fetch {
       if (second < 0) return 0;
       word |= second << 16;
     }
+    if (word === this.stepWord) return this.step;
+    this.stepWord = word;
     this.write(this.step, this.decoder.decode(word), -1);
     this.halves[(this.step >>> 1) + 8] = Handler.refetch;
     this.halves[(this.step >>> 1) + 16] = Handler.refetch;
@@ -106,12 +117,15 @@ export class Fetch {
 
   /** Two bytes of code, or -1 after a trap; a fault in either half has that half's address as its value (§3.1.16). */
   private fetchHalf(low: number, high: number): number {
+    const entries = this.access.findFetch(low, high);
+    if (entries !== 0) return this.halves[(this.cache.codeAt(entries) + (low & 0xffe)) >>> 1]!;
     const cause = this.mmu.translate(low, high, 2, AccessKind.fetch, this.core.mode);
     const page = cause === 0 ? this.bus.ramPage(this.mmu.gpa - (this.mmu.gpa % 4096)) : -1;
     if (page < 0) {
       this.owner.fault(cause === 0 ? Cause.fetchAccessFault : cause, low, high);
       return -1;
     }
+    if (this.mmu.cacheable) this.access.fillFetch(low, high, this.cache.entriesOf(page >>> 12));
     return this.halves[(page + (low & 0xffe)) >>> 1]!;
   }
 

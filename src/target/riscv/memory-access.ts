@@ -60,10 +60,7 @@ export class MemoryAccess {
   selectTables(): void {
     const { core, tlb } = this;
     const data = this.index(this.mmu.dataMode());
-    core.setWord(
-      W.tlbFetch,
-      tlb.table(TlbKind.fetch, core.mode === Mode.S ? MmuIndex.supervisor : this.index(core.mode)),
-    );
+    core.setWord(W.tlbFetch, tlb.table(TlbKind.fetch, this.fetchIndex));
     core.setWord(W.tlbLoad, tlb.table(TlbKind.load, data));
     core.setWord(W.tlbStore, tlb.table(TlbKind.store, data));
   }
@@ -73,10 +70,18 @@ export class MemoryAccess {
     if (this.mmu.leafBytes > 4096) this.tlb.noteLarge(low, this.mmu.leafBytes);
   }
 
+  private get fetchIndex(): number {
+    return this.core.mode === Mode.S ? MmuIndex.supervisor : this.index(this.core.mode);
+  }
+
   /** Enters the decoded entries of the page of the pc. */
   fillFetch(low: number, high: number, entries: number): void {
-    const index = this.core.mode === Mode.S ? MmuIndex.supervisor : this.index(this.core.mode);
-    this.fill(TlbKind.fetch, index, low, high, entries);
+    this.fill(TlbKind.fetch, this.fetchIndex, low, high, entries);
+  }
+
+  /** The decoded entries of a page that is in the fetch TLB, or 0. */
+  findFetch(low: number, high: number): number {
+    return this.tlb.findFetch(this.fetchIndex, low, high);
   }
 
   /** Host address of the loaded value, or 0 after a trap. */

@@ -117,3 +117,22 @@ test("state saved in one hart continues in another", () => {
   expect(second.hart.x(5)).toBe(first.hart.x(5) + 50n);
   expect(second.hart.executed).toBe(201);
 });
+
+test("a trap handler that cannot be fetched uses up the budget instead of hanging", () => {
+  const m = machine([]);
+  m.hart.writeCsr(0x305, 0n);
+  m.hart.pc = 0n;
+  expect(m.hart.run(1000)).toBe("budget");
+  expect(m.hart.readCsr(mcause)).toBe(1n);
+});
+
+test("a fault in the second half of an instruction uses up the budget when its handler is that instruction", () => {
+  const m = bareMachine({ ramBytes: 0x1_0000 });
+  const last = ramBase + 0xfffe;
+  m.loadBytes(last, Uint8Array.of(0x13, 0));
+  m.hart.writeCsr(0x305, BigInt(last - 2));
+  m.loadBytes(last - 2, Uint8Array.of(0x01, 0));
+  m.hart.pc = BigInt(last);
+  expect(m.hart.run(1000)).toBe("budget");
+  expect(m.hart.readCsr(0x343)).toBe(BigInt(ramBase + 0x1_0000));
+});
