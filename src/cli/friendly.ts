@@ -4,6 +4,7 @@ import { convert, intRange, sizeInMebibytes } from "../object/index.ts";
 import { parseArguments, type Arguments } from "./arguments.ts";
 import { CliError, errorLine } from "./errors.ts";
 import { fetchWithProgress, guestCommand, GUEST_SOURCE } from "./guest-commands.ts";
+import { hostCommand } from "./host-commands.ts";
 import { nearestName } from "./nearest-name.ts";
 import type { ConfigDraft } from "./qemu-options/draft.ts";
 import { parseQemuOptions } from "./qemu-options/parse.ts";
@@ -12,7 +13,7 @@ import { runMachine } from "./run-machine.ts";
 import { StatusLine } from "./status-line.ts";
 
 const PROGRAM = "ratite";
-const COMMANDS = ["run", "guest", "help", "version"];
+const COMMANDS = ["run", "guest", "host", "help", "version"];
 const RUN_OPTIONS = { ...GUEST_SOURCE, memory: "text", cpus: "text", drive: "list", append: "text" } as const;
 const GUEST_MEMORY_BYTES = 512 * 2 ** 20;
 
@@ -39,6 +40,11 @@ const HELP = `usage: ratite COMMAND [options]
           --keyring FILE    the keys that verify it
           --refresh         fetch anew though it is in the cache
 
+  ratite host exec -- PROGRAM    Run a Linux program on a software /dev/iommu.
+  ratite host serve --socket PATH
+        Example: ratite host exec -- ./my-vfio-tool
+        ratite host --help has the options.
+
   ratite --help, ratite --version
 
 ratite-system-riscv64 takes QEMU's command line: ratite-system-riscv64 -help.
@@ -57,6 +63,7 @@ export async function ratiteMain(args: readonly string[]): Promise<number> {
       if (asksForHelp(rest)) return print(HELP);
       return await interruptible(async (signal) => print(await guestCommand(rest, status, signal)));
     }
+    if (command === "host") return await hostCommand(rest);
     if (/^(?:--?version|-V|version)$/.test(command)) return print(versionText());
     if (/^(?:--?help|-h|help)$/.test(command)) return print(HELP);
     if (command === "") {
