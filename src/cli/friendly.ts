@@ -127,7 +127,7 @@ function prepare(draft: ConfigDraft, args: Arguments, kernel: string, initrd: st
   for (const [index, image] of args.list("drive").entries()) {
     const subject = `--drive ${image}`;
     const nodeName = `disk${index}`;
-    draft.blockNodes.push({ nodeName, subject, image, formatGiven: false, readOnly: false, autoReadOnly: false });
+    draft.blockNodes.push({ nodeName, subject, image, formatGiven: true, readOnly: false, autoReadOnly: false });
     draft.devices.push({ driver: "virtio-blk-device", properties: { drive: nodeName }, subject });
   }
 }
