@@ -16,16 +16,15 @@ import { Cause, interruptFlag } from "./causes.ts";
 import type { CpuFeatures } from "./cpu-models.ts";
 import { csrByNumber, type CsrContext } from "./csr.ts";
 import { Decoder } from "./decoder.ts";
-import { csrNumber, funct3, rd, rs1 } from "./encoding.ts";
 import { Fetch } from "./fetch.ts";
-import { executeFp } from "./fp/execute.ts";
-import { F, HartCore, Menvcfg, Mode, Mstatus, W } from "./hart-core.ts";
+import { F, HartCore, Menvcfg, Mode, W } from "./hart-core.ts";
 import { applyHartState, captureHartState, hartState, type HartState } from "./hart-state.ts";
 import { MemoryAccess, type AccessOwner } from "./memory-access.ts";
 import { AccessKind, Mmu } from "./mmu.ts";
 import { Pmp } from "./pmp.ts";
+import { SystemInstructions, type InstructionOwner } from "./system-instructions.ts";
 import type { Hart, HartIrq, HostFirmware, PrivilegeMode, TimebasePort } from "./port.ts";
-import { enterMachine, enterSupervisor, isDelegated, leaveMachine, leaveSupervisor, pendingInterrupt } from "./trap.ts";
+import { enterMachine, enterSupervisor, isDelegated, pendingInterrupt } from "./trap.ts";
 
 /** What a hart stands on; the same for all harts of a machine but for `block`, `step` and `tlb`. */
 export interface HartParts {
@@ -58,7 +57,7 @@ export function hartSource(hartId: number): string {
   return `hart${hartId}`;
 }
 
-export class RiscvHart implements Hart, AccessOwner, InterpreterHost {
+export class RiscvHart implements Hart, AccessOwner, InstructionOwner, InterpreterHost {
   readonly index: number;
   readonly id: number;
   readonly isa: CpuFeatures["isa"];
@@ -79,7 +78,7 @@ export class RiscvHart implements Hart, AccessOwner, InterpreterHost {
   /** Set by helpers that leave generated code for a reason of their own. */
   private exit: VcpuExit | undefined;
   /** The privilege context changed under a helper: the pc must be looked up again. */
-  private contextDirty = false;
+  contextDirty = false;
 
   constructor(index: number, parts: HartParts) {
     this.index = index;
@@ -125,7 +124,7 @@ export class RiscvHart implements Hart, AccessOwner, InterpreterHost {
       memory: parts.memory,
       vcpu: parts.block,
       host: this,
-      helpers: this.helpers(),
+      helpers: new SystemInstructions(this, this.csrContext, tlb).helpers(),
     });
     notes.addArmListener(() => tlb.flush(TlbKind.store));
     bus.addChangeListener(() => tlb.flushAll());
@@ -158,7 +157,7 @@ export class RiscvHart implements Hart, AccessOwner, InterpreterHost {
   }
 
   /** wfi ends when an interrupt is pending and enabled on its own, whatever the global enables (§3.3.3). */
-  private get wakeup(): boolean {
+  get wakeup(): boolean {
     return (this.core.pendingBits & this.core.word(W.mie)) !== 0;
   }
 
@@ -231,18 +230,18 @@ export class RiscvHart implements Hart, AccessOwner, InterpreterHost {
   }
 
   /** A helper's answer after a trap or a change of mode: firmware may have stopped this hart, or asked for its turn. */
-  private resume(): HelperStatus {
+  resume(): HelperStatus {
     this.contextDirty = false;
     this.access.selectTables();
     return !this.started || this.waiting || this.wanted ? HelperStatus.leave : HelperStatus.goto;
   }
 
-  private raise(cause: number, tval: bigint): HelperStatus {
+  raise(cause: number, tval: bigint): HelperStatus {
     this.trap(cause, tval, false);
     return this.resume();
   }
 
-  private illegalInstruction(word: number): HelperStatus {
+  illegalInstruction(word: number): HelperStatus {
     return this.raise(Cause.illegalInstruction, BigInt((word & 3) === 3 ? word >>> 0 : word & 0xffff));
   }
 
@@ -270,144 +269,6 @@ export class RiscvHart implements Hart, AccessOwner, InterpreterHost {
 
   atomicSlow(width: number, forStore: number): number {
     return this.access.atomic(width, forStore);
-  }
-
-  private helpers(): Record<string, (arg: number) => HelperStatus> {
-    return {
-      ecall: () => this.ecall(),
-      ebreak: () => this.raise(Cause.breakpoint, this.core.pc),
-      illegal: (word) => this.illegalInstruction(word),
-      csr: (word) => this.csr(word),
-      sret: () => this.sret(),
-      mret: () => this.mret(),
-      wfi: () => this.wfi(),
-      sfenceVma: (word) => this.sfenceVma(word),
-      pause: () => this.leaveAfter("yield"),
-      fp: (word) => this.fp(word),
-      fpOn: (word) => this.fpTouch(word, false),
-      fpDirty: (word) => this.fpTouch(word, true),
-    };
-  }
-
-  private ecall(): HelperStatus {
-    const { mode } = this.core;
-    return this.raise(mode === Mode.U ? Cause.ecallU : mode === Mode.S ? Cause.ecallS : Cause.ecallM, 0n);
-  }
-
-  /** Ends this instruction and leaves generated code for `exit`. */
-  private leaveAfter(exit: VcpuExit): HelperStatus {
-    this.core.pc = (this.core.pc + 4n) & rv64Mask;
-    this.exit = exit;
-    return HelperStatus.leave;
-  }
-
-  private wfi(): HelperStatus {
-    const { core } = this;
-    // TW makes wfi below M-mode trap (§3.1.6.6); in U-mode it traps as Linux's threads have no use for it and QEMU does.
-    const tw = (core.word(W.mstatus) & Mstatus.tw) !== 0;
-    if ((core.mode !== Mode.M && tw) || (core.mode === Mode.U && this.parts.features.has("s"))) {
-      return this.illegalInstruction(0x10500073);
-    }
-    if (this.wakeup) return HelperStatus.next;
-    this.waiting = true;
-    return this.leaveAfter("wait");
-  }
-
-  private sret(): HelperStatus {
-    const { core } = this;
-    const tsr = (core.word(W.mstatus) & Mstatus.tsr) !== 0;
-    if (core.mode < Mode.S || (core.mode === Mode.S && tsr)) return this.illegalInstruction(0x10200073);
-    leaveSupervisor(core);
-    core.dropReservation();
-    return this.resume();
-  }
-
-  private mret(): HelperStatus {
-    if (this.core.mode !== Mode.M) return this.illegalInstruction(0x30200073);
-    leaveMachine(this.core);
-    this.core.dropReservation();
-    return this.resume();
-  }
-
-  private sfenceVma(word: number): HelperStatus {
-    const { core } = this;
-    const tvm = (core.word(W.mstatus) & Mstatus.tvm) !== 0;
-    if (core.mode < Mode.S || (core.mode === Mode.S && tvm)) return this.illegalInstruction(word);
-    const register = rs1(word);
-    if (register === 0) {
-      this.parts.tlb.flushAll();
-    } else {
-      const at = core.base32 + W.x + register * 2;
-      this.parts.tlb.flushPage(core.words[at]!, core.words[at + 1]!);
-    }
-    core.pc = (core.pc + 4n) & rv64Mask;
-    return HelperStatus.goto;
-  }
-
-  /** CSRRW, CSRRS, CSRRC and their immediate forms (unprivileged spec §6.1). */
-  private csr(word: number): HelperStatus {
-    const { core } = this;
-    const number = csrNumber(word);
-    const csr = csrByNumber[number];
-    const operation = funct3(word);
-    const field = rs1(word);
-    const writes = (operation & 3) === 1 || field !== 0;
-    const level = (number >>> 8) & 3;
-    if (
-      csr === undefined ||
-      core.mode < level ||
-      (writes && number >>> 10 === 3) ||
-      csr.available?.(this.csrContext) === false
-    ) {
-      return this.illegalInstruction(word);
-    }
-    const operand = (operation & 4) !== 0 ? BigInt(field) : core.x(field);
-    const destination = rd(word);
-    // csrrw with rd = x0 does not read.
-    const old = (operation & 3) === 1 && destination === 0 ? 0n : csr.read(this.csrContext);
-    if (writes && csr.write !== undefined) {
-      const kind = operation & 3;
-      const base = kind === 1 ? 0n : this.csrBase(number, old);
-      const value = kind === 1 ? operand : kind === 2 ? base | operand : base & ~operand & rv64Mask;
-      csr.write(this.csrContext, value);
-    }
-    core.setX(destination, old);
-    if (this.contextDirty) {
-      core.pc = (core.pc + 4n) & rv64Mask;
-      return this.resume();
-    }
-    if (writes && this.wanted) {
-      core.pc = (core.pc + 4n) & rv64Mask;
-      return HelperStatus.leave;
-    }
-    return HelperStatus.next;
-  }
-
-  /** mip's SEIP reads as input or software bit, but read-modify-write uses the software bit alone (§3.1.9). */
-  private csrBase(number: number, old: bigint): bigint {
-    return number === 0x344 ? this.core.get(F.mip) : old;
-  }
-
-  private fp(word: number): HelperStatus {
-    return executeFp(this.core, word) ? HelperStatus.next : this.fpIllegal();
-  }
-
-  private fpTouch(_word: number, writes: boolean): HelperStatus {
-    const { core } = this;
-    if ((core.word(W.mstatus) & Mstatus.fs) === 0) return this.fpIllegal();
-    if (writes) {
-      core.setWord(W.mstatus, core.word(W.mstatus) | Mstatus.fs);
-      core.refreshFpFast();
-    }
-    return HelperStatus.next;
-  }
-
-  /** The instruction at the pc is illegal; its bits are read again, for the trap value. */
-  private fpIllegal(): HelperStatus {
-    const half = this.readVirtual(this.core.pc, 2, true) ?? 0n;
-    if ((half & 3n) !== 3n) return this.illegalInstruction(Number(half));
-    const upper = this.readVirtual((this.core.pc + 2n) & rv64Mask, 2, true) ?? 0n;
-    return this.illegalInstruction(Number(half | (upper << 16n)) | 0);
   }
 
   // The supervisor timer (Sstc).
@@ -465,6 +326,10 @@ export class RiscvHart implements Hart, AccessOwner, InterpreterHost {
   set mode(mode: PrivilegeMode) {
     this.core.mode = modeNumbers[mode];
     this.access.selectTables();
+  }
+
+  leaveFor(exit: VcpuExit): void {
+    this.exit = exit;
   }
 
   waitForInterrupt(): void {
