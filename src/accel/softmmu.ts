@@ -35,8 +35,6 @@ export class SoftMmu {
   /** Per kind: entry addresses filled since the last flush, and how many; more than the capacity means all. */
   private readonly journals: Int32Array[];
   private readonly filled: Int32Array = new Int32Array(kinds);
-  /** Fills since power-on: the misses that found a page. */
-  fillCount = 0;
   /** The union of pages larger than 4 KiB in the tables: flushing any page inside it must flush everything. */
   private largeBase = 0;
   private largeMask = -1;
@@ -63,7 +61,6 @@ export class SoftMmu {
     this.words[word] = page;
     this.words[word + 1] = high;
     this.words[word + 2] = kind === TlbKind.fetch ? target : (target - page) | 0;
-    this.fillCount++;
     const count = this.filled[kind]!;
     if (count < journalCapacity) this.journals[kind]![count] = entry;
     this.filled[kind] = count + 1;

@@ -6,7 +6,7 @@ import { property, uint32 } from "../../object/index.ts";
 import { describeState, field, u64 } from "../../state/index.ts";
 import type { IrqLine, MmioDevice } from "../port.ts";
 import { registerBank } from "../register-bank.ts";
-import type { DescriptionOf } from "../saved.ts";
+import type { DescriptionOf } from "../../state/index.ts";
 import type { DeviceTypeInfo } from "../type-info.ts";
 
 const MTIMECMP = 0x4000;

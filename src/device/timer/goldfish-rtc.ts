@@ -5,7 +5,7 @@ import type { MmioHandler } from "../../memory/port.ts";
 import { describeState, field, bool, u32, u64 } from "../../state/index.ts";
 import type { IrqLine, MmioDevice } from "../port.ts";
 import { registerBank } from "../register-bank.ts";
-import type { DescriptionOf } from "../saved.ts";
+import type { DescriptionOf } from "../../state/index.ts";
 import type { DeviceTypeInfo } from "../type-info.ts";
 
 /** Longest wait given to a timer; an alarm further away is looked at again then. */

@@ -1,6 +1,6 @@
 // The smallest device type, for tests of queues and transports: it returns what it is sent, upside down.
 import { describeState, field, u32 } from "../../state/index.ts";
-import type { DescriptionOf } from "../saved.ts";
+import type { DescriptionOf } from "../../state/index.ts";
 import { VirtioDevice, type RingOptions, type VirtioContext } from "./device.ts";
 import type { Chain } from "./chain.ts";
 import { commonFields, type CommonState } from "./state.ts";

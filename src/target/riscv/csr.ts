@@ -305,6 +305,3 @@ export const csrByNumber: readonly (Csr | undefined)[] = (() => {
   for (const csr of csrs) table[csr.number] = csr;
   return table;
 })();
-
-/** Numbers of registers that other files name. */
-export const CsrNumber = { stimecmp: 0x14d } as const;

@@ -1,17 +1,5 @@
 // A hart's saved state: registers and CSRs by name.
-import {
-  bool,
-  describeState,
-  f64,
-  field,
-  list,
-  struct,
-  u32,
-  u64,
-  u8,
-  type StateDescription,
-  type StateField,
-} from "../../state/index.ts";
+import { bool, describeState, f64, field, list, struct, u32, u64, u8, type DescriptionOf } from "../../state/index.ts";
 import { F, W, type HartCore } from "./hart-core.ts";
 import { csrFields, pmpEntryCount } from "./state.ts";
 
@@ -37,11 +25,7 @@ export type HartState = {
   waiting: boolean;
 };
 
-type HartDescription = StateDescription<
-  readonly { [K in keyof HartState]: StateField<K, HartState[K]> }[keyof HartState][]
->;
-
-export const hartState: HartDescription = describeState("riscv-hart", 1, [
+export const hartState: DescriptionOf<HartState> = describeState("riscv-hart", 1, [
   field("x", list(u64)),
   field("f", list(u64)),
   field("fcsr", u32),

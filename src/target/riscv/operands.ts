@@ -1,11 +1,8 @@
 // Operands of RISC-V instructions in IR terms.
-import { extend32, reg, wrap, type Code, type Expr } from "../../accel/index.ts";
+import { extend32, reg, type Code, type Expr } from "../../accel/index.ts";
 
 export const rs1: Expr<"i64"> = reg("i64", "src1");
 export const rs2: Expr<"i64"> = reg("i64", "src2");
-export const rs3: Expr<"i64"> = reg("i64", "src3");
-export const rs1w: Expr<"i32"> = wrap(rs1);
-export const rs2w: Expr<"i32"> = wrap(rs2);
 
 export function setRd(code: Code, value: Expr<"i64">): void {
   code.setReg("dst", value);

@@ -7,7 +7,7 @@ import { link, property } from "../../../object/index.ts";
 import { blob, bool, describeState, field, u8 } from "../../../state/index.ts";
 import type { IrqLine, MmioDevice } from "../../port.ts";
 import { registerBank } from "../../register-bank.ts";
-import type { DescriptionOf } from "../../saved.ts";
+import type { DescriptionOf } from "../../../state/index.ts";
 import type { DeviceTypeInfo } from "../../type-info.ts";
 import { ReceiveFifo } from "./receive-fifo.ts";
 import { FCR, FIFO_BYTES, IER, IIR, LCR, LSR, MCR, MSR, TRIGGER_LEVELS } from "./spec.ts";

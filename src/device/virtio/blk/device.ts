@@ -2,7 +2,7 @@
 // completed in the order in which the node finishes them.
 import { InvariantError, assert } from "../../../base/index.ts";
 import type { BlockNode } from "../../../block/port.ts";
-import type { DescriptionOf } from "../../saved.ts";
+import type { DescriptionOf } from "../../../state/index.ts";
 import type { Chain } from "../chain.ts";
 import { VirtioDevice, type VirtioContext } from "../device.ts";
 import { VirtioError } from "../errors.ts";

@@ -1,6 +1,6 @@
 // Saved state of a virtio block device. It is saved after drain(): no request is in flight.
 import { bool, describeState, field } from "../../../state/index.ts";
-import type { DescriptionOf } from "../../saved.ts";
+import type { DescriptionOf } from "../../../state/index.ts";
 import { commonFields, type CommonState } from "../state.ts";
 
 export type VirtioBlkState = CommonState & {

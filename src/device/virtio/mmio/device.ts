@@ -7,7 +7,7 @@ import type { VirtioDevice, VirtioTransport } from "../device.ts";
 import { VirtioError } from "../errors.ts";
 import type { SplitQueue } from "../queue.ts";
 import { CONFIG_OFFSET, Interrupt, LENGTH_BYTES, MAGIC, Register, VENDOR, VERSION } from "./spec.ts";
-import type { DescriptionOf } from "../../saved.ts";
+import type { DescriptionOf } from "../../../state/index.ts";
 import { virtioMmioState, type VirtioMmioState } from "./state.ts";
 
 /** `reset()` and `close()` of the slot reach the device in it; the two states are saved apart. */

@@ -1,6 +1,6 @@
 // Saved state of the transport's own registers; the device plugged into the slot has a state of its own.
 import { describeState, field, u32 } from "../../../state/index.ts";
-import type { DescriptionOf } from "../../saved.ts";
+import type { DescriptionOf } from "../../../state/index.ts";
 
 export type VirtioMmioState = {
   deviceFeaturesSel: number;

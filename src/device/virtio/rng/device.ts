@@ -1,6 +1,6 @@
 // The virtio entropy device (VIRTIO 1.2 §5.4): random bytes from a port of the host, with QEMU's rate limit.
 import { VmError, type RngPort, type Timer, type TimerPort } from "../../../base/index.ts";
-import type { DescriptionOf } from "../../saved.ts";
+import type { DescriptionOf } from "../../../state/index.ts";
 import { VirtioDevice, type VirtioContext } from "../device.ts";
 import { DeviceId } from "../spec.ts";
 import type { VirtioRngConfig } from "./config.ts";

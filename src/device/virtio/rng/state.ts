@@ -1,6 +1,6 @@
 // Saved state of a virtio entropy device.
 import { describeState, f64, field, optional } from "../../../state/index.ts";
-import type { DescriptionOf } from "../../saved.ts";
+import type { DescriptionOf } from "../../../state/index.ts";
 import { commonFields, type CommonState } from "../state.ts";
 
 export type VirtioRngState = CommonState & {

@@ -1,6 +1,6 @@
 // The virtio console device (VIRTIO 1.2 §5.3): ports over character back ends, with or without the control queues.
 import type { CharBackend } from "../../../chardev/port.ts";
-import type { DescriptionOf } from "../../saved.ts";
+import type { DescriptionOf } from "../../../state/index.ts";
 import { VirtioDevice, type VirtioContext } from "../device.ts";
 import { VirtioError } from "../errors.ts";
 import { DeviceId, featureBits } from "../spec.ts";

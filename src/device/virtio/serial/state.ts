@@ -1,6 +1,6 @@
 // Saved state of a virtio console device and its ports.
 import { blob, bool, describeState, field, list, struct, u32, type StateField } from "../../../state/index.ts";
-import type { DescriptionOf } from "../../saved.ts";
+import type { DescriptionOf } from "../../../state/index.ts";
 import { commonFields, type CommonState } from "../state.ts";
 
 export type SerialPortState = {
