@@ -1,5 +1,5 @@
 // Assembly text of instructions, from the same table that decodes and executes them.
-import { csrByNumber } from "./csr.ts";
+import { csrByNumber } from "./csr/table.ts";
 import type { Decoded, Decoder } from "./decoder.ts";
 import { csrNumber, funct3 } from "./encoding.ts";
 

@@ -1,7 +1,8 @@
 // The instructions that generated code leaves to TypeScript: system, CSR and the slow side of floating point.
 import { HelperStatus, type SoftMmu, type VcpuExit } from "../../accel/index.ts";
 import { Cause } from "./causes.ts";
-import { csrByNumber, type CsrContext } from "./csr.ts";
+import type { CsrContext } from "./csr/definition.ts";
+import { csrByNumber } from "./csr/table.ts";
 import { csrNumber, funct3, rd, rs1 } from "./encoding.ts";
 import { executeFp } from "./fp/execute.ts";
 import { F, Mode, Mstatus, W, type HartCore } from "./hart-core.ts";

@@ -1,0 +1,55 @@
+// What a control and status register is, and the simple kinds of them (privileged spec §2).
+import type { Field64, HartCore } from "../hart-core.ts";
+import type { MmuFeatures } from "../mmu.ts";
+import type { Pmp } from "../pmp.ts";
+
+/** What CSRs need of the hart beyond its fields. */
+export interface CsrContext {
+  readonly core: HartCore;
+  readonly pmp: Pmp;
+  readonly has: (extension: string) => boolean;
+  readonly mmu: MmuFeatures;
+  /** Highest satp.MODE: 8 (Sv39) to 10 (Sv57), or 0 for bare only. */
+  readonly satpModes: number;
+  timeTicks(): bigint;
+  /** Translations or the privilege context changed: drop the TLB where `flush` says so, and look the pc up again. */
+  contextChanged(flush: "all" | "loads" | "none"): void;
+  /** stimecmp or its enable changed. */
+  timerChanged(): void;
+}
+
+export interface Csr {
+  readonly number: number;
+  readonly name: string;
+  read(h: CsrContext): bigint;
+  /** Absent for read-only registers (whose numbers say so) and those that ignore writes. */
+  write?(h: CsrContext, value: bigint): void;
+  /** False when the register does not exist or may not be touched in this state, beyond what its number says. */
+  available?(h: CsrContext): boolean;
+}
+
+export const mask64: bigint = (1n << 64n) - 1n;
+
+/** A register that is one field: `mask` are its writable bits. */
+export function plain(number: number, name: string, field: Field64, mask: bigint = mask64): Csr {
+  return {
+    number,
+    name,
+    read: (h) => h.core.get(field),
+    write: (h, value) => h.core.set(field, (h.core.get(field) & ~mask) | (value & mask)),
+  };
+}
+
+/** A register that reads as `value`, whatever is written where writes are allowed. */
+export function constant(
+  number: number,
+  name: string,
+  value: bigint | ((h: CsrContext) => bigint),
+  ignoresWrites = false,
+): Csr {
+  const read = typeof value === "bigint" ? () => value : value;
+  return ignoresWrites ? { number, name, read, write: () => {} } : { number, name, read };
+}
+
+/** `count` numbers from `first` on: for registers that come in rows. */
+export const range = (count: number, first: number): number[] => Array.from({ length: count }, (_, i) => first + i);
