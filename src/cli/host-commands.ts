@@ -2,10 +2,10 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { execOnHost, preloadLibrary, removeStaleSocket, serveHost } from "../host/linux/index.ts";
-import { SoftwareHost, type FailPoint } from "../iommufd/index.ts";
+import { FAIL_POINTS, SoftwareHost, type FailPoint } from "../iommufd/index.ts";
 import { CliError } from "./errors.ts";
 
-export const HOST_HELP = `usage: ratite host exec [options] -- PROGRAM [ARGUMENTS]
+export const HOST_HELP: string = `usage: ratite host exec [options] -- PROGRAM [ARGUMENTS]
        ratite host serve --socket PATH [options]
 
   ratite host exec    Run a Linux program so that its /dev/iommu is a software IOMMU.
@@ -15,12 +15,10 @@ export const HOST_HELP = `usage: ratite host exec [options] -- PROGRAM [ARGUMENT
 
           --kernel-mock     answer the kernel's private test calls too
           --no-quirks       leave out what Linux 7.2 gets wrong
-          --fail NAME[:N]   make the Nth step of a kind fail (alloc, lookup, pin, account,
-                            attach, reply); may be repeated
+          --fail NAME[:N]   make the Nth step of a kind fail (${FAIL_POINTS.slice(0, 6).join(", ")},
+                            ${FAIL_POINTS.slice(6).join(", ")}); may be repeated
         Example: ratite host exec --kernel-mock -- ./iommufd
 `;
-
-const FAIL_POINTS: readonly FailPoint[] = ["alloc", "lookup", "pin", "account", "attach", "reply"];
 
 interface HostOptions {
   kernelMock: boolean;

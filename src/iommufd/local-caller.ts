@@ -4,10 +4,12 @@ import type {
   CallerCredentials,
   CallerFiles,
   CallerMemory,
+  EventFd,
   FileBacking,
   HostFile,
   MemorySpace,
 } from "./port.ts";
+import { LocalEventFd } from "./local-event-fd.ts";
 import { Errno } from "./uapi/index.ts";
 
 const PAGE_SIZE = 4096;
@@ -120,6 +122,17 @@ export class LocalFiles implements CallerFiles {
     if (file === undefined) return undefined;
     // The host's own files have no pages: mapping one by descriptor finds it empty.
     return "ioctl" in file ? bytesBacking(`none:${fd}`, new Uint8Array(0)) : file;
+  }
+
+  /** Opens an eventfd with a count of zero. */
+  openEventFd(): number {
+    return this.#put(new LocalEventFd());
+  }
+
+  eventFd(fd: number): EventFd | number {
+    const file = this.#files.get(fd);
+    if (file === undefined) return -Errno.EBADF;
+    return file instanceof LocalEventFd ? file.hold() : -Errno.EINVAL;
   }
 }
 

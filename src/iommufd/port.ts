@@ -60,6 +60,16 @@ export interface CallerCredentials {
   memlockLimitPages(): number;
 }
 
+/** An eventfd of the caller, held by the host. */
+export interface EventFd {
+  /** Adds one, as the kernel does for an interrupt. */
+  signal(): void;
+  /** Takes the count whenever it is not zero, from now on, and tells so; the returned function ends it. */
+  listen(onSignalled: () => void): () => void;
+  /** The host is done with it. */
+  release(): void;
+}
+
 /** The caller's descriptor table, as far as the host touches it. */
 export interface CallerFiles {
   /** Gives `file` the lowest free descriptor, or a negative errno. */
@@ -70,6 +80,8 @@ export interface CallerFiles {
   close(fd: number): number;
   /** An ordinary file's pages; undefined when the descriptor is not open. */
   backing(fd: number): FileBacking | undefined;
+  /** The eventfd behind a descriptor: -EBADF when it is not open, -EINVAL when it is another kind of file. */
+  eventFd(fd: number): EventFd | number;
 }
 
 export interface Caller {
@@ -101,8 +113,9 @@ export interface HostMapping {
 /** An open file of the host. The caller who acts is named with each call, since descriptors are inherited and passed on. */
 export interface HostFile {
   ioctl(caller: Caller, command: number, argument: bigint): number;
-  read(caller: Caller, bufferVa: bigint, lengthBytes: number): number;
-  write(caller: Caller, bufferVa: bigint, lengthBytes: number): number;
+  /** At the file's own position, or at `offset` (pread). */
+  read(caller: Caller, bufferVa: bigint, lengthBytes: number, offset?: bigint): number;
+  write(caller: Caller, bufferVa: bigint, lengthBytes: number, offset?: bigint): number;
   /** Bits of `PollEvent`. */
   poll(): number;
   /** A mapping, or a negative errno. */
@@ -117,8 +130,9 @@ export interface HostSession {
   /** A descriptor, or a negative errno (ENOENT when the path is none of the host's). */
   open(path: string): number;
   ioctl(fd: number, command: number, argument: bigint): number;
-  read(fd: number, bufferVa: bigint, lengthBytes: number): number;
-  write(fd: number, bufferVa: bigint, lengthBytes: number): number;
+  /** At the descriptor's own position, or at `offset` (pread). */
+  read(fd: number, bufferVa: bigint, lengthBytes: number, offset?: bigint): number;
+  write(fd: number, bufferVa: bigint, lengthBytes: number, offset?: bigint): number;
   poll(fd: number): number;
   mmap(fd: number, request: MapRequest): HostMapping | number;
   close(fd: number): number;

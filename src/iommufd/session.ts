@@ -13,8 +13,8 @@ export function makeSession(host: HostPort, caller: Caller): HostSession {
       return fd;
     },
     ioctl: (fd, command, argument) => files.lookup(fd)?.ioctl(caller, command, argument) ?? -Errno.EBADF,
-    read: (fd, va, lengthBytes) => files.lookup(fd)?.read(caller, va, lengthBytes) ?? -Errno.EBADF,
-    write: (fd, va, lengthBytes) => files.lookup(fd)?.write(caller, va, lengthBytes) ?? -Errno.EBADF,
+    read: (fd, va, lengthBytes, offset) => files.lookup(fd)?.read(caller, va, lengthBytes, offset) ?? -Errno.EBADF,
+    write: (fd, va, lengthBytes, offset) => files.lookup(fd)?.write(caller, va, lengthBytes, offset) ?? -Errno.EBADF,
     poll: (fd) => files.lookup(fd)?.poll() ?? -Errno.EBADF,
     mmap: (fd, request) => files.lookup(fd)?.mmap(caller, request) ?? -Errno.EBADF,
     close: (fd) => files.close(fd),

@@ -62,6 +62,8 @@ export class ProcessCaller implements Caller {
         return 0;
       },
       backing: (fd) => openBacking(objects, pid, fd),
+      // An eventfd cannot be opened anew through /proc.
+      eventFd: () => -Errno.EOPNOTSUPP,
     };
   }
 }

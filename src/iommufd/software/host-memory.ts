@@ -2,8 +2,25 @@
 import { Accounting } from "./accounting.ts";
 import { FrameSpace } from "./frames.ts";
 
-/** A step that can be made to fail. */
-export type FailPoint = "alloc" | "pin" | "account" | "attach" | "reply" | "lookup";
+/**
+ * Steps that can be made to fail. The later ones are calls of device drivers: `open` and `reset` of a device, `irq` (getting
+ * a vector), `state` (an arc of migration), `data` (reading or writing its stream), `log` (of DMA).
+ */
+export const FAIL_POINTS = [
+  "alloc",
+  "lookup",
+  "pin",
+  "account",
+  "attach",
+  "reply",
+  "open",
+  "reset",
+  "irq",
+  "state",
+  "data",
+  "log",
+] as const;
+export type FailPoint = (typeof FAIL_POINTS)[number];
 
 export class HostMemory {
   readonly frames: FrameSpace = new FrameSpace();

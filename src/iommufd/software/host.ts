@@ -1,4 +1,5 @@
 // The software host: answers for /dev/iommu (and the old container file), and can say whether anything leaked.
+import { assert } from "../../base/index.ts";
 import type { Caller, HostFile, HostPort, HostSession, MemorySpace } from "../port.ts";
 import { makeSession } from "../session.ts";
 import { Errno } from "../uapi/index.ts";
@@ -8,13 +9,14 @@ import { HostMemory, type FailPoint } from "./host-memory.ts";
 import { mockHandlers } from "./mock-calls.ts";
 import { MockUnit } from "./mock-unit.ts";
 
+/** Opens a file of the host for a caller, or answers with a negative errno. */
+export type FileOpener = (caller: Caller) => HostFile | number;
+
 export interface SoftwareHostOptions {
   /** Answer the kernel's private test calls too. Default: no. */
   readonly kernelMock?: boolean;
   /** Reproduce what Linux 7.2 gets wrong. Default: yes. */
   readonly kernelQuirks?: boolean;
-  /** More files: path to what opens it. */
-  readonly files?: ReadonlyMap<string, (caller: Caller) => HostFile | number>;
 }
 
 /** What is still held; all zero and clear when every descriptor is closed. */
@@ -26,18 +28,25 @@ export interface HostAudit {
 
 export class SoftwareHost implements HostPort {
   readonly memory: HostMemory = new HostMemory();
-  readonly paths: readonly string[];
   readonly #ioctls: IoctlTable;
   readonly #kernelQuirks: boolean;
-  readonly #files: ReadonlyMap<string, (caller: Caller) => HostFile | number>;
+  readonly #files = new Map<string, FileOpener>();
   #openContexts = 0;
 
   constructor(options: SoftwareHostOptions = {}) {
     const mock = options.kernelMock === true ? mockHandlers(new MockUnit()) : [];
     this.#ioctls = makeIoctlTable([...iommufdHandlers, ...mock]);
     this.#kernelQuirks = options.kernelQuirks ?? true;
-    this.#files = options.files ?? new Map();
-    this.paths = ["/dev/iommu", "/dev/vfio/vfio", ...this.#files.keys()];
+  }
+
+  get paths(): readonly string[] {
+    return ["/dev/iommu", "/dev/vfio/vfio", ...this.#files.keys()];
+  }
+
+  /** Answers for one more path. */
+  addFile(path: string, open: FileOpener): void {
+    assert(!this.paths.includes(path), "a path has one file", path);
+    this.#files.set(path, open);
   }
 
   openFile(caller: Caller, path: string): HostFile | number {

@@ -6,8 +6,8 @@ export { DescribedDevice, DescribedUnit, type DescribedDeviceOptions } from "./d
 export { DeviceDma, DmaResult, type DmaFault } from "./device-dma.ts";
 export { DmaBuf } from "./dma-buf.ts";
 export { reportPageRequest, type PageRequest } from "./fault-queue.ts";
-export { SoftwareHost, type HostAudit, type SoftwareHostOptions } from "./host.ts";
-export type { FailPoint, HostMemory } from "./host-memory.ts";
+export { SoftwareHost, type FileOpener, type HostAudit, type SoftwareHostOptions } from "./host.ts";
+export { FAIL_POINTS, type FailPoint, type HostMemory } from "./host-memory.ts";
 export { swMsiAddress } from "./sw-msi.ts";
 export {
   makeGroup,
