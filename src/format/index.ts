@@ -8,4 +8,5 @@ export * from "./elf-sections.ts";
 export * from "./fdt-node.ts";
 export * from "./fdt.ts";
 export * from "./image.ts";
+export * from "./json-source.ts";
 export type * from "./port.ts";
