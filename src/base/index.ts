@@ -5,6 +5,7 @@ export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./layout.ts";
 export * from "./manual-clock.ts";
+export { nearestName } from "./nearest-name.ts";
 export * from "./open-enum.ts";
 export type * from "./ports.ts";
 export * from "./rate-limit.ts";

@@ -1,6 +1,6 @@
 // GNU-style arguments of `ratite`: `--name VALUE`, `--name=VALUE`, words, and what follows `--`.
 import { CliError } from "./errors.ts";
-import { nearestName } from "./nearest-name.ts";
+import { nearestName } from "../base/index.ts";
 
 /** Long name to its kind: `text` takes a value (the last one counts), `list` takes one each time, `flag` takes none. */
 export type ArgumentSpec = Readonly<Record<string, "text" | "list" | "flag">>;

@@ -4,8 +4,8 @@ import { convert, intRange, sizeInMebibytes } from "../object/index.ts";
 import { parseArguments, type Arguments } from "./arguments.ts";
 import { CliError, errorLine } from "./errors.ts";
 import { fetchWithProgress, guestCommand, GUEST_SOURCE } from "./guest-commands.ts";
-import { hostCommand } from "./host-commands.ts";
-import { nearestName } from "./nearest-name.ts";
+import { hostCommand } from "./host/commands.ts";
+import { nearestName } from "../base/index.ts";
 import type { ConfigDraft } from "./qemu-options/draft.ts";
 import { parseQemuOptions } from "./qemu-options/parse.ts";
 import { versionText } from "./qemu-options/version.ts";
@@ -42,6 +42,8 @@ const HELP = `usage: ratite COMMAND [options]
 
   ratite host exec -- PROGRAM    Run a Linux program on a software /dev/iommu.
   ratite host serve --socket PATH
+  ratite host show FILE          Draw a described host's units, groups, devices.
+  ratite host check FILE         Say which attachment or migration is blocked.
         Example: ratite host exec -- ./my-vfio-tool
         ratite host --help has the options.
 

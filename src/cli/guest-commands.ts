@@ -10,7 +10,7 @@ import {
 import { nodeGuestHost, type NodeGuestOptions } from "../host/node/index.ts";
 import { parseArguments, type Arguments } from "./arguments.ts";
 import { CliError } from "./errors.ts";
-import { nearestName } from "./nearest-name.ts";
+import { nearestName } from "../base/index.ts";
 import type { StatusLine } from "./status-line.ts";
 
 export const GUEST_SOURCE = { release: "text", mirror: "text", keyring: "text", refresh: "flag" } as const;

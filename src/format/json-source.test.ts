@@ -68,16 +68,19 @@ describe("JSON with places", () => {
         fails = true;
       }
       let got: unknown;
-      let error: unknown;
+      let message: string | undefined;
+      let isFormatError = true;
       try {
         got = plain(parseJsonSource(text));
       } catch (e) {
-        error = e;
+        isFormatError = e instanceof FormatError;
+        message = (e as Error).message;
       }
       // A name given twice is the one thing that is refused here and not there.
-      if (fails) expect(error, text).toBeInstanceOf(FormatError);
-      else if (error === undefined) expect(got, text).toEqual(want);
-      else expect(String(error), text).toContain("is given twice");
+      expect(isFormatError, text).toBe(true);
+      if (fails) expect(message, text).toBeDefined();
+      else if (message === undefined) expect(got, text).toEqual(want);
+      else expect(message, text).toContain("is given twice");
     }
   });
 });

@@ -26,7 +26,7 @@ const MAX_DEPTH = 64;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const WORD = /[A-Za-z_$][\w$]*/y;
 /** Up to what ends it, or cannot stand in it. */
-const PLAIN_TEXT = /[^"\\\u0000-\u001f]*/y;
+const PLAIN_TEXT = /[^"\\\p{Cc}]*/uy;
 const ESCAPES: Readonly<Record<string, string>> = {
   '"': '"',
   "\\": "\\",
@@ -124,6 +124,12 @@ class Parser {
         this.#at++;
         return value;
       }
+      // Control characters past ASCII's are plain text in JSON.
+      if (next !== undefined && next >= "\u007f") {
+        value += next;
+        this.#at++;
+        continue;
+      }
       if (next !== "\\") throw this.#unexpected("the rest of a text and its closing quote");
       this.#at++;
       value += this.#escape();
@@ -193,7 +199,7 @@ class Parser {
       return this.#wrong("JSON has no comments; leave it out", "corrupt");
     }
     const code = shown.charCodeAt(0);
-    const found = code < 0x20 ? `a control character (code ${code})` : `${JSON.stringify(shown)}`;
+    const found = code < 0x20 ? `a control character (code ${code})` : JSON.stringify(shown);
     return this.#wrong(`Found ${found} where ${wanted} should stand`, "corrupt");
   }
 

@@ -28,7 +28,8 @@ export const ROOMS: Readonly<Record<string, RoomRule>> = {
   chardev: { mayImport: ["object", "state"], mustNotKnow: "who uses the bytes" },
   block: { mayImport: ["object", "state", "chardev", "format"], mustNotKnow: "virtio, PCI" },
   net: { mayImport: ["object", "state", "chardev", "format"], mustNotKnow: "virtio, PCI" },
-  iommufd: { mayImport: ["memory", "state"], mustNotKnow: "PCI, vfio, FFI" },
+  // A host description is JSON, whose reader is a format.
+  iommufd: { mayImport: ["memory", "state", "format"], mustNotKnow: "PCI, vfio, FFI" },
   // Knows which Debian packages make a guest and composes the initramfs; host/node implements its ports.
   guest: { mayImport: ["format"], mustNotKnow: "platforms, machines" },
   accel: { mayImport: ["wasm", "memory", "state"], mustNotKnow: "any instruction set" },

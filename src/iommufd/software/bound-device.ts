@@ -68,6 +68,7 @@ export function bindDevice(
   device: PhysicalDevice,
   options: { readonly holdsContext: boolean; readonly allowUnsafeInterrupts: boolean },
 ): BoundDevice | number {
+  // The order of `bindRefusal`.
   if (!device.unit.cacheCoherent(device)) return -Errno.EINVAL;
   const group = device.group;
   if (!group.isolatedMsi && !options.allowUnsafeInterrupts) return -Errno.EPERM;

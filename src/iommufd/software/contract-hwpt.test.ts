@@ -135,9 +135,8 @@ describe("attaching", () => {
 
   test("a doorbell gets one address per context, the same in every domain", () => {
     const b = testBench();
-    const window = [{ start: 0x800_0000n, last: 0x80f_ffffn, kind: "sw-msi" as const }];
     const smmu = unitProfiles["smmuv3-httu"]!;
-    const [x, y] = [b.bind(smmu, undefined, window), b.bind(smmu, undefined, window)];
+    const [x, y] = [b.bind(smmu), b.bind(smmu)];
     attachDevice(x.bound, NO_PASID, b.client.ioasAlloc());
     attachDevice(y.bound, NO_PASID, b.client.ioasAlloc());
     expect(swMsiAddress(x.bound, 0x2400_0040n)).toBe(0x800_0040n);

@@ -1,7 +1,7 @@
 // A unit made from a description, and devices behind it whose DMA goes through their domain's page table.
 import { Errno, HwInfoType, HwptAllocFlag } from "../uapi/index.ts";
+import { attachRefusal } from "../facts/attachment.ts";
 import { NestedDomain, PagingDomain, type Domain } from "./domain.ts";
-import { PAGE_SIZE } from "./frames.ts";
 import type { DeviceGroup, HwInfo, PhysicalDevice, ReservedRegion, UnitDriver } from "./unit.ts";
 import { hwInfoOf, type UnitDescription } from "./unit-description.ts";
 import type { UserData } from "./user-data.ts";
@@ -48,9 +48,13 @@ export class DescribedUnit implements UnitDriver {
     const dirty = (flags & HwptAllocFlag.DIRTY_TRACKING) !== 0;
     if ((flags & ~FLAGS) !== 0 || data !== undefined || (dirty && !dirtyTracking)) return -Errno.EOPNOTSUPP;
     if ((flags & HwptAllocFlag.NEST_PARENT) !== 0 && !nesting) return -Errno.EOPNOTSUPP;
+    const smallest = Math.min(...pageSizes);
     return new PagingDomain({
       unit: this,
-      format: { granuleShift: 12, leafLevels: pageSizes.map((bytes) => Math.round(Math.log2(bytes / PAGE_SIZE) / 9)) },
+      format: {
+        granuleShift: Math.log2(smallest),
+        leafLevels: pageSizes.map((bytes) => Math.log2(bytes / smallest) / 9),
+      },
       pageSizes: pageSizes.reduce((bitmap, bytes) => bitmap | BigInt(bytes), 0n),
       apertureStart,
       apertureLast,
@@ -69,10 +73,14 @@ export class DescribedUnit implements UnitDriver {
   attach(_device: PhysicalDevice, domain: Domain | undefined): number {
     if (domain === undefined) return 0;
     const paging = domain.kind === "paging" ? domain : domain.parent;
-    if (paging.hasDirtyBits && !this.description.dirtyTracking) return -Errno.EINVAL;
-    if (paging.enforcesCoherency && !this.enforcesCoherency()) return -Errno.EINVAL;
-    if (domain.faultQueue !== undefined && !this.description.pageRequests) return -Errno.EOPNOTSUPP;
-    return 0;
+    const needs = {
+      unitId: paging.unit.id,
+      model: this.description.model,
+      dirtyBits: paging.hasDirtyBits,
+      enforcedCoherency: paging.enforcesCoherency,
+      pageRequests: domain.faultQueue !== undefined,
+    };
+    return -(attachRefusal(needs, this)?.errno ?? 0);
   }
 
   attachPasid(device: PhysicalDevice, _pasid: number, domain: Domain | undefined): number {
@@ -104,8 +112,8 @@ export class DescribedDevice implements PhysicalDevice {
     this.name = options.name;
     this.unit = options.unit;
     this.group = options.group;
-    this.reserved = options.reserved ?? [];
-    const { pasidBits } = options.unit.description;
+    const { pasidBits, reserved } = options.unit.description;
+    this.reserved = [...reserved, ...(options.reserved ?? [])];
     this.maxPasids = pasidBits === 0 ? 0 : 2 ** pasidBits;
     this.isVfWithPri = options.isVfWithPri ?? false;
     this.group.devices.push(this);

@@ -1,5 +1,6 @@
 // One I/O address space: which IOVAs mean which pages, what may not be used, and which page tables follow it.
 import { assert } from "../../base/index.ts";
+import { mixesMsiRegions } from "../facts/attachment.ts";
 import { Errno } from "../uapi/index.ts";
 import { Area } from "./area.ts";
 import type { PagingDomain } from "./domain.ts";
@@ -202,22 +203,16 @@ export class IoAddressSpace {
   /** Reserves what the device cannot translate; reports its MSI window to `onSwMsi`. Zero or a negative errno. */
   enforceDeviceRegions(device: PhysicalDevice, onSwMsi: ((start: bigint) => void) | undefined): number {
     if (this.memory.failAt("attach")) return -Errno.EINVAL;
-    let hwMsi = 0;
-    let swMsi = 0;
     for (const region of device.reserved) {
       if (region.kind === "direct-relaxable") continue;
-      if (onSwMsi !== undefined && region.kind === "hw-msi") hwMsi++;
-      if (onSwMsi !== undefined && region.kind === "sw-msi") {
-        onSwMsi(region.start);
-        swMsi++;
-      }
+      if (region.kind === "sw-msi") onSwMsi?.(region.start);
       const rc = this.reserve(region.start, region.last, device);
       if (rc < 0) {
         this.unreserve(device);
         return rc;
       }
     }
-    if ((swMsi > 0 && hwMsi > 0) || swMsi > 1) {
+    if (onSwMsi !== undefined && mixesMsiRegions(device.reserved)) {
       this.unreserve(device);
       return -Errno.EINVAL;
     }

@@ -1,12 +1,22 @@
 // IOMMU units as data: what a model can do, and ready-made profiles of real ones.
-import { HwInfoType, IommuHwInfoAmd, IommuHwInfoArmSmmuv3, IommuHwInfoVtd } from "../uapi/index.ts";
+import {
+  HwInfoType,
+  IOMMU_HW_INFO_SELFTEST_REGVAL,
+  IOMMU_HW_INFO_TYPE_SELFTEST,
+  IommuHwInfoAmd,
+  IommuHwInfoArmSmmuv3,
+  IommuHwInfoVtd,
+  IommuTestHwInfo,
+} from "../uapi/index.ts";
 import { TOP } from "./iova-allocator.ts";
+import type { ReservedRegion } from "./unit.ts";
 
-export type UnitModel = "vt-d" | "amd" | "smmuv3" | "riscv";
+export const unitModels = ["vt-d", "amd", "smmuv3", "riscv", "mock"] as const;
+export type UnitModel = (typeof unitModels)[number];
 
 export interface UnitDescription {
   readonly model: UnitModel;
-  /** Page sizes in bytes, powers of 512 times 4 KiB. */
+  /** Page sizes in bytes, ascending: the smallest (2 or 4 KiB), and powers of 512 times it. */
   readonly pageSizes: readonly number[];
   readonly apertureStart: bigint;
   readonly apertureLast: bigint;
@@ -23,9 +33,17 @@ export interface UnitDescription {
   readonly cacheCoherency: "none" | "snoop" | "enforced";
   /** Whether interrupts of a device can be told from another's. */
   readonly isolatedMsi: boolean;
+  /** What every device behind it must leave alone. */
+  readonly reserved: readonly ReservedRegion[];
 }
 
 const PAGES = [0x1000, 0x20_0000, 0x4000_0000] as const;
+/** Where x86 interrupts are written. */
+const X86_MSI: ReservedRegion = { start: 0xfee0_0000n, last: 0xfeef_ffffn, kind: "hw-msi" };
+/** HyperTransport's own range. */
+const AMD_HT: ReservedRegion = { start: 0xfd_0000_0000n, last: 0xff_ffff_ffffn, kind: "reserved" };
+/** Where Linux maps the doorbell of an Arm interrupt controller. */
+const ARM_MSI: ReservedRegion = { start: 0x800_0000n, last: 0x80f_ffffn, kind: "sw-msi" };
 
 const vtd: UnitDescription = {
   model: "vt-d",
@@ -39,6 +57,7 @@ const vtd: UnitDescription = {
   ats: true,
   cacheCoherency: "enforced",
   isolatedMsi: true,
+  reserved: [X86_MSI],
 };
 const smmu: UnitDescription = {
   model: "smmuv3",
@@ -52,30 +71,50 @@ const smmu: UnitDescription = {
   ats: true,
   cacheCoherency: "snoop",
   isolatedMsi: true,
+  reserved: [ARM_MSI],
 };
+// Sv48, of whose sign-extended addresses IOVAs are the lower half. What 7.2's driver does not do yet (dirty bits by
+// AMO_HWAD) is described as the specification has it.
 const riscv: UnitDescription = {
   model: "riscv",
   pageSizes: PAGES,
   apertureStart: 0n,
-  apertureLast: 0x7f_ffff_ffffn,
+  apertureLast: 0x7fff_ffff_ffffn,
   dirtyTracking: true,
   nesting: false,
-  pasidBits: 20,
+  pasidBits: 0,
   pageRequests: false,
   ats: false,
   cacheCoherency: "snoop",
   isolatedMsi: true,
+  reserved: [],
+};
+/** As the kernel's test unit makes its default tables. */
+const mock: UnitDescription = {
+  model: "mock",
+  pageSizes: [0x800],
+  apertureStart: 0x100_0000n,
+  apertureLast: 0x7fff_ffffn,
+  dirtyTracking: true,
+  nesting: true,
+  pasidBits: 20,
+  pageRequests: true,
+  ats: false,
+  cacheCoherency: "snoop",
+  isolatedMsi: true,
+  reserved: [],
 };
 
 /** Names that a host description can use. */
 export const unitProfiles: Readonly<Record<string, UnitDescription>> = {
   "vtd-ssads": vtd,
   vtd: { ...vtd, dirtyTracking: false },
-  amd: { ...vtd, model: "amd", apertureLast: TOP, cacheCoherency: "snoop" },
+  amd: { ...vtd, model: "amd", apertureLast: TOP, cacheCoherency: "snoop", reserved: [X86_MSI, AMD_HT] },
   "smmuv3-httu": smmu,
   smmuv3: { ...smmu, dirtyTracking: false },
   "riscv-hwad": riscv,
   riscv: { ...riscv, dirtyTracking: false },
+  mock,
 };
 
 // VT-d 4.1 §11.4.2 and §11.4.3, the bits that clients look at.
@@ -109,6 +148,11 @@ export function hwInfoOf(unit: UnitDescription): { readonly type: number; readon
       };
     case "amd":
       return { type: HwInfoType.AMD, data: IommuHwInfoAmd.encode({ efr: 0n, efr2: 0n }) };
+    case "mock":
+      return {
+        type: IOMMU_HW_INFO_TYPE_SELFTEST,
+        data: IommuTestHwInfo.encode({ flags: 0, test_reg: IOMMU_HW_INFO_SELFTEST_REGVAL }),
+      };
     case "riscv":
       return undefined;
   }

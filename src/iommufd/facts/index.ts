@@ -1,0 +1,3 @@
+export * from "./attachment.ts";
+export * from "./migration.ts";
+export type * from "./refusal.ts";
