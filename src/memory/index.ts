@@ -21,4 +21,5 @@ export {
 export type { MemoryListener, MemorySection } from "./flat-view.ts";
 export { AddressSpace } from "./address-space.ts";
 export { dmaPort } from "./dma-port.ts";
+export { MmioPort } from "./mmio-port.ts";
 export { ramBackendContract, type RamBackendClaim, type RamBackendUnderTest } from "./ram-backend.contract.ts";

@@ -1,0 +1,38 @@
+// What a PCI function asks of whoever owns its bus, and what it is to them.
+import type { TracePort } from "../../base/index.ts";
+import type { MmioHandler } from "../../memory/port.ts";
+import type { Device, DmaPort, IrqLine, MsiPort } from "../port.ts";
+import type { PciFunction } from "./function.ts";
+
+export interface PciPorts {
+  /** The line that the interrupt pin is wired to. */
+  readonly intx: IrqLine;
+  /** Messages are memory writes; whoever owns the bus routes them. */
+  readonly msi: MsiPort;
+  /** DMA as the bus sees it; the function adds the command register's say. */
+  readonly dma: DmaPort;
+  readonly trace: TracePort;
+}
+
+/** A stretch of a BAR: registers, or bytes, or bytes whose accesses are noticed. */
+export interface BarPart {
+  /** Byte offset in the BAR; both are multiples of 8. */
+  readonly at: number;
+  readonly lengthBytes: number;
+  /** Sees every access that is not made through a mapping. */
+  readonly handler?: MmioHandler;
+  /** The bytes themselves: this stretch can be mapped where it is page aligned. */
+  readonly bytes?: Uint8Array;
+}
+
+/** What a device does of its own accord: everything; nothing on the bus; nothing at all. */
+export type Activity = "running" | "quiet" | "stopped";
+
+/** A function with the device behind it: the form in which a board, an assigning host or a server takes it. */
+export interface PciDevice extends Device {
+  readonly pci: PciFunction;
+  /** Memory of the device that belongs to its state besides `saveState`; it may be copied while the device runs. */
+  readonly localMemory?: Uint8Array;
+  /** `quiet`: begins no DMA and sends no interrupts of its own accord, but answers accesses. `stopped`: stands still. */
+  setActivity(activity: Activity): void;
+}
