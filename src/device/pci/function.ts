@@ -215,6 +215,9 @@ export class PciFunction implements Saveable<DescriptionOf<PciFunctionState>> {
       const message = `Saved configuration space has ${state.config.length} bytes; ${this.config.lengthBytes} are needed`;
       throw new PciStateError("otherFunction", message, { subject: this.name });
     }
+    if (state.msix.length !== (this.msix?.part.lengthBytes ?? 0)) {
+      throw new PciStateError("otherFunction", "Saved MSI-X table has another length", { subject: this.name });
+    }
     const register = this.config.mismatch(state.config);
     if (register !== undefined) {
       const message = `Saved configuration space differs in the read-only register ${register}`;

@@ -1,0 +1,5 @@
+export { dmaEngineInfo, dmaEngineProperties, type DmaEngineConfig } from "./config.ts";
+export { DmaEngine, type DmaEngineOptions } from "./device.ts";
+export { DmaEngineError } from "./errors.ts";
+export * as dmaEngine from "./spec.ts";
+export type { DmaEngineState } from "./state.ts";
