@@ -112,7 +112,8 @@ function applyCpu(draft: ConfigDraft, given: GivenOption): void {
   }
   const features: Record<string, boolean> = {};
   for (const [key, value] of Object.entries(reader.rest())) features[key] = convert(bool, key, value, given.subject);
-  withSubject(given.subject, () => cpuFeatures(model, features));
+  const { warnings } = withSubject(given.subject, () => cpuFeatures(model, features));
+  draft.warnings.push(...warnings.map((text) => `${given.subject}: ${text}`));
   draft.cpu = { model, features };
 }
 

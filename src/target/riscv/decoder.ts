@@ -61,7 +61,7 @@ export class Decoder {
       result.rd = rd(word);
       result.rs1 = rs1(word);
       result.rs2 = rs2(word);
-      result.rs3 = rs3(word);
+      result.rs3 = instruction.operands.src3 === "rd" ? result.rd : rs3(word);
       result.imm = immediate(instruction.operands.imm, word);
       return result;
     }

@@ -10,7 +10,8 @@ export interface Operands {
   readonly dst?: RegisterClass;
   readonly src1?: RegisterClass;
   readonly src2?: RegisterClass;
-  readonly src3?: RegisterClass;
+  /** `rd`: the integer destination, for instructions that read it too. */
+  readonly src3?: RegisterClass | "rd";
   readonly imm?: ImmediateKind;
 }
 

@@ -39,9 +39,13 @@ export const mppShift = 11;
 /** UXL and SXL: 64 bits in both modes, not writable. */
 export const mstatusXl: bigint = (2n << 32n) | (2n << 34n);
 
-/** Bits of menvcfg (privileged spec §3.1.18). */
+/** Bits of menvcfg (privileged spec §3.1.18); senvcfg has the lowest four fields. */
 export const Menvcfg = {
   fiom: 1n,
+  /** Two bits: 0 refuses cbo.inval, 1 makes it a flush, 3 lets it invalidate; 2 is reserved. */
+  cbie: 0x30n,
+  cbcfe: 0x40n,
+  cbze: 0x80n,
   adue: 0x2000_0000_0000_0000n,
   pbmte: 0x4000_0000_0000_0000n,
   stce: 0x8000_0000_0000_0000n,

@@ -21,7 +21,8 @@ import { Fetch } from "./fetch.ts";
 import { F, HartCore, Menvcfg, Mode, W } from "./hart-core.ts";
 import { applyHartState, captureHartState, hartState, type HartState } from "./hart-state.ts";
 import { MemoryAccess, type AccessOwner } from "./memory-access.ts";
-import { AccessKind, Mmu } from "./mmu.ts";
+import { AccessKind, Mmu, mmuFeatures } from "./mmu.ts";
+import { MemoryInstructions } from "./memory-instructions.ts";
 import { Pmp } from "./pmp.ts";
 import { SystemInstructions, type InstructionOwner } from "./system-instructions.ts";
 import type { Hart, HartIrq, HostFirmware, PrivilegeMode, TimebasePort } from "./port.ts";
@@ -88,12 +89,12 @@ export class RiscvHart implements Hart, AccessOwner, InstructionOwner, Interpret
     this.isa = parts.features.isa;
     const core = new HartCore(parts.hartId, parts.memory, parts.block);
     this.core = core;
-    this.pmp = new Pmp(core);
     this.clock = parts.timers.clock;
     const source = parts.notes.source(hartSource(parts.hartId));
     const { bus, notes, tlb, cache } = parts;
     const has = parts.features.has;
-    this.mmu = new Mmu({ core, bus, notes, source, pmp: this.pmp, features: { svadu: has("svadu") } });
+    this.pmp = new Pmp(core, has("pmp"));
+    this.mmu = new Mmu({ core, bus, notes, source, pmp: this.pmp, features: mmuFeatures(has) });
     this.access = new MemoryAccess({ core, mmu: this.mmu, bus, tlb, notes, source, owner: this });
     this.fetch = new Fetch({
       core,
@@ -110,7 +111,6 @@ export class RiscvHart implements Hart, AccessOwner, InstructionOwner, Interpret
       core,
       pmp: this.pmp,
       has,
-      mmu: { svadu: has("svadu") },
       satpModes: parts.features.satpModes,
       timeTicks: () => BigInt(parts.timebase.ticks()),
       contextChanged: (flush) => {
@@ -125,7 +125,10 @@ export class RiscvHart implements Hart, AccessOwner, InstructionOwner, Interpret
       memory: parts.memory,
       vcpu: parts.block,
       host: this,
-      helpers: new SystemInstructions(this, this.csrContext, tlb).helpers(),
+      helpers: {
+        ...new SystemInstructions(this, this.csrContext, tlb).helpers(),
+        ...new MemoryInstructions(this, this.csrContext, this.access).helpers(),
+      },
     });
     notes.addArmListener(() => tlb.flush(TlbKind.store));
     bus.addChangeListener(() => tlb.flushAll());
@@ -142,7 +145,8 @@ export class RiscvHart implements Hart, AccessOwner, InstructionOwner, Interpret
     core.dropReservation();
     core.set(F.stimecmp, rv64Mask);
     // As QEMU: with Svadu and without Svade, hardware updates of A and D are on from the start.
-    if (this.parts.features.has("svadu")) core.set(F.menvcfg, Menvcfg.adue);
+    const { has } = this.parts.features;
+    if (has("svadu") && !has("svade")) core.set(F.menvcfg, Menvcfg.adue);
     this.started = true;
     this.waiting = false;
     this.exit = undefined;

@@ -7,9 +7,25 @@ import { rv64fd } from "./instructions/rv64fd.ts";
 import { rv64i } from "./instructions/rv64i.ts";
 import { rv64m } from "./instructions/rv64m.ts";
 import { system } from "./instructions/system.ts";
+import { zacas } from "./instructions/zacas.ts";
+import { zawrs } from "./instructions/zawrs.ts";
+import { zba } from "./instructions/zba.ts";
+import { zbb } from "./instructions/zbb.ts";
+import { zbc } from "./instructions/zbc.ts";
+import { zbs } from "./instructions/zbs.ts";
+import { zcb } from "./instructions/zcb.ts";
+import { zicond } from "./instructions/zicond.ts";
+import { zicbo } from "./instructions/zicbo.ts";
+import { zcmop, zimop } from "./instructions/zimop.ts";
 
 /** Every 32-bit instruction; a special case of another comes before it. */
-export const instructions: readonly Instruction[] = [...rv64i, ...rv64m, ...rv64a, ...rv64fd, ...system];
+export const instructions: readonly Instruction[] = [
+  ...[...rv64i, ...rv64m, ...rv64a, ...rv64fd, ...system],
+  ...[...zba, ...zbb, ...zbc, ...zbs, ...zicond, ...zicbo, ...zimop, ...zawrs, ...zacas],
+];
+
+/** Every 16-bit form; a special case of another comes before it. */
+const forms: readonly CompressedForm[] = [...zcmop, ...zcb, ...compressedForms];
 
 /** What stands in the place of a word that no instruction matches. */
 export const illegal: Instruction = {
@@ -24,11 +40,11 @@ export const illegal: Instruction = {
 
 /** What the IR of the instructions calls in TypeScript. */
 export const helperNames: readonly string[] = [
-  ...["ecall", "ebreak", "illegal", "csr", "sret", "mret", "wfi", "sfenceVma", "pause"],
-  ...["fp", "fpOn", "fpDirty"],
+  ...["ecall", "ebreak", "illegal", "csr", "sret", "mret", "wfi", "sfenceVma", "invalidationFence", "pause"],
+  ...["fp", "fpOn", "fpDirty", "compareAndSwapPair", "cacheBlock"],
 ];
 
-const compressible = new Set(compressedForms.map((form) => form.expandsTo));
+const compressible = new Set(forms.map((form) => form.expandsTo));
 
 /** The IR of every instruction, for the lowerings: built once. */
 export function instructionSemantics(): readonly InstructionSemantics[] {
@@ -53,5 +69,5 @@ export function enabledInstructions(has: (name: string) => boolean): readonly In
 }
 
 export function enabledForms(has: (name: string) => boolean): readonly CompressedForm[] {
-  return compressedForms.filter((f) => f.extensions.some((e) => present(e, has)));
+  return forms.filter((f) => f.extensions.some((e) => present(e, has)));
 }

@@ -1,6 +1,7 @@
 // Pure functions that the semantics call inside generated code.
 import type { LibraryFunction } from "../../accel/index.ts";
 import type { FunctionBuilder, WasmFeatures } from "../../wasm/index.ts";
+import { bitLibrary } from "./bit-library.ts";
 import { fmaLibrary } from "./fp/fma.ts";
 
 /** High 64 bits of an unsigned product, from four 32-bit ones. */
@@ -50,6 +51,7 @@ function multiplyHigh(f: FunctionBuilder): void {
 export function makeLibrary(features: WasmFeatures): readonly LibraryFunction[] {
   return [
     { name: "mulhu", type: { params: ["i64", "i64"], results: ["i64"] }, build: multiplyHigh },
+    ...bitLibrary,
     ...fmaLibrary(features),
   ];
 }

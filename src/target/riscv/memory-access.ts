@@ -11,6 +11,9 @@ import { hartLayout } from "./state.ts";
 export const mmuIndexCount = 4;
 const MmuIndex = { user: 0, supervisor: 1, supervisorSum: 2, machine: 3 } as const;
 
+/** Size of a block of the cache-block instructions (Zic64b). */
+const cacheBlockBytes = 64;
+
 const valueOffset = hartLayout.offset("memValue");
 
 /** What the slow paths ask of the hart around them. */
@@ -217,6 +220,32 @@ export class MemoryAccess {
       this.fill(forStore === 1 ? TlbKind.store : TlbKind.load, this.index(mode), low, high, page);
     }
     return at;
+  }
+
+  /** Writes zeros to the cache block at an address (cbo.zero); false after a trap, whose value is the address as given. */
+  zeroBlock(low: number, high: number): boolean {
+    const start = low & -cacheBlockBytes;
+    const cause = this.mmu.translate(start, high, cacheBlockBytes, AccessKind.store, this.mmu.dataMode());
+    const gpaPage = this.mmu.gpa - (this.mmu.gpa % 4096);
+    const page = cause === 0 ? this.bus.ramPage(gpaPage) : -1;
+    if (page < 0) return this.refuse(cause === 0 ? Cause.storeAccessFault : cause, low, high) !== 0;
+    if (!this.bus.isRamWritable(gpaPage)) return true;
+    const at = page + (start & 0xfff);
+    this.bytes.fill(0, at, at + cacheBlockBytes);
+    this.notes.noteWrite(this.source, at, cacheBlockBytes);
+    return true;
+  }
+
+  /**
+   * Checks that the cache block at an address may be managed: where loads or stores are permitted. False after a trap, which
+   * is always a store's (unprivileged spec §19.4.2).
+   */
+  probeBlock(low: number, high: number): boolean {
+    const start = low & -cacheBlockBytes;
+    const mode = this.mmu.dataMode();
+    if (this.mmu.translate(start, high, cacheBlockBytes, AccessKind.load, mode) === 0) return true;
+    const cause = this.mmu.translate(start, high, cacheBlockBytes, AccessKind.store, mode);
+    return cause === 0 || this.refuse(cause, low, high) !== 0;
   }
 }
 

@@ -2,38 +2,10 @@ import { describe, expect, test } from "vitest";
 import { assemble as a } from "./testing/assemble.ts";
 import { bareMachine, ramBase, type BareMachine } from "./testing/bare-machine.ts";
 
-const V = 1n;
-const R = 2n;
-const W = 4n;
-const X = 8n;
-const U = 16n;
-const A = 64n;
-const D = 128n;
-const satp = 0x180;
+import { enterPaged as enter, mapPage, Pte, pte, tables } from "./testing/paging.ts";
+
+const { V, R, W, X, U, A, D } = Pte;
 const spin = a("jal", { rd: 0, imm: 0 });
-
-const tables = ramBase + 0x10000;
-const pte = (address: number, bits: bigint): bigint => (BigInt(address / 4096) << 10n) | bits;
-
-/** Three levels of tables, with one leaf for the page at virtual `va`. */
-function mapPage(m: BareMachine, va: bigint, physical: number, bits: bigint, levels = 3): void {
-  for (let level = levels - 1; level >= 0; level--) {
-    const table = tables + (levels - 1 - level) * 0x1000;
-    const index = Number((va >> BigInt(12 + 9 * level)) & 511n);
-    m.write64(table + index * 8, level === 0 ? pte(physical, bits) : pte(table + 0x1000, V));
-  }
-}
-
-/** Puts the hart into S-mode under the tables, with all of memory open to it and traps going to M-mode at ramBase. */
-function enter(m: BareMachine, va: bigint, mode: 8n | 9n | 10n = 8n, privilege: "S" | "U" = "S"): void {
-  m.load(ramBase, [spin]);
-  m.hart.writeCsr(0x3b0, (1n << 54n) - 1n);
-  m.hart.writeCsr(0x3a0, 0x1fn);
-  m.hart.writeCsr(0x305, BigInt(ramBase));
-  m.hart.writeCsr(satp, (mode << 60n) | BigInt(tables / 4096));
-  m.hart.mode = privilege;
-  m.hart.pc = va;
-}
 
 const cause = (m: BareMachine): bigint | undefined => m.hart.readCsr(0x342);
 const tval = (m: BareMachine): bigint | undefined => m.hart.readCsr(0x343);

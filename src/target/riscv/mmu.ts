@@ -15,8 +15,18 @@ const pteX = 8;
 const pteU = 16;
 const pteA = 64;
 const pteD = 128;
-/** Bits 63:54 are reserved without Svnapot and Svpbmt; in the high half they are 31:22. */
-const pteReservedHigh = 0xffc00000 | 0;
+/** Bits 60:54 are reserved; in the high half they are 28:22. */
+const pteReservedHigh = 0x1fc00000;
+/** N (Svnapot) and PBMT (Svpbmt): bits 63 and 62:61. Memory types make no difference here, but one of them is reserved. */
+const pteNapotHigh = 0x80000000 | 0;
+const pteTypeHigh = 0x60000000;
+/** Bit 62 of menvcfg (PBMTE) and bit 61 (ADUE), in its high half. */
+const pbmteHigh = 1 << 30;
+const adueHigh = 1 << 29;
+/** PPN[3:0] of a 64 KiB NAPOT leaf, as bits of the entry, and what it maps. */
+const napotMask = 0xf << 10;
+const napot64K = 0x8 << 10;
+const napotBytes = 65536;
 
 const pageFaults: readonly number[] = [Cause.fetchPageFault, Cause.loadPageFault, Cause.storePageFault];
 const accessFaults: readonly number[] = [Cause.fetchAccessFault, Cause.loadAccessFault, Cause.storeAccessFault];
@@ -26,8 +36,18 @@ const pmpAccess: readonly PmpAccess[] = [PmpBits.x, PmpBits.r, PmpBits.w];
 const topLevel: readonly number[] = [-1, -1, -1, -1, -1, -1, -1, -1, 2, 3, 4];
 
 export interface MmuFeatures {
-  /** Hardware may set A and D when menvcfg.ADUE says so. */
+  /** Clear A and D bits fault; with Svadu too, menvcfg.ADUE chooses. With neither, hardware sets them. */
+  readonly svade: boolean;
+  /** Hardware sets A and D when menvcfg.ADUE says so. */
   readonly svadu: boolean;
+  readonly svnapot: boolean;
+  /** Memory types in leaves, when menvcfg.PBMTE says so. */
+  readonly svpbmt: boolean;
+}
+
+/** What of the MMU a CPU with given extensions has. */
+export function mmuFeatures(has: (extension: string) => boolean): MmuFeatures {
+  return { svade: has("svade"), svadu: has("svadu"), svnapot: has("svnapot"), svpbmt: has("svpbmt") };
 }
 
 export class Mmu {
@@ -102,6 +122,7 @@ export class Mmu {
     const status = this.core.word(W.mstatus);
     const satpLow = this.core.word(W.satp);
     const satpHigh = this.core.word(W.satp + 1);
+    const reserved = this.reservedHigh();
     let table = ((satpHigh & 0xfff) * 4294967296 + (satpLow >>> 0)) * 4096;
     for (let level = top; level >= 0; level--) {
       const address = table + indexAt(low, high, level) * 8;
@@ -112,18 +133,21 @@ export class Mmu {
       const at = hostPte >>> 2;
       const pte = this.core.words[at]!;
       const pteHigh = this.core.words[at + 1]!;
-      if ((pte & pteV) === 0 || (pte & (pteR | pteW)) === pteW || (pteHigh & pteReservedHigh) !== 0) {
+      if ((pte & pteV) === 0 || (pte & (pteR | pteW)) === pteW || (pteHigh & reserved) !== 0) {
         return -pageFaults[kind]!;
       }
       const target = ((pteHigh & 0x3fffff) * 4194304 + (pte >>> 10)) * 4096;
       if ((pte & (pteR | pteX)) === 0) {
-        if ((pte & (pteU | pteA | pteD)) !== 0) return -pageFaults[kind]!;
+        if ((pte & (pteU | pteA | pteD)) !== 0 || (pteHigh & (pteNapotHigh | pteTypeHigh)) !== 0) {
+          return -pageFaults[kind]!;
+        }
         table = target;
         continue;
       }
       if (!this.leafPermits(pte, kind, mode, status)) return -pageFaults[kind]!;
-      const bytes = 4096 * 512 ** level;
-      if (target % bytes !== 0) return -pageFaults[kind]!;
+      const napot = (pteHigh & pteNapotHigh) !== 0;
+      const bytes = napot ? napotBytes : 4096 * 512 ** level;
+      if (!leafWellFormed(pte, pteHigh, level, target)) return -pageFaults[kind]!;
       const wanted = pteA | (kind === AccessKind.store ? pteD : 0);
       if ((pte & wanted) !== wanted) {
         if (!this.updatesAllowed()) return -pageFaults[kind]!;
@@ -134,6 +158,7 @@ export class Mmu {
         this.notes.noteWrite(this.source, hostPte, 8);
       }
       this.leafBytes = bytes;
+      if (napot) return target - napotBytes / 2 + (low & 0xf000);
       return target + pageInLeaf(low, high, level);
     }
     return -pageFaults[kind]!;
@@ -151,9 +176,23 @@ export class Mmu {
   }
 
   private updatesAllowed(): boolean {
-    // menvcfg.ADUE is bit 61: bit 29 of the high half.
-    return this.features.svadu && (this.core.word(W.menvcfg + 1) & (1 << 29)) !== 0;
+    const { svade, svadu } = this.features;
+    return svadu ? (this.core.word(W.menvcfg + 1) & adueHigh) !== 0 : !svade;
   }
+
+  /** High-half bits of entries that must be zero. */
+  private reservedHigh(): number {
+    const { svnapot, svpbmt } = this.features;
+    const typed = svpbmt && (this.core.word(W.menvcfg + 1) & pbmteHigh) !== 0;
+    return pteReservedHigh | (svnapot ? 0 : pteNapotHigh) | (typed ? 0 : pteTypeHigh);
+  }
+}
+
+/** Superpages are aligned to their size, NAPOT ranges are 64 KiB of small pages, memory type 3 is reserved. */
+function leafWellFormed(pte: number, pteHigh: number, level: number, target: number): boolean {
+  if ((pteHigh & pteTypeHigh) === pteTypeHigh) return false;
+  if ((pteHigh & pteNapotHigh) !== 0) return level === 0 && (pte & napotMask) === napot64K;
+  return target % (4096 * 512 ** level) === 0;
 }
 
 /** VPN[level] of a virtual address. */

@@ -23,10 +23,13 @@ export type PageVerdict = (typeof PageVerdict)[keyof typeof PageVerdict];
 
 export class Pmp {
   private readonly core: HartCore;
+  private readonly exists: boolean;
   private ranges: Range[] = [];
 
-  constructor(core: HartCore) {
+  /** A hart without PMP permits everything to every mode. */
+  constructor(core: HartCore, exists: boolean) {
     this.core = core;
+    this.exists = exists;
   }
 
   config(entry: number): number {
@@ -97,7 +100,7 @@ export class Pmp {
       // An access that an entry matches only in part fails, whatever the permissions (§3.7.1).
       return address >= range.first && end <= range.end && this.permits(range, access, mode);
     }
-    return mode === Mode.M;
+    return mode === Mode.M || !this.exists;
   }
 
   page(address: number, access: PmpAccess, mode: Mode): PageVerdict {
@@ -107,6 +110,6 @@ export class Pmp {
       if (address < range.first || end > range.end) return PageVerdict.mixed;
       return this.permits(range, access, mode) ? PageVerdict.allowed : PageVerdict.denied;
     }
-    return mode === Mode.M ? PageVerdict.allowed : PageVerdict.denied;
+    return mode === Mode.M || !this.exists ? PageVerdict.allowed : PageVerdict.denied;
   }
 }

@@ -52,6 +52,7 @@ export class SystemInstructions {
       mret: () => this.mret(),
       wfi: () => this.wfi(),
       sfenceVma: (word) => this.sfenceVma(word),
+      invalidationFence: (word) => this.invalidationFence(word),
       pause: () => this.leaveAfter("yield"),
       fp: (word) => this.fp(word),
       fpOn: (word) => this.fpTouch(word, false),
@@ -114,6 +115,10 @@ export class SystemInstructions {
     return HelperStatus.goto;
   }
 
+  private invalidationFence(word: number): HelperStatus {
+    return this.core.mode < Mode.S ? this.owner.illegalInstruction(word) : HelperStatus.next;
+  }
+
   /** CSRRW, CSRRS, CSRRC and their immediate forms (unprivileged spec §6.1). */
   private csr(word: number): HelperStatus {
     const { core } = this;
@@ -126,6 +131,7 @@ export class SystemInstructions {
     if (
       csr === undefined ||
       core.mode < level ||
+      (level === Mode.S && !this.context.has("s")) ||
       (writes && number >>> 10 === 3) ||
       csr.available?.(this.context) === false
     ) {

@@ -1,6 +1,5 @@
 // What a control and status register is, and the simple kinds of them (privileged spec §2).
 import type { Field64, HartCore } from "../hart-core.ts";
-import type { MmuFeatures } from "../mmu.ts";
 import type { Pmp } from "../pmp.ts";
 
 /** What CSRs need of the hart beyond its fields. */
@@ -8,7 +7,6 @@ export interface CsrContext {
   readonly core: HartCore;
   readonly pmp: Pmp;
   readonly has: (extension: string) => boolean;
-  readonly mmu: MmuFeatures;
   /** Highest satp.MODE: 8 (Sv39) to 10 (Sv57), or 0 for bare only. */
   readonly satpModes: number;
   timeTicks(): bigint;

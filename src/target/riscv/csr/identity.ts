@@ -3,7 +3,7 @@ import { constant, type Csr, type CsrContext } from "./definition.ts";
 
 function misa(h: CsrContext): bigint {
   let value = 2n << 62n;
-  for (const letter of ["a", "c", "d", "f", "i", "m", "s", "u"]) {
+  for (const letter of ["a", "b", "c", "d", "f", "i", "m", "s", "u"]) {
     if (h.has(letter)) value |= 1n << BigInt(letter.charCodeAt(0) - 97);
   }
   return value;

@@ -12,14 +12,7 @@ function writeSatp(h: CsrContext, value: bigint): void {
   h.contextChanged("all");
 }
 
-export const protectionCsrs: readonly Csr[] = [
-  {
-    number: 0x180,
-    name: "satp",
-    read: (h) => h.core.get(F.satp),
-    write: writeSatp,
-    available: (h) => h.core.mode === Mode.M || (h.core.word(W.mstatus) & Mstatus.tvm) === 0,
-  },
+const pmpCsrs: readonly Csr[] = [
   ...[0, 8].map((first): Csr => ({
     number: 0x3a0 + first / 4,
     name: `pmpcfg${first / 4}`,
@@ -41,4 +34,15 @@ export const protectionCsrs: readonly Csr[] = [
   // Entries 16 to 63 are read-only zero (§3.7.1 allows 0, 16 or 64).
   ...[4, 6, 8, 10, 12, 14].map((i) => constant(0x3a0 + i, `pmpcfg${i}`, 0n, true)),
   ...range(48, 16).map((i) => constant(0x3b0 + i, `pmpaddr${i}`, 0n, true)),
+];
+
+export const protectionCsrs: readonly Csr[] = [
+  {
+    number: 0x180,
+    name: "satp",
+    read: (h) => h.core.get(F.satp),
+    write: writeSatp,
+    available: (h) => h.core.mode === Mode.M || (h.core.word(W.mstatus) & Mstatus.tvm) === 0,
+  },
+  ...pmpCsrs.map((csr): Csr => ({ ...csr, available: (h) => h.has("pmp") })),
 ];

@@ -1,15 +1,15 @@
 // table: the C extension (unprivileged spec §26): each form states which 32-bit instruction it stands for.
 import type { CompressedForm, DecodedOperands } from "../encoding.ts";
 
-const bit = (half: number, from: number, to: number): number => ((half >>> from) & 1) << to;
+export const bit = (half: number, from: number, to: number): number => ((half >>> from) & 1) << to;
 const span = (half: number, high: number, low: number, to: number): number =>
   ((half >>> low) & ((1 << (high - low + 1)) - 1)) << to;
 const signed = (value: number, bits: number): number => (value << (32 - bits)) >> (32 - bits);
 
 const full = (half: number): number => (half >>> 7) & 31;
 const full2 = (half: number): number => (half >>> 2) & 31;
-const short1 = (half: number): number => 8 + ((half >>> 7) & 7);
-const short2 = (half: number): number => 8 + ((half >>> 2) & 7);
+export const short1 = (half: number): number => 8 + ((half >>> 7) & 7);
+export const short2 = (half: number): number => 8 + ((half >>> 2) & 7);
 
 const imm6 = (half: number): number => signed(bit(half, 12, 5) | span(half, 6, 2, 0), 6);
 const shamt = (half: number): number => bit(half, 12, 5) | span(half, 6, 2, 0);

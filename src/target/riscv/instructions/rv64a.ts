@@ -1,11 +1,12 @@
-// table: RV64A: load-reserved, store-conditional and atomic operations (unprivileged spec §13).
+// table: RV64A: load-reserved, store-conditional and atomic operations (unprivileged spec §13), and Zabha, those of bytes
+// and halfwords (§16).
 import { field, i64, op, select, type Expr, type Width } from "../../../accel/index.ts";
 import type { Instruction } from "../encoding.ts";
 import { rs1, rs2, setRd } from "../operands.ts";
 import { noReservation } from "../state.ts";
 
 /** funct5 in bits 31:27; aq and rl (26:25) are free: harts run in turn, so order is kept anyway. */
-function encode(funct5: number, f3: number, fixed = 0): { match: number; mask: number } {
+export function atomicPattern(funct5: number, f3: number, fixed = 0): { match: number; mask: number } {
   return { match: 0x2f | (f3 << 12) | (funct5 << 27), mask: 0x7f | (7 << 12) | (0x1f << 27) | fixed };
 }
 
@@ -14,39 +15,45 @@ const widths: readonly { readonly suffix: string; readonly f3: number; readonly 
   { suffix: "d", f3: 3, width: 8 },
 ];
 
-type Combine = (old: Expr<"i64">, operand: Expr<"i64">) => Expr<"i64">;
-const unsignedWord = (a: Expr<"i64">): Expr<"i64"> => i64.and(a, i64.big(0xffff_ffffn));
+const narrowWidths: typeof widths = [
+  { suffix: "b", f3: 0, width: 1 },
+  { suffix: "h", f3: 1, width: 2 },
+];
 
-function amo(name: string, funct5: number, combine: (width: Width) => Combine): readonly Instruction[] {
-  return widths.map(({ suffix, f3, width }) => ({
+/** The low `width` bytes, sign-extended as loaded values are; that keeps the order of unsigned values too. */
+export function extendTo(width: Width, a: Expr<"i64">): Expr<"i64"> {
+  return width === 8 ? a : op(`i64.extend${(width * 8) as 8 | 16 | 32}_s`, a);
+}
+
+type Combine = (old: Expr<"i64">, operand: Expr<"i64">) => Expr<"i64">;
+
+function amo(name: string, funct5: number, combine: Combine): readonly Instruction[] {
+  return [...widths, ...narrowWidths].map(({ suffix, f3, width }) => ({
     name: `${name}.${suffix}`,
-    extensions: ["a", "zaamo"],
-    ...encode(funct5, f3),
+    extensions: width < 4 ? ["zabha"] : ["a", "zaamo"],
+    ...atomicPattern(funct5, f3),
     operands: { dst: "x", src1: "x", src2: "x" },
     assembly: "rd, rs2, (rs1)",
     semantics: (c) => {
       const at = c.translate(rs1, width, "atomic");
       const old = c.hostLoad(at, width, true);
-      const operand = c.let(width === 4 ? op<"i64">("i64.extend32_s", rs2) : rs2);
-      c.hostStore(at, width, combine(width)(old, operand));
+      const operand = c.let(extendTo(width, rs2));
+      c.hostStore(at, width, combine(old, operand));
       setRd(c, old);
     },
   }));
 }
 
 const pick =
-  (compare: "i64.lt_s" | "i64.gt_s" | "i64.lt_u" | "i64.gt_u") =>
-  (width: Width): Combine =>
-  (old, operand) => {
-    const cut = width === 4 && compare.endsWith("_u") ? unsignedWord : (a: Expr<"i64">) => a;
-    return select(op<"i32">(compare, cut(old), cut(operand)), old, operand);
-  };
+  (compare: "i64.lt_s" | "i64.gt_s" | "i64.lt_u" | "i64.gt_u"): Combine =>
+  (old, operand) =>
+    select(op<"i32">(compare, old, operand), old, operand);
 
 export const rv64a: readonly Instruction[] = [
   ...widths.map(({ suffix, f3, width }): Instruction => ({
     name: `lr.${suffix}`,
     extensions: ["a", "zalrsc"],
-    ...encode(0x02, f3, 0x1f << 20),
+    ...atomicPattern(0x02, f3, 0x1f << 20),
     operands: { dst: "x", src1: "x" },
     assembly: "rd, (rs1)",
     semantics: (c) => {
@@ -60,7 +67,7 @@ export const rv64a: readonly Instruction[] = [
   ...widths.map(({ suffix, f3, width }): Instruction => ({
     name: `sc.${suffix}`,
     extensions: ["a", "zalrsc"],
-    ...encode(0x03, f3),
+    ...atomicPattern(0x03, f3),
     operands: { dst: "x", src1: "x", src2: "x" },
     assembly: "rd, rs2, (rs1)",
     semantics: (c) => {
@@ -79,11 +86,11 @@ export const rv64a: readonly Instruction[] = [
       setRd(c, failed);
     },
   })),
-  ...amo("amoswap", 0x01, () => (_old, operand) => operand),
-  ...amo("amoadd", 0x00, () => i64.add),
-  ...amo("amoxor", 0x04, () => i64.xor),
-  ...amo("amoand", 0x0c, () => i64.and),
-  ...amo("amoor", 0x08, () => i64.or),
+  ...amo("amoswap", 0x01, (_old, operand) => operand),
+  ...amo("amoadd", 0x00, i64.add),
+  ...amo("amoxor", 0x04, i64.xor),
+  ...amo("amoand", 0x0c, i64.and),
+  ...amo("amoor", 0x08, i64.or),
   ...amo("amomin", 0x10, pick("i64.lt_s")),
   ...amo("amomax", 0x14, pick("i64.gt_s")),
   ...amo("amominu", 0x18, pick("i64.lt_u")),

@@ -12,51 +12,15 @@ import {
   type Expr,
   type Width,
 } from "../../../accel/index.ts";
-import { exactly, pattern, type Instruction, type Pattern } from "../encoding.ts";
-import { rs1, rs2, setRd, setRdWord } from "../operands.ts";
+import { exactly, pattern, type Instruction } from "../encoding.ts";
+import { low32, rs1, rs2, setRd, shamt63 } from "../operands.ts";
+import { integerForms, type Binary } from "./integer-forms.ts";
 
 const I = ["i"];
-type Binary = (a: Expr<"i64">, b: Expr<"i64">) => Expr<"i64">;
+const { register, registerWord, immediate, immediateWord, shift, shiftWord } = integerForms(I);
 
 const address: Expr<"i64"> = i64.add(rs1, imm);
-const shamt63 = (by: Expr<"i64">): Expr<"i64"> => i64.and(by, i64.const(63));
 const flag = (condition: Expr<"i32">): Expr<"i64"> => extendU(condition);
-
-function registerOp(name: string, p: Pattern, f: Binary, word = false): Instruction {
-  return {
-    name,
-    extensions: I,
-    ...p,
-    operands: { dst: "x", src1: "x", src2: "x" },
-    assembly: "rd, rs1, rs2",
-    semantics: (c) => (word ? setRdWord : setRd)(c, f(rs1, rs2)),
-  };
-}
-
-function immediateOp(name: string, p: Pattern, f: Binary, word = false): Instruction {
-  return {
-    name,
-    extensions: I,
-    ...p,
-    operands: { dst: "x", src1: "x", imm: "i" },
-    assembly: "rd, rs1, imm",
-    semantics: (c) => (word ? setRdWord : setRd)(c, f(rs1, imm)),
-  };
-}
-
-/** Shifts by an immediate: 6 bits of amount, or 5 for words. */
-function shiftOp(name: string, opcode: number, f3: number, top: number, word: boolean, f: Binary): Instruction {
-  const p = pattern(opcode, f3);
-  return {
-    name,
-    extensions: I,
-    match: p.match | (top << 25),
-    mask: p.mask | (word ? 0x7f << 25 : 0x3f << 26),
-    operands: { dst: "x", src1: "x", imm: word ? "shamt5" : "shamt6" },
-    assembly: "rd, rs1, imm",
-    semantics: (c) => (word ? setRdWord : setRd)(c, f(rs1, imm)),
-  };
-}
 
 function load(name: string, f3: number, width: Width, signed: boolean): Instruction {
   return {
@@ -97,7 +61,6 @@ function jalr(c: Code): void {
   c.jump(target);
 }
 
-const low32 = (a: Expr<"i64">): Expr<"i64"> => i64.and(a, i64.big(0xffff_ffffn));
 const sllw: Binary = (a, b) => i64.shl(a, i64.and(b, i64.const(31)));
 const srlw: Binary = (a, b) => i64.shrU(low32(a), i64.and(b, i64.const(31)));
 const sraw: Binary = (a, b) => i64.shrS(op("i64.extend32_s", a), i64.and(b, i64.const(31)));
@@ -158,34 +121,34 @@ export const rv64i: readonly Instruction[] = [
   store("sh", 1, 2),
   store("sw", 2, 4),
   store("sd", 3, 8),
-  immediateOp("addi", pattern(0x13, 0), i64.add),
-  immediateOp("slti", pattern(0x13, 2), (a, b) => flag(i64.ltS(a, b))),
-  immediateOp("sltiu", pattern(0x13, 3), (a, b) => flag(i64.ltU(a, b))),
-  immediateOp("xori", pattern(0x13, 4), i64.xor),
-  immediateOp("ori", pattern(0x13, 6), i64.or),
-  immediateOp("andi", pattern(0x13, 7), i64.and),
-  shiftOp("slli", 0x13, 1, 0x00, false, i64.shl),
-  shiftOp("srli", 0x13, 5, 0x00, false, i64.shrU),
-  shiftOp("srai", 0x13, 5, 0x20, false, i64.shrS),
-  immediateOp("addiw", pattern(0x1b, 0), i64.add, true),
-  shiftOp("slliw", 0x1b, 1, 0x00, true, i64.shl),
-  shiftOp("srliw", 0x1b, 5, 0x00, true, (a, b) => i64.shrU(low32(a), b)),
-  shiftOp("sraiw", 0x1b, 5, 0x20, true, (a, b) => i64.shrS(op("i64.extend32_s", a), b)),
-  registerOp("add", pattern(0x33, 0, 0), i64.add),
-  registerOp("sub", pattern(0x33, 0, 0x20), i64.sub),
-  registerOp("sll", pattern(0x33, 1, 0), sll),
-  registerOp("slt", pattern(0x33, 2, 0), (a, b) => flag(i64.ltS(a, b))),
-  registerOp("sltu", pattern(0x33, 3, 0), (a, b) => flag(i64.ltU(a, b))),
-  registerOp("xor", pattern(0x33, 4, 0), i64.xor),
-  registerOp("srl", pattern(0x33, 5, 0), srl),
-  registerOp("sra", pattern(0x33, 5, 0x20), sra),
-  registerOp("or", pattern(0x33, 6, 0), i64.or),
-  registerOp("and", pattern(0x33, 7, 0), i64.and),
-  registerOp("addw", pattern(0x3b, 0, 0), i64.add, true),
-  registerOp("subw", pattern(0x3b, 0, 0x20), i64.sub, true),
-  registerOp("sllw", pattern(0x3b, 1, 0), sllw, true),
-  registerOp("srlw", pattern(0x3b, 5, 0), srlw, true),
-  registerOp("sraw", pattern(0x3b, 5, 0x20), sraw, true),
+  immediate("addi", 0, i64.add),
+  immediate("slti", 2, (a, b) => flag(i64.ltS(a, b))),
+  immediate("sltiu", 3, (a, b) => flag(i64.ltU(a, b))),
+  immediate("xori", 4, i64.xor),
+  immediate("ori", 6, i64.or),
+  immediate("andi", 7, i64.and),
+  shift("slli", 1, 0x00, i64.shl),
+  shift("srli", 5, 0x00, i64.shrU),
+  shift("srai", 5, 0x10, i64.shrS),
+  immediateWord("addiw", 0, i64.add),
+  shiftWord("slliw", 1, 0x00, i64.shl),
+  shiftWord("srliw", 5, 0x00, (a, b) => i64.shrU(low32(a), b)),
+  shiftWord("sraiw", 5, 0x20, (a, b) => i64.shrS(op("i64.extend32_s", a), b)),
+  register("add", 0, 0, i64.add),
+  register("sub", 0, 0x20, i64.sub),
+  register("sll", 1, 0, sll),
+  register("slt", 2, 0, (a, b) => flag(i64.ltS(a, b))),
+  register("sltu", 3, 0, (a, b) => flag(i64.ltU(a, b))),
+  register("xor", 4, 0, i64.xor),
+  register("srl", 5, 0, srl),
+  register("sra", 5, 0x20, sra),
+  register("or", 6, 0, i64.or),
+  register("and", 7, 0, i64.and),
+  registerWord("addw", 0, 0, i64.add),
+  registerWord("subw", 0, 0x20, i64.sub),
+  registerWord("sllw", 1, 0, sllw),
+  registerWord("srlw", 5, 0, srlw),
+  registerWord("sraw", 5, 0x20, sraw),
   {
     // FENCE is a FENCE with predecessor W and successor none; harts run in turn, so only PAUSE has an effect.
     name: "pause",

@@ -1,7 +1,7 @@
 // table: RV64M and Zmmul (unprivileged spec §12). Division never traps: the divisor is made harmless before it is used.
 import { call, extend32, i32, i64, op, select, type Code, type Expr } from "../../../accel/index.ts";
 import { pattern, type Instruction } from "../encoding.ts";
-import { rs1, rs2, setRd } from "../operands.ts";
+import { low32, rs1, rs2, setRd } from "../operands.ts";
 
 const M = ["m"];
 const operands = { dst: "x", src1: "x", src2: "x" } as const;
@@ -45,7 +45,6 @@ function unsigned(c: Code, a: Expr<"i64">, b: Expr<"i64">, remainder: boolean): 
 const min64 = -(2n ** 63n);
 /** Word operands are widened, so only division by zero is special: -2^31 / -1 fits in 64 bits and is cut afterwards. */
 const noOverflow = min64;
-const low32 = (a: Expr<"i64">): Expr<"i64"> => i64.and(a, i64.big(0xffff_ffffn));
 
 const multiply = ["m", "zmmul"];
 

@@ -1,4 +1,4 @@
-// table: Zicsr (unprivileged spec §6) and the privileged instructions (privileged spec §3.3, §10.2).
+// table: Zicsr (unprivileged spec §6) and the privileged instructions (privileged spec §3.3, §10.2, §10.6).
 import { i32, imm32 } from "../../../accel/index.ts";
 import { exactly, pattern, type Instruction } from "../encoding.ts";
 
@@ -20,7 +20,19 @@ function privileged(name: string, word: number, helper: string): Instruction {
     ...exactly(word),
     operands: {},
     assembly: "",
-    semantics: (c) => c.helper(helper, i32.const(0)),
+    semantics: (c) => c.helper(helper, i32.const(word)),
+  };
+}
+
+function invalidation(name: string, extension: string, match: number): Instruction {
+  return {
+    name,
+    extensions: [extension],
+    match,
+    mask: 0xfe007fff | 0,
+    operands: { imm: "raw" },
+    assembly: "rs1, rs2",
+    semantics: (c) => c.helper("sfenceVma", imm32),
   };
 }
 
@@ -34,13 +46,9 @@ export const system: readonly Instruction[] = [
   privileged("sret", 0x10200073, "sret"),
   { ...privileged("mret", 0x30200073, "mret"), extensions: ["i"] },
   { ...privileged("wfi", 0x10500073, "wfi"), extensions: ["i"] },
-  {
-    name: "sfence.vma",
-    extensions: ["s"],
-    match: 0x12000073,
-    mask: 0xfe007fff | 0,
-    operands: { imm: "raw" },
-    assembly: "rs1, rs2",
-    semantics: (c) => c.helper("sfenceVma", imm32),
-  },
+  invalidation("sfence.vma", "s", 0x12000073),
+  // Svinval splits sfence.vma: the middle part does all of it, so that the fences around it have nothing left.
+  invalidation("sinval.vma", "svinval", 0x16000073),
+  { ...privileged("sfence.w.inval", 0x18000073, "invalidationFence"), extensions: ["svinval"] },
+  { ...privileged("sfence.inval.ir", 0x18100073, "invalidationFence"), extensions: ["svinval"] },
 ];

@@ -43,14 +43,14 @@ export function assemble(name: string, o: Operand = {}): number {
   assert(found !== undefined, "a test names an instruction of the table", name);
   const csr = o.csr === undefined ? 0 : o.csr << 20;
   const rm = o.rm === undefined ? 0 : o.rm << 12;
-  return (
-    found.match |
+  const fields =
     ((o.rd ?? 0) << 7) |
     ((o.rs1 ?? 0) << 15) |
     ((o.rs2 ?? 0) << 20) |
     ((o.rs3 ?? 0) << 27) |
     place(found.operands.imm, o.imm ?? 0) |
     csr |
-    rm
-  );
+    rm;
+  // An operand that the instruction does not have stays out of its fixed bits.
+  return found.match | (fields & ~found.mask);
 }

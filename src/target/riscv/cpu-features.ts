@@ -1,0 +1,163 @@
+// table: the extensions and properties of a CPU by QEMU's names: which exist here, what implies what, what contradicts what
+// (QEMU 11: target/riscv/cpu.c and tcg/tcg-cpu.c).
+
+export interface Feature {
+  readonly name: string;
+  /**
+   * How it is had: a `letter` of misa, a named `extension`, a `mode` or resource without a name in the ISA string, or a
+   * `marker` that says what the rest implies and cannot be switched.
+   */
+  readonly kind: "letter" | "extension" | "mode" | "marker";
+  /** Part of `rv64`. */
+  readonly usual?: true;
+  /** Not part of `max`, because it changes what software finds. */
+  readonly optIn?: true;
+  /** For markers and what is dropped silently: absent without all of these. */
+  readonly needs?: readonly string[];
+}
+
+const letter = (name: string, usual?: true): Feature => ({ name, kind: "letter", ...(usual && { usual }) });
+const extension = (name: string, needs?: readonly string[]): Feature => ({
+  name,
+  kind: "extension",
+  ...(needs && { needs }),
+});
+const usual = (name: string, needs?: readonly string[]): Feature => ({ ...extension(name, needs), usual: true });
+const marker = (name: string, ...needs: readonly string[]): Feature => ({ name, kind: "marker", needs });
+
+/** In the order of the ISA string and of QEMU's list of extensions in the device tree. */
+export const features: readonly Feature[] = [
+  ...[letter("i", true), letter("m", true), letter("a", true), letter("f", true), letter("d", true)],
+  ...[letter("c", true), letter("b")],
+  { name: "s", kind: "mode", usual: true },
+  { name: "u", kind: "mode", usual: true },
+  { name: "mmu", kind: "mode", usual: true },
+  { name: "pmp", kind: "mode", usual: true },
+  marker("zic64b"),
+  ...[usual("zicbom"), usual("zicbop"), usual("zicboz")],
+  ...[marker("ziccamoa", "zaamo"), marker("ziccif"), marker("zicclsm"), marker("ziccrse", "zalrsc")],
+  extension("zicond"),
+  ...[usual("zicntr"), usual("zicsr"), usual("zifencei"), usual("zihintntl"), usual("zihintpause"), usual("zihpm")],
+  ...[extension("zimop"), extension("zmmul"), marker("za64rs", "zalrsc")],
+  ...[extension("zaamo"), extension("zabha"), extension("zacas"), extension("zalrsc"), usual("zawrs")],
+  ...[extension("zca"), extension("zcb"), extension("zcd"), extension("zcmop")],
+  ...[usual("zba"), usual("zbb"), usual("zbc"), extension("zbkb"), extension("zbkc"), extension("zbkx"), usual("zbs")],
+  extension("zkt"),
+  ...[marker("ssccptr", "s"), marker("sscounterenw", "s"), marker("ssstrict", "s")],
+  ...[usual("sstc", ["s"]), marker("sstvala", "s"), marker("sstvecd", "s"), marker("ssu64xl", "s")],
+  { ...extension("svade", ["s", "mmu"]), optIn: true },
+  usual("svadu", ["s", "mmu"]),
+  ...[extension("svinval", ["s"]), extension("svnapot", ["s", "mmu"]), extension("svpbmt", ["s", "mmu"])],
+  usual("svvptc", ["s", "mmu"]),
+];
+
+/** What a feature brings with it, unless the operator says otherwise. Two that are joined by a plus imply only together. */
+export const implications: readonly (readonly [string, readonly string[]])[] = [
+  ["c", ["zca"]],
+  ["a", ["zalrsc", "zaamo"]],
+  ["d", ["f"]],
+  ["f", ["zicsr"]],
+  ["m", ["zmmul"]],
+  ["c+d", ["zcd"]],
+  ["zcb", ["zca"]],
+  ["zcd", ["d", "zca"]],
+  ["zicntr", ["zicsr"]],
+  ["zihpm", ["zicsr"]],
+];
+
+/** Names that stand for several; what the operator turned off of them stays off, with a warning. */
+export const groups: Readonly<Record<string, readonly string[]>> = {
+  g: ["i", "m", "a", "f", "d", "zicsr", "zifencei"],
+  b: ["zba", "zbb", "zbs"],
+};
+
+/** Combinations that QEMU refuses, in the order of its checks and in its words. */
+export const contradictions: readonly { readonly has: string; readonly lacks: string; readonly message: string }[] = [
+  { has: "s", lacks: "u", message: "Setting S extension without U extension is illegal" },
+  { has: "f", lacks: "zicsr", message: "F extension requires Zicsr" },
+  { has: "zacas", lacks: "a", message: "Zacas extension requires A extension" },
+  { has: "zawrs", lacks: "a", message: "Zawrs extension requires A extension" },
+  { has: "d", lacks: "f", message: "D extension requires F extension" },
+  { has: "zcmop", lacks: "zca", message: "Zcmop extensions require Zca" },
+  { has: "zcd", lacks: "d", message: "Zcd extension requires D extension" },
+  { has: "zcd", lacks: "zca", message: "Zcf/Zcd/Zcb/Zcmp/Zcmt extensions require Zca extension" },
+  { has: "zcb", lacks: "zca", message: "Zcf/Zcd/Zcb/Zcmp/Zcmt extensions require Zca extension" },
+  { has: "zicntr", lacks: "zicsr", message: "zicntr requires zicsr" },
+  { has: "zihpm", lacks: "zicsr", message: "zihpm requires zicsr" },
+];
+
+export interface Profile {
+  readonly name: string;
+  readonly parent?: string;
+  readonly features: readonly string[];
+  readonly satpMode?: "sv39";
+}
+
+/** What the profiles mandate; markers come with the rest. */
+export const profiles: readonly Profile[] = [
+  {
+    name: "rva22u64",
+    features: [
+      ...["i", "m", "a", "f", "d", "c", "b", "u"],
+      ...["zicsr", "zihintpause", "zba", "zbb", "zbs", "zkt", "zicntr", "zihpm", "zicbom", "zicbop", "zicboz"],
+    ],
+  },
+  {
+    name: "rva22s64",
+    parent: "rva22u64",
+    features: ["s", "zifencei", "svpbmt", "svinval", "svade"],
+    satpMode: "sv39",
+  },
+];
+
+const needsV = "it needs the vector extension, which is not implemented";
+const absent = "it is not implemented";
+
+/** What QEMU has and this does not, with the reason; turning it off is no contradiction. */
+export const refusals: Readonly<Record<string, string>> = {
+  h: "the hypervisor extension is not implemented",
+  v: "the vector extension is not implemented",
+  e: "RV64E is not implemented",
+  rva23u64: needsV,
+  rva23s64: "it needs the vector and hypervisor extensions, which are not implemented",
+  zcf: "Zcf extension is only relevant to RV32",
+  sv64: "satp_mode sv64 is higher than hw max capability sv57",
+  ...Object.fromEntries(
+    [
+      ...[
+        "zicfilp",
+        "zicfiss",
+        "zilsd",
+        "zclsd",
+        "zalasr",
+        "zama16b",
+        "zfbfmin",
+        "zfinx",
+        "zdinx",
+        "zhinx",
+        "zhinxmin",
+      ],
+      ...["zce", "zcmp", "zcmt", "zk", "zkn", "zknd", "zkne", "zknh", "zkr", "zks", "zksed", "zksh", "ztso"],
+      ...[
+        "smaia",
+        "ssaia",
+        "smcdeleg",
+        "smcntrpmf",
+        "smcsrind",
+        "sscsrind",
+        "ssccfg",
+        "sscofpmf",
+        "smdbltrp",
+        "ssdbltrp",
+      ],
+      ...["smrnmi", "smmpm", "smnpm", "ssnpm", "sspm", "supm", "smctr", "ssctr", "svrsw60t59b", "x-svukte"],
+    ].map((name) => [name, absent]),
+  ),
+  ...Object.fromEntries(
+    [
+      ...["zve32f", "zve32x", "zve64f", "zve64d", "zve64x", "zvfbfmin", "zvfbfwma", "zvfh", "zvfhmin", "zvbb", "zvbc"],
+      ...["zvkb", "zvkg", "zvkned", "zvknha", "zvknhb", "zvksed", "zvksh", "zvkt", "zvkn", "zvknc", "zvkng", "zvks"],
+      ...["zvksc", "zvksg"],
+    ].map((name) => [name, needsV]),
+  ),
+};
