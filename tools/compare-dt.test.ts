@@ -1,21 +1,27 @@
 import { describe, expect, test } from "vitest";
 import { setRngSeed } from "../src/machine/boot/chosen.ts";
+import { plainOptions, type VirtOptions } from "../src/machine/virt/config.ts";
 import { buildBoardTree } from "../src/machine/virt/device-tree.ts";
 import { DeviceTreeNode, flattenTree, parseTree } from "../src/format/index.ts";
 import { allowedDifferences, compareByMeaning, hasDtc, readTree } from "./compare-dt.ts";
 
 const isa = { base: "rv64i", extensions: ["i", "m", "a", "f", "d", "c", "zicsr", "zicboz"], mmuType: "riscv,sv57" };
 
-function boardTree(): DeviceTreeNode {
-  const root = buildBoardTree({ harts: [0, 1].map((id) => ({ id, isa })), memoryBytes: 1024 ** 3 });
+function boardTree(options: VirtOptions = plainOptions): DeviceTreeNode {
+  const root = buildBoardTree({ harts: [0, 1].map((id) => ({ id, isa })), memoryBytes: 1024 ** 3, options });
   setRngSeed(root, new Uint8Array(32));
   return parseTree(flattenTree(root)).root;
 }
 
 describe("the board's tree and QEMU 11.1.3's for -smp 2 -m 1G", () => {
-  test.skipIf(!hasDtc())("mean the same apart from what is allowed by name (needs dtc)", () => {
-    const qemu = readTree("test/fixtures/qemu-virt/plain.dts");
-    const { differences, used } = compareByMeaning(boardTree(), qemu, allowedDifferences);
+  test.skipIf(!hasDtc()).each<[string, VirtOptions]>([
+    ["plain", plainOptions],
+    ["aclint", { aclint: true, aia: "none" }],
+    ["aplic", { aclint: false, aia: "aplic" }],
+    ["imsic", { aclint: false, aia: "aplic-imsic" }],
+  ])("mean the same apart from what is allowed by name: %s (needs dtc)", (fixture, options) => {
+    const qemu = readTree(`test/fixtures/qemu-virt/${fixture}.dts`);
+    const { differences, used } = compareByMeaning(boardTree(options), qemu, allowedDifferences);
     expect(differences).toEqual([]);
     expect(used).toEqual(allowedDifferences.map(({ name }) => name).sort());
   });

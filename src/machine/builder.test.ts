@@ -294,7 +294,7 @@ describe("the board", () => {
     expect(bench.word(0xc00_2000)).toBe(0);
     expect(bench.word(0x200_0000)).toBe(0);
     expect([...bench.machine.saveables.keys()]).toEqual([
-      ...["clint", "plic", "hart0", "test", "rtc", "uart"],
+      ...["mswi", "mtimer", "plic", "hart0", "test", "rtc", "uart"],
       ...Array.from({ length: 8 }, (_, slot) => `virtio-mmio.${slot}`),
       "sbi",
     ]);
@@ -330,7 +330,11 @@ describe("what the board does not have is refused by name", () => {
       'MachineError[unknownBoard]: There is no board "sifive_u"; known are virt, virt-1.0',
     );
     expect(refusal({ boardOptions: { foo: "1" } })).toContain('Board "virt" has no property "foo"; known are aclint');
-    expect(refusal({ boardOptions: { aia: "aplic" } })).toContain('"aia" must be "none": the board has a PLIC');
+    expect(refusal({ boardOptions: { aia: "plic" } })).toContain(
+      `"aia" does not accept this value; 'none', 'aplic' or 'aplic-imsic' would do`,
+    );
+    expect(refusal({ boardOptions: { aclint: "maybe" } })).toContain("\"aclint\" expects 'on' or 'off'");
+    expect(refusal({ boardOptions: { "aia-guests": "1" } })).toContain('"aia-guests" must be "0"');
     expect(refusal({ boardOptions: { aia: "none", acpi: "off" } })).toBe("accepted");
   });
 

@@ -15,17 +15,15 @@ export function buildMachine(config: MachineConfig, host: MachineHost, planHarts
   const clock = new VirtualClock(host.clock);
   const timers = new TimerQueue(clock);
   // The board's devices speak to a machine that is made after them.
-  const machineOf: { request: (request: GuestRequest) => void; wake: () => void } = {
-    request: () => undefined,
-    wake: () => undefined,
-  };
+  const machineOf: { request: (request: GuestRequest) => void; scheduler?: Scheduler } = { request: () => undefined };
   const board = makeVirtBoard({
     config,
     host,
     planHarts,
     timers,
     request: (request) => machineOf.request(request),
-    wake: () => machineOf.wake(),
+    wake: () => machineOf.scheduler?.wake(),
+    giveWayTo: (hart) => machineOf.scheduler?.giveWayTo(hart),
   });
   const machine = new VirtualMachine({
     board,
@@ -43,7 +41,7 @@ export function buildMachine(config: MachineConfig, host: MachineHost, planHarts
         switchedTo: (index) => board.harts[index]!.dropReservation(),
         ...hooks,
       });
-      machineOf.wake = () => scheduler.wake();
+      machineOf.scheduler = scheduler;
       return scheduler;
     },
   });

@@ -3,7 +3,7 @@ import type { ClockPort, RngPort, TimerPort, TracePort, WallClockPort, YieldPort
 import type { BlockNode } from "../block/port.ts";
 import type { CharBackend } from "../chardev/port.ts";
 import type { CpuBus, World, WorldPlan } from "../memory/index.ts";
-import type { Hart, HartConfig, HostFirmware, TimebasePort } from "../target/riscv/port.ts";
+import type { ExternalInterrupts, Hart, HartConfig, HostFirmware, TimebasePort } from "../target/riscv/port.ts";
 
 /** A file's bytes and the name it is called in errors. */
 export interface NamedBytes {
@@ -92,6 +92,8 @@ export interface HartSurroundings {
   /** The bus of the hart whose stores are reported under this name. */
   readonly bus: (source: string) => CpuBus;
   readonly timebase: TimebasePort;
+  /** A hart's external interrupt controllers, where they are more than a line each. */
+  readonly externalInterrupts: (hartId: number) => ExternalInterrupts | undefined;
   /** Timers on the clock that drives the timebase. */
   readonly timers: TimerPort;
   readonly resetVector: bigint;

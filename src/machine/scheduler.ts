@@ -82,6 +82,11 @@ export class Scheduler {
     if (this.#sleeping) this.#options.yield.wake();
   }
 
+  /** Ends the current run early, unless it is `vcpu`'s own: that one should have its turn soon. */
+  giveWayTo(vcpu: Vcpu): void {
+    if (this.#running !== vcpu) this.#running?.kick();
+  }
+
   async #run(session: { stopping: boolean }): Promise<void> {
     try {
       // The first slice begins in a turn of its own, so that `start` returns first.

@@ -184,7 +184,7 @@ describe("information and mistakes", () => {
     [`-bios ${echo} -serial file:/nonexistent/f`, "Could not open '/nonexistent/f': No such file or directory"],
     ["-kernel /etc/passwd", "-kernel /etc/passwd: Kernel"],
     [`-bios ${echo} -m 4G`, "-m 4096M: "],
-    [`-bios ${echo} -M virt,aia=aplic`, "-machine aia=aplic: "],
+    [`-bios ${echo} -M virt,aia=plic`, "-machine aia=plic: "],
     [`-bios ${echo} -serial null -device virtconsole`, "-device virtconsole: "],
     ["-bios none", "-kernel FILE or -bios FILE would do"],
   ])("%s is one line and status 1", (line, expected) => {

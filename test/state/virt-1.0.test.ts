@@ -46,7 +46,7 @@ function makeMachine(): VirtualMachine {
 }
 
 const PARTS = [
-  ...["clint", "plic", "hart0", "hart1", "test", "rtc", "uart"],
+  ...["mswi", "mtimer", "plic", "hart0", "hart1", "test", "rtc", "uart"],
   ...["virtio-mmio.5/virtio-serial-device", "virtio-mmio.6/virtio-rng-device", "virtio-mmio.7/virtio-blk-device"],
   "sbi",
 ];

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseTree, flattenTree, DeviceTreeNode } from "../../format/index.ts";
 import { asEfiStub, testElf, testImage } from "../testing/test-images.ts";
+import { plainOptions } from "../virt/config.ts";
 import { buildBoardTree } from "../virt/device-tree.ts";
 import { planBoot, type BootConfig, type BootPlan } from "./boot-plan.ts";
 
@@ -10,7 +11,7 @@ const SEED = new Uint8Array(32).fill(7);
 const isa = { base: "rv64i", extensions: ["i"], mmuType: "riscv,sv57" };
 
 function plan(config: Partial<BootConfig>, memoryBytes = 512 * MiB): BootPlan {
-  const board = buildBoardTree({ harts: [{ id: 0, isa }], memoryBytes });
+  const board = buildBoardTree({ harts: [{ id: 0, isa }], memoryBytes, options: plainOptions });
   return planBoot({ firmware: "default", commandLine: "", ...config }, { base: RAM, lengthBytes: memoryBytes }, board);
 }
 
@@ -206,7 +207,7 @@ describe("files that cannot be used are refused with what would do", () => {
 
   test("memory too small for the device tree", () => {
     const harts = Array.from({ length: 64 }, (_, id) => ({ id, isa }));
-    const board = buildBoardTree({ harts, memoryBytes: 8192 });
+    const board = buildBoardTree({ harts, memoryBytes: 8192, options: plainOptions });
     expect(() => planBoot({ firmware: "default", commandLine: "" }, { base: RAM, lengthBytes: 8192 }, board)).toThrow(
       "Memory of 8192 bytes has no room for a device tree; -m 4M would do",
     );

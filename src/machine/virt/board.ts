@@ -1,6 +1,15 @@
 // The `virt` board: memory, devices and their wiring, harts, firmware, images.
 import type { TimerQueue } from "../../base/index.ts";
-import { Clint, GoldfishRtc, Ns16550a, Plic, SifiveTest, type Finish } from "../../device/index.ts";
+import {
+  AclintMswi,
+  AclintMtimer,
+  AclintSswi,
+  GoldfishRtc,
+  Ns16550a,
+  SifiveTest,
+  type Finish,
+  type IrqLine,
+} from "../../device/index.ts";
 import { VirtioMmio } from "../../device/virtio/index.ts";
 import { WorldPlan, dmaPort } from "../../memory/index.ts";
 import { HartIrq, type Hart } from "../../target/riscv/port.ts";
@@ -15,10 +24,11 @@ import type { HartPlanner, MachineConfig, MachineHost } from "../port.ts";
 import { rtcTime } from "../rtc-time.ts";
 import { System } from "../system.ts";
 import { Backends } from "./backends.ts";
-import { checkVirtConfig } from "./config.ts";
+import { readVirtConfig, type VirtOptions } from "./config.ts";
 import { buildBoardTree } from "./device-tree.ts";
-import { IRQ_SOURCE_COUNT, TIMEBASE_HZ, UART_CLOCK_HZ, VIRTIO_SLOT_COUNT } from "./memory-map.ts";
-import { virtIrq, virtMap, virtioSlot } from "./memory-map.ts";
+import { placeIrqChip, type IrqChip } from "./irq-chip.ts";
+import { TIMEBASE_HZ, UART_CLOCK_HZ, VIRTIO_SLOT_COUNT } from "./memory-map.ts";
+import { timerPlaces, virtIrq, virtMap, virtioSlot } from "./memory-map.ts";
 import { uartConsole } from "./uart-console.ts";
 import { Plugs } from "./virtio-devices.ts";
 
@@ -32,14 +42,18 @@ export interface BoardParts {
   readonly request: (request: GuestRequest) => void;
   /** A hart may have become runnable. */
   readonly wake: () => void;
+  /** Another hart may wait for what this one has been told. */
+  readonly giveWayTo: (hart: Hart) => void;
 }
 
 /** Throws typed errors for what the configuration asks and cannot be had; nothing is left open then. */
 export function makeVirtBoard(parts: BoardParts): Board {
   const { config, planHarts } = parts;
-  checkVirtConfig(config);
+  const options = readVirtConfig(config);
   const plan = new WorldPlan();
-  const hartConfigs = Array.from({ length: config.smp }, (_, hartId) => ({ hartId, ...config.cpu }));
+  const { model, features } = config.cpu;
+  const cpu = { model, features: options.aia === "aplic-imsic" ? { ...features, ...IMSIC_FEATURES } : features };
+  const hartConfigs = Array.from({ length: config.smp }, (_, hartId) => ({ hartId, ...cpu }));
   const plannedHarts = planHarts(plan, hartConfigs);
   const maskRom = plan.ram("virt.mrom", virtMap.maskRom.lengthBytes, { readOnly: true });
   const ram = plan.ram("virt.ram", config.memoryBytes);
@@ -47,12 +61,15 @@ export function makeVirtBoard(parts: BoardParts): Board {
   try {
     system.placeRam(maskRom, virtMap.maskRom.base);
     system.placeRam(ram, virtMap.ram.base);
-    return new VirtBoard(parts, system, plannedHarts);
+    return new VirtBoard(parts, options, system, plannedHarts);
   } catch (error) {
     system.close();
     throw error;
   }
 }
+
+/** Harts with interrupt files have the registers to use them, whatever `-cpu` says, as in QEMU. */
+const IMSIC_FEATURES = { smaia: true, ssaia: true };
 
 class VirtBoard implements Board {
   readonly harts: readonly Hart[];
@@ -63,21 +80,24 @@ class VirtBoard implements Board {
   readonly #uart: Ns16550a;
   readonly #boot: BootPlan;
   readonly #sbi: BuiltInSbi | undefined;
+  readonly #irqChip: IrqChip;
   #seed: Uint8Array = new Uint8Array(RNG_SEED_BYTES);
 
-  constructor(parts: BoardParts, system: System, plannedHarts: ReturnType<HartPlanner>) {
+  constructor(parts: BoardParts, options: VirtOptions, system: System, plannedHarts: ReturnType<HartPlanner>) {
     this.#parts = parts;
     this.#system = system;
     this.saveables = system.saveables;
-    const { config, timers, wake } = parts;
+    const { config, timers, host } = parts;
 
-    const lines = new HartLines(wake);
-    const clint = this.#placeClint(lines);
-    const plic = this.#placePlic(lines);
+    const lines = new HartLines(parts);
+    const timebase = this.#placeTimers(lines, options);
+    const irqChip = placeIrqChip(options.aia, { system, lines, hartCount: config.smp, trace: host.trace });
+    this.#irqChip = irqChip;
     this.harts = plannedHarts.create(system.space.world, {
       bus: (source) => system.space.bus(source),
-      timebase: clint,
+      timebase,
       timers,
+      externalInterrupts: (hartId) => irqChip.external(hartId),
       resetVector: BigInt(virtMap.maskRom.base),
       firmware: () => this.#sbi,
     });
@@ -85,13 +105,13 @@ class VirtBoard implements Board {
     for (const hart of this.harts) system.saveables.set(`hart${hart.id}`, hart);
 
     const backends = new Backends(parts.host);
-    this.#uart = this.#placeDevices(plic, backends);
-    this.#slots = this.#placeSlots(plic);
+    this.#uart = this.#placeDevices(irqChip, backends);
+    this.#slots = this.#placeSlots(irqChip);
     this.#plugDevices(backends);
 
-    const tree = buildBoardTree({ harts: this.harts, memoryBytes: config.memoryBytes });
+    const tree = buildBoardTree({ harts: this.harts, memoryBytes: config.memoryBytes, options });
     this.#boot = planBoot(config, { base: virtMap.ram.base, lengthBytes: config.memoryBytes }, tree);
-    this.#sbi = this.#makeFirmware(clint);
+    this.#sbi = this.#makeFirmware(timebase);
     if (this.#sbi !== undefined) system.saveables.set("sbi", this.#sbi);
   }
 
@@ -115,8 +135,10 @@ class VirtBoard implements Board {
     this.#system.load(virtMap.maskRom.base, this.#boot.maskRom);
     for (const segment of this.#boot.segments(this.#seed)) this.#system.loadSegment(segment);
     const { start } = this.#boot;
-    if (start.kind === "supervisor") this.#sbi!.boot(BigInt(start.entry), BigInt(this.#boot.deviceTreeAt));
-    else for (const hart of this.harts) hart.started = start.kind === "machineMode";
+    if (start.kind === "supervisor") {
+      this.#irqChip.setUpForSupervisor();
+      this.#sbi!.boot(BigInt(start.entry), BigInt(this.#boot.deviceTreeAt));
+    } else for (const hart of this.harts) hart.started = start.kind === "machineMode";
   }
 
   async drain(): Promise<void> {
@@ -128,49 +150,48 @@ class VirtBoard implements Board {
     this.#system.close();
   }
 
-  #placeClint(lines: HartLines): Clint {
+  /** Returns the timer, which is what harts read as `time`. */
+  #placeTimers(lines: HartLines, options: VirtOptions): AclintMtimer {
     const { config, timers, host } = this.#parts;
-    const harts = Array.from({ length: config.smp }, (_, id) => ({
-      msip: lines.line(id, HartIrq.msip),
-      mtip: lines.line(id, HartIrq.mtip),
-    }));
-    const clint = new Clint({ harts, frequencyHz: TIMEBASE_HZ, timers, trace: host.trace });
-    return this.#system.place("clint", virtMap.clint.base, clint);
-  }
-
-  #placePlic(lines: HartLines): Plic {
-    const { config, host } = this.#parts;
-    // As the device tree says: of each hart, M first, then S.
-    const contexts = Array.from({ length: config.smp }, (_, id) => [
-      lines.line(id, HartIrq.meip),
-      lines.line(id, HartIrq.seip),
-    ]).flat();
-    const plic = new Plic({ sourceCount: IRQ_SOURCE_COUNT - 1, contexts, trace: host.trace });
-    return this.#system.place("plic", virtMap.plic.base, plic);
+    const { trace } = host;
+    const { mswi, mtimer, sswi } = timerPlaces(options);
+    const each = (lineOf: (hartId: number) => IrqLine): IrqLine[] =>
+      Array.from({ length: config.smp }, (_, id) => lineOf(id));
+    if (mswi !== undefined) {
+      const harts = each((id) => lines.messages(id, HartIrq.msip));
+      this.#system.place("mswi", mswi.base, new AclintMswi({ harts, trace }));
+    }
+    if (sswi !== undefined) {
+      const harts = each((id) => lines.messages(id, HartIrq.ssip));
+      this.#system.place("sswi", sswi.base, new AclintSswi({ harts, trace }));
+    }
+    const harts = each((id) => lines.line(id, HartIrq.mtip));
+    const device = new AclintMtimer({ harts, frequencyHz: TIMEBASE_HZ, timers, trace });
+    return this.#system.place("mtimer", mtimer.base, device);
   }
 
   /** Returns the UART, which firmware and `drain` need. */
-  #placeDevices(plic: Plic, backends: Backends): Ns16550a {
+  #placeDevices(irqChip: IrqChip, backends: Backends): Ns16550a {
     const { config, host, timers, request } = this.#parts;
     const { trace } = host;
     const finish = (how: Finish): void => request(requestOf(how));
     this.#system.place("test", virtMap.testFinisher.base, new SifiveTest({ finish, trace }));
 
     const time = rtcTime(config.rtc, host, timers.clock);
-    const rtc = new GoldfishRtc({ time, timers, irq: plic.source(virtIrq.rtc), trace });
+    const rtc = new GoldfishRtc({ time, timers, irq: irqChip.source(virtIrq.rtc), trace });
     this.#system.place("rtc", virtMap.rtc.base, rtc);
 
     const serial = config.serials[0];
     const backend = serial === undefined ? undefined : backends.chardev(serial, "serial0");
-    const uart = new Ns16550a({ backend, clockHz: UART_CLOCK_HZ, timers, irq: plic.source(virtIrq.uart), trace });
+    const uart = new Ns16550a({ backend, clockHz: UART_CLOCK_HZ, timers, irq: irqChip.source(virtIrq.uart), trace });
     return this.#system.place("uart", virtMap.uart.base, uart);
   }
 
-  #placeSlots(plic: Plic): VirtioMmio[] {
+  #placeSlots(irqChip: IrqChip): VirtioMmio[] {
     const { trace } = this.#parts.host;
     return Array.from({ length: VIRTIO_SLOT_COUNT }, (_, slot) => {
       const { base, irq } = virtioSlot(slot);
-      return this.#system.place(`virtio-mmio.${slot}`, base, new VirtioMmio({ irq: plic.source(irq), trace }));
+      return this.#system.place(`virtio-mmio.${slot}`, base, new VirtioMmio({ irq: irqChip.source(irq), trace }));
     });
   }
 
@@ -187,7 +208,7 @@ class VirtBoard implements Board {
     }
   }
 
-  #makeFirmware(clint: Clint): BuiltInSbi | undefined {
+  #makeFirmware(timebase: AclintMtimer): BuiltInSbi | undefined {
     const { config, request, timers } = this.#parts;
     if (config.firmware !== "default") return undefined;
     if (this.harts[0]!.isa.mmuType === "riscv,none") {
@@ -198,7 +219,7 @@ class VirtBoard implements Board {
     }
     return new BuiltInSbi({
       harts: this.harts,
-      timebase: clint,
+      timebase,
       timers,
       memory: dmaPort(this.#system.space, "firmware"),
       console: uartConsole(this.#uart.mmio),

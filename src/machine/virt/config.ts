@@ -1,15 +1,30 @@
 // What `virt` takes from the configuration, checked. What is known but not here yet is refused with its reason.
+import { bool, oneOf, Refusal, type PropertyType } from "../../object/index.ts";
 import { MachineError } from "../errors.ts";
 import type { MachineConfig } from "../port.ts";
 import { MAX_HARTS } from "./memory-map.ts";
 
 export const boardNames: readonly string[] = ["virt", "virt-1.0"];
 
-/** `-machine` properties of QEMU's board, the value that this one has, and why no other. */
+/** `-machine` properties of QEMU's board. */
+export interface VirtOptions {
+  /** ACLINT devices in place of a CLINT. */
+  readonly aclint: boolean;
+  /** The interrupt controller: a PLIC, or the Advanced Interrupt Architecture's, with wires or with messages. */
+  readonly aia: "none" | "aplic" | "aplic-imsic";
+}
+
+export const plainOptions: VirtOptions = { aclint: false, aia: "none" };
+
+const aiaKinds: PropertyType<VirtOptions["aia"]> = oneOf("aia", ["none", "aplic", "aplic-imsic"]);
+const CHOSEN = ["aclint", "aia"];
+
+/** Those that have one value here, and why no other. */
 const fixedOptions: Readonly<Record<string, { readonly value: string; readonly reason: string }>> = {
-  aclint: { value: "off", reason: "the board has a CLINT; the ACLINT's devices are not there yet" },
-  aia: { value: "none", reason: "the board has a PLIC; APLIC and IMSIC are not there yet" },
-  "aia-guests": { value: "0", reason: "there is no IMSIC yet" },
+  "aia-guests": {
+    value: "0",
+    reason: "guest interrupt files are for the hypervisor extension, which harts do not have",
+  },
   acpi: { value: "off", reason: "the board describes itself by its device tree only" },
   "iommu-sys": { value: "off", reason: "there is no riscv-iommu yet" },
   usb: { value: "off", reason: "there is no USB host controller" },
@@ -20,13 +35,15 @@ const sameValue: Readonly<Record<string, readonly string[]>> = { acpi: ["off", "
 export type VirtConfig = Pick<MachineConfig, "board" | "boardOptions" | "smp" | "memoryBytes" | "serials">;
 
 /** Throws `MachineError` naming the option, what was given and what would do. */
-export function checkVirtConfig(config: VirtConfig): void {
+export function readVirtConfig(config: VirtConfig): VirtOptions {
   if (!boardNames.includes(config.board)) {
     throw new MachineError("unknownBoard", `There is no board "${config.board}"; known are ${boardNames.join(", ")}`, {
       subject: config.board,
     });
   }
-  for (const [name, value] of Object.entries(config.boardOptions)) checkOption(name, value);
+  const { aclint = "off", aia = "none", ...fixed } = config.boardOptions;
+  const options = { aclint: readOption("aclint", bool, aclint), aia: readOption("aia", aiaKinds, aia) };
+  for (const [name, value] of Object.entries(fixed)) checkFixed(name, value);
   if (!Number.isInteger(config.smp) || config.smp < 1 || config.smp > MAX_HARTS) {
     throw new MachineError("badConfig", `The board cannot have ${config.smp} harts; 1 to ${MAX_HARTS} would do`);
   }
@@ -36,15 +53,22 @@ export function checkVirtConfig(config: VirtConfig): void {
   if (config.serials.length > 1) {
     throw new MachineError("badConfig", `The board has one serial port, and ${config.serials.length} are configured`);
   }
+  return options;
 }
 
-function checkOption(name: string, value: string): void {
+function readOption<T>(name: string, type: PropertyType<T>, value: string): T {
+  const read = type.parse(value);
+  if (!(read instanceof Refusal)) return read;
+  throw new MachineError("badConfig", `"${name}" ${read.phrase}`, { subject: `${name}=${value}` });
+}
+
+function checkFixed(name: string, value: string): void {
   const fixed = fixedOptions[name];
   const subject = `${name}=${value}`;
   if (fixed === undefined) {
     throw new MachineError(
       "unknownProperty",
-      `Board "virt" has no property "${name}"; known are ${Object.keys(fixedOptions).join(", ")}`,
+      `Board "virt" has no property "${name}"; known are ${[...CHOSEN, ...Object.keys(fixedOptions)].join(", ")}`,
       { subject },
     );
   }

@@ -2,8 +2,10 @@
 // the devices that exist here (tools/compare-dt.ts); nodes stand in QEMU's order, because Linux names disks by it.
 import { DeviceTreeNode } from "../../format/index.ts";
 import { HartIrq, type Hart } from "../../target/riscv/port.ts";
-import { IRQ_SOURCE_COUNT, TIMEBASE_HZ, UART_CLOCK_HZ, VIRTIO_SLOT_COUNT } from "./memory-map.ts";
-import { virtIrq, virtMap, virtioSlot, type MapEntry } from "./memory-map.ts";
+import type { VirtOptions } from "./config.ts";
+import { IMSIC_FILE_BYTES, IMSIC_IDENTITY_COUNT, IRQ_SOURCE_COUNT, MTIME_OFFSET } from "./memory-map.ts";
+import { TIMEBASE_HZ, UART_CLOCK_HZ, VIRTIO_SLOT_COUNT } from "./memory-map.ts";
+import { timerPlaces, virtIrq, virtMap, virtioSlot, type MapEntry, type TimerPlaces } from "./memory-map.ts";
 
 /** What a hart says of itself in the tree. */
 export type HartFacts = Pick<Hart, "id" | "isa">;
@@ -11,6 +13,7 @@ export type HartFacts = Pick<Hart, "id" | "isa">;
 export interface BoardTreeInput {
   readonly harts: readonly HartFacts[];
   readonly memoryBytes: number;
+  readonly options: VirtOptions;
 }
 
 /** A node that others refer to. */
@@ -19,9 +22,12 @@ interface Referable {
 }
 
 /** How a device is wired to the platform's interrupt controller; PLIC and APLIC differ in their cells. */
-interface IrqChip extends Referable {
+interface IrqParent extends Referable {
   cells(irq: number): readonly number[];
 }
+
+/** Of APLIC's interrupt specifiers (Linux dt-bindings/interrupt-controller/irq.h). */
+const IRQ_TYPE_LEVEL_HIGH = 4;
 
 interface HartNodes {
   readonly interruptController: Referable;
@@ -41,13 +47,13 @@ class BoardTree {
   readonly #soc: DeviceTreeNode = new DeviceTreeNode("soc");
   #lastPhandle = 0;
 
-  build({ harts, memoryBytes }: BoardTreeInput): DeviceTreeNode {
+  build({ harts, memoryBytes, options }: BoardTreeInput): DeviceTreeNode {
     const root = this.#root;
     root.setU32("#address-cells", 2).setU32("#size-cells", 2);
     root.setString("compatible", "riscv-virtio").setString("model", "riscv-virtio,qemu");
 
     const hartNodes = this.#cpus(harts);
-    const irqChip = this.#plic(hartNodes);
+    const irqParent = options.aia === "none" ? this.#plic(hartNodes) : this.#aplic(hartNodes, options.aia);
     const finisher = this.#finisher();
     this.#syscon("poweroff", "syscon-poweroff", 0x5555, finisher);
     this.#syscon("reboot", "syscon-reboot", 0x7777, finisher);
@@ -58,16 +64,17 @@ class BoardTree {
 
     this.#soc.setU32("#address-cells", 2).setU32("#size-cells", 2);
     this.#soc.setString("compatible", "simple-bus").setEmpty("ranges");
-    this.#device("rtc", virtMap.rtc, ["google,goldfish-rtc"], { irqChip, irq: virtIrq.rtc });
-    this.#device("serial", virtMap.uart, ["ns16550a"], { irqChip, irq: virtIrq.uart }).setU32(
+    this.#device("rtc", virtMap.rtc, ["google,goldfish-rtc"], { irqParent, irq: virtIrq.rtc });
+    this.#device("serial", virtMap.uart, ["ns16550a"], { irqParent, irq: virtIrq.uart }).setU32(
       "clock-frequency",
       UART_CLOCK_HZ,
     );
     for (let slot = VIRTIO_SLOT_COUNT - 1; slot >= 0; slot--) {
       const place = virtioSlot(slot);
-      this.#device("virtio_mmio", place, ["virtio,mmio"], { irqChip, irq: place.irq });
+      this.#device("virtio_mmio", place, ["virtio,mmio"], { irqParent, irq: place.irq });
     }
-    this.#clint(hartNodes);
+    if (options.aclint) this.#aclint(hartNodes, timerPlaces(options));
+    else this.#clint(hartNodes);
     root.children.push(this.#soc);
     return root;
   }
@@ -95,12 +102,54 @@ class BoardTree {
     return nodes;
   }
 
-  #plic(harts: readonly HartNodes[]): IrqChip {
+  #plic(harts: readonly HartNodes[]): IrqParent {
     const node = this.#mmio("interrupt-controller", virtMap.plic, ["sifive,plic-1.0.0", "riscv,plic0"]);
     node.setU32("riscv,ndev", IRQ_SOURCE_COUNT - 1).setEmpty("interrupt-controller");
     node.setU32("#address-cells", 0).setU32("#interrupt-cells", 1);
     node.setU32("interrupts-extended", ...hartInputs(harts, [HartIrq.meip, HartIrq.seip]));
     return { ...this.#refer(node), cells: (irq) => [irq] };
+  }
+
+  /** Two domains; wires are the supervisor's, because the machine's delegates them all. */
+  #aplic(harts: readonly HartNodes[], kind: "aplic" | "aplic-imsic"): IrqParent {
+    const deliver = (node: DeviceTreeNode, input: HartIrq, files: MapEntry): void => {
+      if (kind === "aplic") node.setU32("interrupts-extended", ...hartInputs(harts, [input]));
+      else node.setU32("msi-parent", this.#imsic(harts, input, files).phandle);
+    };
+    const domain = (place: MapEntry): DeviceTreeNode => {
+      const node = this.#mmio("interrupt-controller", place, ["qemu,aplic", "riscv,aplic"]);
+      node.setU32("riscv,num-sources", IRQ_SOURCE_COUNT).setEmpty("interrupt-controller");
+      return node.setU32("#address-cells", 0).setU32("#interrupt-cells", 2);
+    };
+    const machine = domain(virtMap.aplicM);
+    const supervisor = domain(virtMap.aplicS);
+    deliver(machine, HartIrq.meip, virtMap.imsicM);
+    deliver(supervisor, HartIrq.seip, virtMap.imsicS);
+    const { phandle } = this.#refer(supervisor);
+    machine.setU32("riscv,children", phandle).setU32("riscv,delegation", phandle, 1, IRQ_SOURCE_COUNT);
+    this.#refer(machine);
+    return { phandle, cells: (irq) => [irq, IRQ_TYPE_LEVEL_HIGH] };
+  }
+
+  #imsic(harts: readonly HartNodes[], input: HartIrq, { base }: MapEntry): Referable {
+    const place = { base, lengthBytes: harts.length * IMSIC_FILE_BYTES };
+    const node = this.#mmio("interrupt-controller", place, ["qemu,imsics", "riscv,imsics"]);
+    node.setU32("riscv,num-ids", IMSIC_IDENTITY_COUNT).setEmpty("msi-controller").setEmpty("interrupt-controller");
+    node.setU32("interrupts-extended", ...hartInputs(harts, [input])).setU32("#interrupt-cells", 0);
+    return this.#refer(node);
+  }
+
+  #aclint(harts: readonly HartNodes[], { mswi, mtimer, sswi }: TimerPlaces): void {
+    const software = (name: string, place: MapEntry, compatible: string, input: HartIrq): void => {
+      const node = this.#mmio(name, place, [compatible]).setEmpty("interrupt-controller");
+      node.setU32("interrupts-extended", ...hartInputs(harts, [input])).setU32("#interrupt-cells", 0);
+    };
+    if (sswi !== undefined) software("sswi", sswi, "riscv,aclint-sswi", HartIrq.ssip);
+    const mtime = mtimer.base + MTIME_OFFSET;
+    const node = this.#soc.add(`mtimer@${hex(mtime)}`).setString("compatible", "riscv,aclint-mtimer");
+    node.setU64("reg", mtime, mtimer.lengthBytes - MTIME_OFFSET, mtimer.base, MTIME_OFFSET);
+    node.setU32("interrupts-extended", ...hartInputs(harts, [HartIrq.mtip]));
+    if (mswi !== undefined) software("mswi", mswi, "riscv,aclint-mswi", HartIrq.msip);
   }
 
   #clint(harts: readonly HartNodes[]): void {
@@ -121,10 +170,10 @@ class BoardTree {
     name: string,
     place: MapEntry,
     compatible: readonly string[],
-    wiring: { irqChip: IrqChip; irq: number },
+    wiring: { irqParent: IrqParent; irq: number },
   ): DeviceTreeNode {
-    const node = this.#mmio(name, place, compatible).setU32("interrupt-parent", wiring.irqChip.phandle);
-    return node.setU32("interrupts", ...wiring.irqChip.cells(wiring.irq));
+    const node = this.#mmio(name, place, compatible).setU32("interrupt-parent", wiring.irqParent.phandle);
+    return node.setU32("interrupts", ...wiring.irqParent.cells(wiring.irq));
   }
 
   #mmio(name: string, place: MapEntry, compatible: readonly string[]): DeviceTreeNode {

@@ -1,6 +1,8 @@
 // QEMU's `virt` board as a table: where everything is and which interrupt it has (hw/riscv/virt.c; measured with
 // `dumpdtb` and `info mtree` of QEMU 11.1.3). Nothing else in this room writes an address down.
 
+import type { VirtOptions } from "./config.ts";
+
 export interface MapEntry {
   readonly base: number;
   readonly lengthBytes: number;
@@ -51,12 +53,33 @@ export const MAX_HARTS = 512;
 export const TIMEBASE_HZ = 10_000_000;
 export const UART_CLOCK_HZ = 3_686_400;
 
-/** Two contexts per hart: M first, then S. */
-export const PLIC_CONTEXTS_PER_HART = 2;
+/** Identities of an IMSIC's interrupt file, of which 0 means none: `riscv,num-ids` is one less. */
+export const IMSIC_IDENTITY_COUNT = 255;
+/** One interrupt file. */
+export const IMSIC_FILE_BYTES = 0x1000;
 
-/** ACLINT's MTIMER inside the range that a CLINT would have: comparators, then the counter. */
-export const aclintMtimer = { offset: 0x4000, mtimeOffset: 0x7ff8 } as const;
-export const ACLINT_MSWI_BYTES = 0x4000;
+/** What gives harts their software and timer interrupts, where it is; a CLINT is an MSWI and an MTIMER. */
+export interface TimerPlaces {
+  readonly mswi?: MapEntry;
+  readonly mtimer: MapEntry;
+  readonly sswi?: MapEntry;
+}
+
+const MSWI_BYTES = 0x4000;
+/** Of MTIMER: comparators from its base on, and the counter behind them. */
+export const MTIME_OFFSET = 0x7ff8;
+const MTIMER_BYTES = 0x8000;
+
+/** With IMSICs, harts interrupt each other by messages, and an ACLINT has no more than the timer (hw/riscv/virt.c). */
+export function timerPlaces({ aclint, aia }: Pick<VirtOptions, "aclint" | "aia">): TimerPlaces {
+  const { base, lengthBytes } = virtMap.clint;
+  if (aclint && aia === "aplic-imsic") return { mtimer: { base, lengthBytes: MTIMER_BYTES } };
+  return {
+    mswi: { base, lengthBytes: MSWI_BYTES },
+    mtimer: { base: base + MSWI_BYTES, lengthBytes: lengthBytes - MSWI_BYTES },
+    ...(aclint ? { sswi: virtMap.aclintSswi } : {}),
+  };
+}
 
 /** Where virtio-mmio slot `slot` is. */
 export function virtioSlot(slot: number): MapEntry & { readonly irq: number } {

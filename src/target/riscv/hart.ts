@@ -25,7 +25,7 @@ import { AccessKind, Mmu, mmuFeatures } from "./mmu.ts";
 import { MemoryInstructions } from "./memory-instructions.ts";
 import { Pmp } from "./pmp.ts";
 import { SystemInstructions, type InstructionOwner } from "./system-instructions.ts";
-import type { Hart, HartIrq, HostFirmware, PrivilegeMode, TimebasePort } from "./port.ts";
+import type { ExternalInterrupts, Hart, HartIrq, HostFirmware, PrivilegeMode, TimebasePort } from "./port.ts";
 import { enterMachine, enterSupervisor, isDelegated, pendingInterrupt } from "./trap.ts";
 
 /** What a hart stands on; the same for all harts of a machine but for `block`, `step` and `tlb`. */
@@ -42,6 +42,7 @@ export interface HartParts {
   readonly interpreter: InterpreterModule;
   readonly handlers: HandlerTable;
   readonly timebase: TimebasePort;
+  readonly external: ExternalInterrupts | undefined;
   /** Timers on the clock that drives the timebase. */
   readonly timers: TimerPort;
   /** Where the pc starts. */

@@ -17,7 +17,7 @@ import { hartSource, RiscvHart } from "./hart.ts";
 import { helperNames, instructionSemantics } from "./instruction-set.ts";
 import { makeLibrary } from "./library.ts";
 import { mmuIndexCount } from "./memory-access.ts";
-import type { HartConfig, HostFirmware, TimebasePort } from "./port.ts";
+import type { ExternalInterrupts, HartConfig, HostFirmware, TimebasePort } from "./port.ts";
 import { hartLayout } from "./state.ts";
 
 /** Pages of guest code that stay decoded: 4 MiB of code in 32 MiB of entries. */
@@ -27,6 +27,8 @@ export interface HartSurroundings {
   /** The bus of the hart whose stores are reported under this name. */
   readonly bus: (source: string) => CpuBus;
   readonly timebase: TimebasePort;
+  /** A hart's external interrupt controllers, where they are more than a line each. */
+  readonly externalInterrupts: (hartId: number) => ExternalInterrupts | undefined;
   /** Timers on the clock that drives the timebase. */
   readonly timers: TimerPort;
   readonly resetVector: bigint;
@@ -73,6 +75,7 @@ export function planHarts(plan: WorldPlan, configs: readonly HartConfig[]): Plan
             handlers: interpreter.handlers,
             ...surroundings,
             bus: surroundings.bus(hartSource(config.hartId)),
+            external: surroundings.externalInterrupts(config.hartId),
           }),
       );
     },

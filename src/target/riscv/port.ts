@@ -23,6 +23,31 @@ export interface TimebasePort {
   readonly frequencyHz: number;
 }
 
+/** An IMSIC's interrupt file as the hart's CSRs reach it (AIA §3.7 to §3.9), at XLEN 64. */
+export interface InterruptFilePort {
+  /** Identity of the top interrupt, or 0: `topei`. */
+  readonly top: number;
+  /** A write of `topei`. */
+  claim(): void;
+  /** Register 0x70 to 0xff; undefined when there is none of that number. */
+  readRegister(select: number): bigint | undefined;
+  /** Only where `readRegister` answers. */
+  writeRegister(select: number, value: bigint): void;
+}
+
+/** The external interrupt controller of one privilege level, beyond its line. */
+export interface ExternalInterruptPort {
+  /** Priority number of what it has for the hart (1 is the highest), or 0 when it has nothing. */
+  priority(): number;
+  /** With an IMSIC. */
+  readonly file?: InterruptFilePort;
+}
+
+export interface ExternalInterrupts {
+  readonly machine: ExternalInterruptPort;
+  readonly supervisor: ExternalInterruptPort;
+}
+
 export interface Hart extends Vcpu {
   readonly id: number;
   /** Drives a level-sensitive input of mip; SSIP and STIP are set or cleared in mip itself, where software may clear them. */

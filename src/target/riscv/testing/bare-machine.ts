@@ -10,7 +10,7 @@ import {
 } from "../../../memory/index.ts";
 import { planHarts } from "../harts.ts";
 import type { RiscvHart } from "../hart.ts";
-import type { HostFirmware } from "../port.ts";
+import type { ExternalInterrupts, HostFirmware } from "../port.ts";
 
 export const ramBase = 0x8000_0000;
 
@@ -36,6 +36,7 @@ export function bareMachine(
     model?: string;
     features?: Record<string, boolean>;
     firmware?: HostFirmware;
+    external?: ExternalInterrupts;
   } = {},
 ): BareMachine {
   const plan = new WorldPlan();
@@ -56,6 +57,7 @@ export function bareMachine(
     bus: (source) => space.bus(source),
     timebase: { ticks: () => Math.floor(ns / 100), frequencyHz: 10_000_000 },
     timers,
+    externalInterrupts: () => options.external,
     resetVector: BigInt(ramBase),
     firmware: () => options.firmware,
   });

@@ -1,5 +1,6 @@
-// SiFive CLINT: software interrupts, the machine timer, and the time that all harts see.
-// Source: SiFive FU540-C000 manual, chapter 9; the RISC-V ACLINT specification describes the same registers in parts.
+// ACLINT's MTIMER: the machine timer of each hart, and the time that all harts see.
+// Source: RISC-V Advanced Core Local Interruptor specification 1.0-rc4, chapter 2. It is also the second part of SiFive's
+// CLINT.
 import { assert, type Timer, type TimerPort, type TracePort } from "../../base/index.ts";
 import type { MmioHandler } from "../../memory/port.ts";
 import { property, uint32 } from "../../object/index.ts";
@@ -9,15 +10,15 @@ import { registerBank } from "../register-bank.ts";
 import type { DescriptionOf } from "../../state/index.ts";
 import type { DeviceTypeInfo } from "../type-info.ts";
 
-const MTIMECMP = 0x4000;
-const MTIME = 0xbff8;
+const MTIMECMP = 0;
+const MTIME = 0x7ff8;
 const TWO_32 = 2 ** 32;
 /** mtime values up to here are handled as numbers: exact with room to add. */
 const NEAR = 2 ** 52;
 
-export interface ClintOptions {
-  /** Machine software and machine timer interrupt of each hart. */
-  readonly harts: readonly { readonly msip: IrqLine; readonly mtip: IrqLine }[];
+export interface AclintMtimerOptions {
+  /** The machine timer interrupt of each hart. */
+  readonly harts: readonly IrqLine[];
   /** Of mtime; a divisor of 10^9. */
   readonly frequencyHz: number;
   /** Timers on the machine's virtual clock, which mtime follows. */
@@ -25,30 +26,29 @@ export interface ClintOptions {
   readonly trace: TracePort;
 }
 
-export const clintInfo: DeviceTypeInfo = {
-  typeName: "riscv.sifive.clint",
-  description: "Core-local interruptor: software interrupts, machine timers and the time base",
+export const aclintMtimerInfo: DeviceTypeInfo = {
+  typeName: "riscv.aclint.mtimer",
+  description: "Machine timers of harts and the time base",
   properties: {
     "num-harts": property(uint32, { default: 1 }),
     "timebase-freq": property(uint32, { default: 10_000_000 }),
   },
 };
 
-export type ClintState = {
-  msip: number[];
+export type AclintMtimerState = {
   /** Low and high word of each hart's mtimecmp. */
   mtimecmp: number[];
   /** At the moment of saving. */
   mtime: bigint;
 };
 
-export class Clint implements MmioDevice {
-  readonly typeName: string = clintInfo.typeName;
-  readonly mmioLengthBytes: number = 0x10000;
+export class AclintMtimer implements MmioDevice {
+  readonly typeName: string = aclintMtimerInfo.typeName;
+  readonly mmioLengthBytes: number = 0x8000;
   readonly mmio: MmioHandler;
-  readonly stateDescription: DescriptionOf<ClintState>;
+  readonly stateDescription: DescriptionOf<AclintMtimerState>;
   readonly frequencyHz: number;
-  readonly #harts: ClintOptions["harts"];
+  readonly #harts: AclintMtimerOptions["harts"];
   readonly #clock: TimerPort["clock"];
   readonly #nsPerTick: number;
   readonly #timers: readonly Timer[];
@@ -57,16 +57,16 @@ export class Clint implements MmioDevice {
   /** The offset as a number while it is small; undefined after a guest has set mtime very far away. */
   #nearOffset: number | undefined = 0;
 
-  constructor({ harts, frequencyHz, timers, trace }: ClintOptions) {
+  constructor({ harts, frequencyHz, timers, trace }: AclintMtimerOptions) {
     assert(1e9 % frequencyHz === 0, "a tick of mtime is a whole number of nanoseconds", frequencyHz);
     this.frequencyHz = frequencyHz;
     this.#nsPerTick = 1e9 / frequencyHz;
     this.#harts = harts;
     this.#clock = timers.clock;
-    this.#timers = harts.map((_, hart) => timers.create(`clint.mtimer${hart}`, () => this.#updateTimer(hart)));
-    const bank = Clint.#bank(harts.length);
+    this.#timers = harts.map((_, hart) => timers.create(`mtimer${hart}`, () => this.#updateTimer(hart)));
+    const bank = AclintMtimer.#bank(harts.length);
     this.#registers = bank.file(this, trace);
-    this.stateDescription = describeState("riscv.sifive.clint", 1, [...bank.stateFields, field("mtime", u64)]);
+    this.stateDescription = describeState("riscv.aclint.mtimer", 1, [...bank.stateFields, field("mtime", u64)]);
     this.mmio = {
       valid: { min: 4, max: 8 },
       impl: { min: 4, max: 8 },
@@ -80,25 +80,19 @@ export class Clint implements MmioDevice {
   }
 
   static #bank(hartCount: number) {
-    return registerBank("clint", 4, {
-      msip: {
-        at: 0,
-        repeat: { rows: hartCount, strideBytes: 4 },
-        mask: 1,
-        wrote: (d: Clint, value, _before, hart) => d.#harts[hart]!.msip.set(value !== 0),
-      },
+    return registerBank("mtimer", 4, {
       mtimecmp: {
         at: MTIMECMP,
         repeat: { rows: hartCount, strideBytes: 8, columns: 2 },
         // The specifications leave the reset value open; this one raises nothing.
         reset: 0xffffffff,
-        wrote: (d: Clint, _value, _before, index) => d.#updateTimer(index >> 1),
+        wrote: (d: AclintMtimer, _value, _before, index) => d.#updateTimer(index >> 1),
       },
       mtime: {
         at: MTIME,
         repeat: { rows: 1, strideBytes: 8, columns: 2 },
-        read: (d: Clint, index) => d.#mtimeHalf(index),
-        wrote: (d: Clint, value, _before, index) => d.#writeMtimeHalf(index, value),
+        read: (d: AclintMtimer, index) => d.#mtimeHalf(index),
+        wrote: (d: AclintMtimer, value, _before, index) => d.#writeMtimeHalf(index, value),
       },
     });
   }
@@ -111,17 +105,14 @@ export class Clint implements MmioDevice {
   reset(): void {
     this.#registers.reset();
     this.#setMtime(0n);
-    for (const hart of this.#harts) hart.msip.set(false);
   }
 
-  saveState(): ClintState {
+  saveState(): AclintMtimerState {
     return { ...this.#registers.save(), mtime: this.#mtime() };
   }
 
-  loadState(state: ClintState): void {
+  loadState(state: AclintMtimerState): void {
     this.#registers.load(state);
-    const { msip } = this.#registers.values;
-    for (const [hart, lines] of this.#harts.entries()) lines.msip.set(msip[hart] !== 0);
     this.#setMtime(state.mtime);
   }
 
@@ -166,7 +157,7 @@ export class Clint implements MmioDevice {
   #updateTimer(hart: number): void {
     const waitTicks = this.#ticksUntil(hart);
     const deadlineNs = (this.#rawTicks() + waitTicks) * this.#nsPerTick;
-    this.#harts[hart]!.mtip.set(waitTicks <= 0);
+    this.#harts[hart]!.set(waitTicks <= 0);
     if (waitTicks <= 0 || deadlineNs > Number.MAX_SAFE_INTEGER) this.#timers[hart]!.disarm();
     else this.#timers[hart]!.arm(deadlineNs);
   }
