@@ -12,7 +12,9 @@ export type VcpuExit =
   /** Not started, or stopped by firmware; only firmware starts it again. */
   | "stopped"
   /** `kick` was called, or a device asked the machine to stop or reset. */
-  | "kicked";
+  | "kicked"
+  /** A debugger wanted it to stop before the instruction at the pc. */
+  | "watch";
 
 export interface Vcpu extends Saveable {
   readonly index: number;

@@ -1,7 +1,7 @@
 // A hart for tests: registers that hold what is written, and a script in place of guest code.
 import type { VcpuExit } from "../../accel/port.ts";
 import { describeState, type StateDescription } from "../../state/index.ts";
-import type { Hart, HartIrq, PrivilegeMode } from "../../target/riscv/port.ts";
+import type { Hart, HartIrq, PrivilegeMode, Watch, WatchHit } from "../../target/riscv/port.ts";
 
 export interface FakeHartOptions {
   readonly extensions?: readonly string[];
@@ -24,6 +24,7 @@ export class FakeHart implements Hart {
   mode: PrivilegeMode = "M";
   started = true;
   waiting = false;
+  watchHit: WatchHit | undefined;
   executed = 0;
   readonly #x: bigint[] = Array.from({ length: 32 }, () => 0n);
   readonly #run: (hart: FakeHart, budget: number) => VcpuExit;
@@ -52,6 +53,14 @@ export class FakeHart implements Hart {
     this.calls.push("reset");
     this.mode = "M";
     this.pc = 0x1000n;
+  }
+
+  watch(watch: Watch): void {
+    this.calls.push(`watch ${watch.kind}`);
+  }
+
+  unwatch(watch: Watch): void {
+    this.calls.push(`unwatch ${watch.kind}`);
   }
 
   setIrq(irq: HartIrq, level: boolean): void {

@@ -42,7 +42,7 @@ export const features: readonly Feature[] = [
   ...[extension("zaamo"), extension("zabha"), extension("zacas"), extension("zalrsc"), usual("zawrs")],
   ...[extension("zca"), extension("zcb"), extension("zcd"), extension("zcmop")],
   ...[usual("zba"), usual("zbb"), usual("zbc"), extension("zbkb"), extension("zbkc"), extension("zbkx"), usual("zbs")],
-  extension("zkt"),
+  ...[extension("zkt"), usual("sdtrig", ["zicsr"])],
   ...[marker("ssccptr", "s"), marker("sscounterenw", "s"), marker("ssstrict", "s")],
   ...[usual("sstc", ["s"]), marker("sstvala", "s"), marker("sstvecd", "s"), marker("ssu64xl", "s")],
   { ...extension("svade", ["s", "mmu"]), optIn: true },
@@ -70,6 +70,9 @@ export const groups: Readonly<Record<string, readonly string[]>> = {
   g: ["i", "m", "a", "f", "d", "zicsr", "zifencei"],
   b: ["zba", "zbb", "zbs"],
 };
+
+/** Names of properties before their extension had one (QEMU 10 and older). */
+export const aliases: Readonly<Record<string, string>> = { debug: "sdtrig" };
 
 /** Combinations that QEMU refuses, in the order of its checks and in its words. */
 export const contradictions: readonly { readonly has: string; readonly lacks: string; readonly message: string }[] = [

@@ -52,6 +52,7 @@ describe("CPU models", () => {
     ["rv64", "d=off", "zcd"],
     ["rva22s64", "zba=off", "zba"],
     ["rv64", "zihpm=off", "zihpm"],
+    ["rv64", "debug=off", "sdtrig"],
   ])("%s,%s stays without %s", (model, setting, absent) => {
     expect(listed(model, setting).split("_")).not.toContain(absent);
   });

@@ -1,6 +1,15 @@
 // CPU models by QEMU's names, and what a model with its properties comes to; the device tree states exactly that.
 import { VmError } from "../../base/index.ts";
-import { contradictions, features, groups, implications, profiles, refusals, type Profile } from "./cpu-features.ts";
+import {
+  aliases,
+  contradictions,
+  features,
+  groups,
+  implications,
+  profiles,
+  refusals,
+  type Profile,
+} from "./cpu-features.ts";
 
 export class CpuError extends VmError<"unknownModel" | "unknownFeature" | "missingFeature" | "unsupportedFeature"> {
   override readonly room = "target/riscv";
@@ -23,7 +32,7 @@ const isSatpMode = (name: string): name is SatpMode => name !== "none" && satpMo
 
 const chosen = (pick: (f: (typeof features)[number]) => boolean): string[] => features.filter(pick).map((f) => f.name);
 /** What is there without its being an extension; also without its being asked for. */
-const bare = ["i", "mmu", "pmp"];
+const bare = ["i", "mmu", "pmp", "sdtrig"];
 
 export const cpuModels: readonly CpuModel[] = [
   {
@@ -117,7 +126,7 @@ export function cpuFeatures(model: string, settings: Readonly<Record<string, boo
   const draft = new Draft(found.features);
   const profile = profiles.find((each) => each.name === found.profile);
   if (profile !== undefined) draft.setProfile(profile, true);
-  for (const [name, on] of Object.entries(settings)) applySetting(draft, model, name, on);
+  for (const [name, on] of Object.entries(settings)) applySetting(draft, model, aliases[name] ?? name, on);
   applyGroups(draft);
   for (let before = -1; before !== draft.enabled.size;) {
     before = draft.enabled.size;

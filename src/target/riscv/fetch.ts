@@ -14,10 +14,11 @@ import { Cause } from "./causes.ts";
 import type { Decoded, Decoder } from "./decoder.ts";
 import type { Instruction } from "./encoding.ts";
 import { W, type HartCore } from "./hart-core.ts";
-import { illegal, instructions } from "./instruction-set.ts";
+import { illegal, instructions, stop } from "./instruction-set.ts";
 import type { AccessOwner, MemoryAccess } from "./memory-access.ts";
 import { AccessKind, type Mmu } from "./mmu.ts";
 import { fOffset, xDestination, xOffset } from "./state.ts";
+import { TriggerKind, type Triggers } from "./triggers.ts";
 
 /** Entries of a step: the instruction, and for either length one that looks the pc up again. */
 export const stepBytes = 48;
@@ -29,6 +30,11 @@ interface Handlers {
   readonly far: number;
 }
 
+export interface FetchOwner extends AccessOwner {
+  /** `run` is to come back before the instruction at the pc. */
+  readonly stopping: boolean;
+}
+
 export class Fetch {
   private readonly core: HartCore;
   private readonly mmu: Mmu;
@@ -36,7 +42,8 @@ export class Fetch {
   private readonly cache: CodeCache;
   private readonly decoder: Decoder;
   private readonly access: MemoryAccess;
-  private readonly owner: AccessOwner;
+  private readonly triggers: Triggers;
+  private readonly owner: FetchOwner;
   private readonly step: number;
   /** The instruction that the step entries hold; they do not depend on its address. */
   private stepWord: number | undefined;
@@ -52,7 +59,8 @@ export class Fetch {
     cache: CodeCache;
     decoder: Decoder;
     access: MemoryAccess;
-    owner: AccessOwner;
+    triggers: Triggers;
+    owner: FetchOwner;
     handlers: HandlerTable;
     /** Address of `stepBytes` for this hart's step entries. */
     step: number;
@@ -63,11 +71,12 @@ export class Fetch {
     this.cache = options.cache;
     this.decoder = options.decoder;
     this.access = options.access;
+    this.triggers = options.triggers;
     this.owner = options.owner;
     this.step = options.step;
     this.words = this.core.words;
     this.halves = new Uint16Array(this.words.buffer);
-    for (const instruction of [...instructions, illegal]) {
+    for (const instruction of [...instructions, illegal, stop]) {
       this.wide.set(instruction, options.handlers.lookup(instruction.name, 4));
       if (options.handlers.has(instruction.name, 2)) {
         this.short.set(instruction, options.handlers.lookup(instruction.name, 2));
@@ -79,6 +88,12 @@ export class Fetch {
   miss(): number {
     const low = this.core.word(W.pc);
     const high = this.core.word(W.pc + 1);
+    if (this.triggers.armed !== 0) {
+      const armed = this.triggers.find(TriggerKind.execute, low, high, 1);
+      if (armed !== undefined) this.owner.stopAccess(armed, low, high);
+      if (this.owner.stopping) return this.stopStep();
+      if (armed !== undefined) return fetchTrapped;
+    }
     const cause = this.mmu.translate(low, high, 2, AccessKind.fetch, this.core.mode);
     if (cause !== 0) {
       this.owner.fault(cause, low, high);
@@ -89,9 +104,21 @@ export class Fetch {
       this.owner.fault(Cause.fetchAccessFault, low, high);
       return fetchTrapped;
     }
-    if (!this.mmu.cacheable) return this.single() || fetchTrapped;
+    if (!this.mayFill(low, high)) return this.single() || fetchTrapped;
     this.access.fillFetch(low, high, this.cache.entriesOf(page >>> 12));
     return 0;
+  }
+
+  /** True when the page just translated holds for all its instructions, and none of them is to be stopped at. */
+  private mayFill(low: number, high: number): boolean {
+    return this.mmu.cacheable && !this.triggers.covers(TriggerKind.execute, low, high);
+  }
+
+  /** A step that leaves generated code. */
+  private stopStep(): number {
+    this.stepWord = undefined;
+    this.halves[this.step >>> 1] = this.wide.get(stop)!.far;
+    return this.step;
   }
 
   /** Decodes the instruction at the pc into the step entries; 0 after a trap. */
@@ -125,7 +152,7 @@ export class Fetch {
       this.owner.fault(cause === 0 ? Cause.fetchAccessFault : cause, low, high);
       return -1;
     }
-    if (this.mmu.cacheable) this.access.fillFetch(low, high, this.cache.entriesOf(page >>> 12));
+    if (this.mayFill(low, high)) this.access.fillFetch(low, high, this.cache.entriesOf(page >>> 12));
     return this.halves[(page + (low & 0xffe)) >>> 1]!;
   }
 

@@ -2,6 +2,7 @@
 import { bool, describeState, f64, field, list, struct, u32, u64, u8, type DescriptionOf } from "../../state/index.ts";
 import { F, W, type HartCore } from "./hart-core.ts";
 import { csrFields, pmpEntryCount } from "./state.ts";
+import { triggerState, type Triggers, type TriggerState } from "./triggers.ts";
 
 type CsrName =
   | ("mstatus" | "medeleg" | "mideleg" | "mie" | "mip" | "mtvec" | "mscratch" | "mepc" | "mcause" | "mtval")
@@ -17,6 +18,7 @@ export type HartState = {
   mode: number;
   csr: Record<CsrName, bigint>;
   pmpaddr: bigint[];
+  triggers: TriggerState;
   lines: number;
   executed: number;
   cycleOffset: bigint;
@@ -33,6 +35,7 @@ export const hartState: DescriptionOf<HartState> = describeState("riscv-hart", 1
   field("mode", u8),
   field("csr", struct(csrNames.map((name) => field(name, u64)))),
   field("pmpaddr", list(u64)),
+  field("triggers", triggerState),
   field("lines", u32),
   field("executed", f64),
   field("cycleOffset", u64),
@@ -43,6 +46,7 @@ export const hartState: DescriptionOf<HartState> = describeState("riscv-hart", 1
 
 interface SaveableHart {
   readonly core: HartCore;
+  readonly triggers: Triggers;
   started: boolean;
   waiting: boolean;
 }
@@ -61,6 +65,7 @@ export function captureHartState(hart: SaveableHart): HartState {
     mode: core.mode,
     csr: Object.fromEntries(csrNames.map((name) => [name, core.get(F[name])])) as Record<CsrName, bigint>,
     pmpaddr: registers(core, F.pmpaddr, pmpEntryCount),
+    triggers: hart.triggers.saveState(),
     lines: core.lines,
     executed: core.executed,
     cycleOffset: core.cycleOffset,
@@ -79,6 +84,7 @@ export function applyHartState(hart: SaveableHart, values: HartState): void {
   core.mode = values.mode === 0 || values.mode === 1 ? values.mode : 3;
   for (const name of csrNames) core.set(F[name], values.csr[name]);
   values.pmpaddr.slice(0, pmpEntryCount).forEach((value, i) => core.set(F.pmpaddr + i, value));
+  hart.triggers.loadState(values.triggers);
   core.lines = values.lines;
   core.executedBefore = values.executed;
   core.cycleOffset = values.cycleOffset;

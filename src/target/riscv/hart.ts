@@ -17,15 +17,25 @@ import type { CpuFeatures } from "./cpu-models.ts";
 import type { CsrContext } from "./csr/definition.ts";
 import { csrByNumber } from "./csr/table.ts";
 import { Decoder } from "./decoder.ts";
-import { Fetch } from "./fetch.ts";
+import { Fetch, type FetchOwner } from "./fetch.ts";
 import { F, HartCore, Menvcfg, Mode, W } from "./hart-core.ts";
 import { applyHartState, captureHartState, hartState, type HartState } from "./hart-state.ts";
-import { MemoryAccess, type AccessOwner } from "./memory-access.ts";
+import { MemoryAccess } from "./memory-access.ts";
 import { AccessKind, Mmu, mmuFeatures } from "./mmu.ts";
 import { MemoryInstructions } from "./memory-instructions.ts";
 import { Pmp } from "./pmp.ts";
 import { SystemInstructions, type InstructionOwner } from "./system-instructions.ts";
-import type { ExternalInterrupts, Hart, HartIrq, HostFirmware, PrivilegeMode, TimebasePort } from "./port.ts";
+import type {
+  ExternalInterrupts,
+  Hart,
+  HartIrq,
+  HostFirmware,
+  PrivilegeMode,
+  TimebasePort,
+  Watch,
+  WatchHit,
+} from "./port.ts";
+import { TriggerKind, Triggers, type Armed } from "./triggers.ts";
 import { enterMachine, enterSupervisor, isDelegated, pendingInterrupt } from "./trap.ts";
 
 /** What a hart stands on; the same for all harts of a machine but for `block`, `step` and `tlb`. */
@@ -60,13 +70,14 @@ export function hartSource(hartId: number): string {
   return `hart${hartId}`;
 }
 
-export class RiscvHart implements Hart, AccessOwner, InstructionOwner, InterpreterHost {
+export class RiscvHart implements Hart, FetchOwner, InstructionOwner, InterpreterHost {
   readonly index: number;
   readonly id: number;
   readonly isa: CpuFeatures["isa"];
   readonly stateDescription: typeof hartState = hartState;
   readonly core: HartCore;
   readonly pmp: Pmp;
+  readonly triggers: Triggers;
   started = true;
   waiting = false;
   private readonly parts: HartParts;
@@ -80,6 +91,10 @@ export class RiscvHart implements Hart, AccessOwner, InstructionOwner, Interpret
   private kicked = false;
   /** Set by helpers that leave generated code for a reason of their own. */
   private exit: VcpuExit | undefined;
+  /** A watch stopped the hart: what for, and the instructions executed until then where that is known. */
+  private stopped: { readonly hit: WatchHit; readonly executed?: number } | undefined;
+  /** What the last exit "watch" was for. */
+  watchHit: WatchHit | undefined;
   /** The privilege context changed under a helper: the pc must be looked up again. */
   contextDirty = false;
 
@@ -90,13 +105,23 @@ export class RiscvHart implements Hart, AccessOwner, InstructionOwner, Interpret
     this.isa = parts.features.isa;
     const core = new HartCore(parts.hartId, parts.memory, parts.block);
     this.core = core;
+    this.triggers = new Triggers(core, () => parts.tlb.flushAll());
     this.clock = parts.timers.clock;
     const source = parts.notes.source(hartSource(parts.hartId));
     const { bus, notes, tlb, cache } = parts;
     const has = parts.features.has;
     this.pmp = new Pmp(core, has("pmp"));
     this.mmu = new Mmu({ core, bus, notes, source, pmp: this.pmp, features: mmuFeatures(has) });
-    this.access = new MemoryAccess({ core, mmu: this.mmu, bus, tlb, notes, source, owner: this });
+    this.access = new MemoryAccess({
+      core,
+      mmu: this.mmu,
+      bus,
+      tlb,
+      triggers: this.triggers,
+      notes,
+      source,
+      owner: this,
+    });
     this.fetch = new Fetch({
       core,
       mmu: this.mmu,
@@ -104,6 +129,7 @@ export class RiscvHart implements Hart, AccessOwner, InstructionOwner, Interpret
       cache,
       decoder: new Decoder(has),
       access: this.access,
+      triggers: this.triggers,
       owner: this,
       handlers: parts.handlers,
       step: parts.step,
@@ -111,6 +137,7 @@ export class RiscvHart implements Hart, AccessOwner, InstructionOwner, Interpret
     this.csrContext = {
       core,
       pmp: this.pmp,
+      triggers: this.triggers,
       has,
       satpModes: parts.features.satpModes,
       timeTicks: () => BigInt(parts.timebase.ticks()),
@@ -152,6 +179,7 @@ export class RiscvHart implements Hart, AccessOwner, InstructionOwner, Interpret
     this.waiting = false;
     this.exit = undefined;
     this.pmp.refresh();
+    this.triggers.reset();
     core.refreshFpFast();
     this.parts.tlb.flushAll();
     this.access.selectTables();
@@ -197,11 +225,15 @@ export class RiscvHart implements Hart, AccessOwner, InstructionOwner, Interpret
         this.trap(interrupt, 0n, true);
         continue;
       }
-      core.runBudget = left;
-      const after = this.code.run(left);
+      const { triggers } = this;
+      const slice = triggers.passing === 0 ? left : 1;
+      core.runBudget = slice;
+      const after = this.code.run(slice);
       core.runBudget = 0;
-      core.executedBefore += left - after;
-      left = after;
+      core.executedBefore += slice - after;
+      left -= slice - after;
+      triggers.passing = 0;
+      if (this.stopped !== undefined) return this.stop(this.stopped);
       const exit = this.exit;
       if (exit !== undefined) {
         this.exit = undefined;
@@ -245,6 +277,43 @@ export class RiscvHart implements Hart, AccessOwner, InstructionOwner, Interpret
   raise(cause: number, tval: bigint): HelperStatus {
     this.trap(cause, tval, false);
     return this.resume();
+  }
+
+  /** A trigger raises a breakpoint exception; for a watch, generated code is left at the next look-up of the pc. */
+  stopAccess(armed: Armed, low: number, high: number): void {
+    const { core } = this;
+    const access = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+    const address = access > armed.first ? access : armed.first;
+    if (armed.trigger !== undefined) {
+      this.triggers.hit(armed.trigger);
+      this.trap(Cause.breakpoint, address, false);
+      return;
+    }
+    const hit = { watch: armed.watch!, address };
+    // An access is made by an instruction that is counted already; how many came before a fetch is known behind the run.
+    this.stopped = armed.watch!.kind === "execute" ? { hit } : { hit, executed: core.executed - 1 };
+    this.parts.tlb.flush(TlbKind.fetch);
+  }
+
+  get stopping(): boolean {
+    return this.stopped !== undefined;
+  }
+
+  private stop({ hit, executed }: { readonly hit: WatchHit; readonly executed?: number }): VcpuExit {
+    // Else the step that left generated code was counted.
+    this.core.executedBefore = executed ?? this.core.executedBefore - 1;
+    this.watchHit = hit;
+    this.stopped = undefined;
+    this.triggers.passing = hit.watch.kind === "execute" ? TriggerKind.execute : TriggerKind.any;
+    return "watch";
+  }
+
+  watch(watch: Watch): void {
+    this.triggers.watch(watch);
+  }
+
+  unwatch(watch: Watch): void {
+    this.triggers.unwatch(watch);
   }
 
   illegalInstruction(word: number): HelperStatus {

@@ -38,9 +38,12 @@ export const illegal: Instruction = {
   semantics: (c) => c.helper("illegal", imm32),
 };
 
+/** What stands in the place of an instruction before which a debugger wants to stop. */
+export const stop: Instruction = { ...illegal, name: "stop", semantics: (c) => c.helper("stop", imm32) };
+
 /** What the IR of the instructions calls in TypeScript. */
 export const helperNames: readonly string[] = [
-  ...["ecall", "ebreak", "illegal", "csr", "sret", "mret", "wfi", "sfenceVma", "invalidationFence", "pause"],
+  ...["ecall", "ebreak", "illegal", "stop", "csr", "sret", "mret", "wfi", "sfenceVma", "invalidationFence", "pause"],
   ...["fp", "fpOn", "fpDirty", "compareAndSwapPair", "cacheBlock"],
 ];
 
@@ -48,7 +51,7 @@ const compressible = new Set(forms.map((form) => form.expandsTo));
 
 /** The IR of every instruction, for the lowerings: built once. */
 export function instructionSemantics(): readonly InstructionSemantics[] {
-  return [...instructions, illegal].map((instruction) => {
+  return [...instructions, illegal, stop].map((instruction) => {
     const code = new Code();
     instruction.semantics(code);
     return {

@@ -6,6 +6,7 @@ import { Cause } from "./causes.ts";
 import { Mode, Mstatus, W, type HartCore } from "./hart-core.ts";
 import { AccessKind, type Mmu } from "./mmu.ts";
 import { hartLayout } from "./state.ts";
+import { TriggerKind, type Armed, type Triggers } from "./triggers.ts";
 
 /** MMU indexes: the TLB tables of a hart, one set each. */
 export const mmuIndexCount = 4;
@@ -20,6 +21,8 @@ const valueOffset = hartLayout.offset("memValue");
 export interface AccessOwner {
   /** Takes the exception with the address in `memVa` (or at `low`, `high`) as its value. */
   fault(cause: number, low: number, high: number): void;
+  /** An access to `low`, `high` met a trigger or a watch: takes the exception, or sees to it that `run` comes back. */
+  stopAccess(armed: Armed, low: number, high: number): void;
   /** True when somebody wants generated code to be left: a kick, or an interrupt that became pending. */
   readonly wanted: boolean;
 }
@@ -29,6 +32,7 @@ export class MemoryAccess {
   private readonly mmu: Mmu;
   private readonly bus: CpuBus;
   private readonly tlb: SoftMmu;
+  private readonly triggers: Triggers;
   private readonly notes: WriteNotes;
   private readonly source: DirtySource;
   private readonly owner: AccessOwner;
@@ -39,6 +43,7 @@ export class MemoryAccess {
     mmu: Mmu;
     bus: CpuBus;
     tlb: SoftMmu;
+    triggers: Triggers;
     notes: WriteNotes;
     source: DirtySource;
     owner: AccessOwner;
@@ -47,6 +52,7 @@ export class MemoryAccess {
     this.mmu = options.mmu;
     this.bus = options.bus;
     this.tlb = options.tlb;
+    this.triggers = options.triggers;
     this.notes = options.notes;
     this.source = options.source;
     this.owner = options.owner;
@@ -73,6 +79,19 @@ export class MemoryAccess {
     if (this.mmu.leafBytes > 4096) this.tlb.noteLarge(low, this.mmu.leafBytes);
   }
 
+  /** Pages with anything armed for data stay out of both tables: an atomic operation looks into one of them only. */
+  private fillData(kind: TlbKind, index: number, low: number, high: number, target: number): void {
+    if (!this.mmu.cacheable || this.triggers.covers(TriggerKind.data, low, high)) return;
+    this.fill(kind, index, low, high, target);
+  }
+
+  /** True when the access stops at a trigger or a watch, which comes before all other exceptions of its own (§3.1.15). */
+  private stops(kinds: number, low: number, high: number, width: number): boolean {
+    const armed = this.triggers.find(kinds, low, high, width);
+    if (armed !== undefined) this.owner.stopAccess(armed, low, high);
+    return armed !== undefined;
+  }
+
   private get fetchIndex(): number {
     return this.core.mode === Mode.S ? MmuIndex.supervisor : this.index(this.core.mode);
   }
@@ -91,6 +110,7 @@ export class MemoryAccess {
   load(width: number): number {
     const low = this.core.word(W.memVa);
     const high = this.core.word(W.memVa + 1);
+    if (this.triggers.armed !== 0 && this.stops(TriggerKind.load, low, high, width)) return 0;
     if ((low & 0xfff) + width > 4096) return this.loadCrossing(low, high, width);
     const mode = this.mmu.dataMode();
     const cause = this.mmu.translate(low, high, width, AccessKind.load, mode);
@@ -98,7 +118,7 @@ export class MemoryAccess {
     const gpa = this.mmu.gpa;
     const page = this.bus.ramPage(gpa - (gpa % 4096));
     if (page >= 0) {
-      if (this.mmu.cacheable) this.fill(TlbKind.load, this.index(mode), low, high, page);
+      this.fillData(TlbKind.load, this.index(mode), low, high, page);
       return page + (low & 0xfff);
     }
     if (this.bus.load(gpa, width as AccessWidth) !== MemTx.ok) return this.refuse(Cause.loadAccessFault, low, high);
@@ -136,6 +156,7 @@ export class MemoryAccess {
   store(width: number): HelperStatus {
     const low = this.core.word(W.memVa);
     const high = this.core.word(W.memVa + 1);
+    if (this.triggers.armed !== 0 && this.stops(TriggerKind.store, low, high, width)) return HelperStatus.goto;
     if ((low & 0xfff) + width > 4096) return this.storeCrossing(low, high, width);
     const mode = this.mmu.dataMode();
     const cause = this.mmu.translate(low, high, width, AccessKind.store, mode);
@@ -148,8 +169,7 @@ export class MemoryAccess {
       const value = this.core.block + valueOffset;
       for (let i = 0; i < width; i++) this.bytes[at + i] = this.bytes[value + i]!;
       this.notes.noteWrite(this.source, at, width);
-      if (this.mmu.cacheable && this.notes.isQuiet(page >>> 12))
-        this.fill(TlbKind.store, this.index(mode), low, high, page);
+      if (this.notes.isQuiet(page >>> 12)) this.fillData(TlbKind.store, this.index(mode), low, high, page);
       return HelperStatus.next;
     }
     const valueLow = this.core.word(W.memValue) >>> 0;
@@ -200,6 +220,9 @@ export class MemoryAccess {
   atomic(width: number, forStore: number): number {
     const low = this.core.word(W.memVa);
     const high = this.core.word(W.memVa + 1);
+    // A store-conditional cannot be told from an atomic operation here, and counts as a load too, as in QEMU.
+    const kinds = forStore === 1 ? TriggerKind.data : TriggerKind.load;
+    if (this.triggers.armed !== 0 && this.stops(kinds, low, high, width)) return 0;
     if ((low & (width - 1)) !== 0) {
       return this.refuse(forStore === 1 ? Cause.storeMisaligned : Cause.loadMisaligned, low, high);
     }
@@ -216,15 +239,14 @@ export class MemoryAccess {
     const at = page + (low & 0xfff);
     if (forStore === 1) this.notes.noteWrite(this.source, at, width);
     const quiet = forStore === 0 || this.notes.isQuiet(page >>> 12);
-    if (this.mmu.cacheable && quiet) {
-      this.fill(forStore === 1 ? TlbKind.store : TlbKind.load, this.index(mode), low, high, page);
-    }
+    if (quiet) this.fillData(forStore === 1 ? TlbKind.store : TlbKind.load, this.index(mode), low, high, page);
     return at;
   }
 
   /** Writes zeros to the cache block at an address (cbo.zero); false after a trap, whose value is the address as given. */
   zeroBlock(low: number, high: number): boolean {
     const start = low & -cacheBlockBytes;
+    if (this.triggers.armed !== 0 && this.stops(TriggerKind.store, start, high, cacheBlockBytes)) return false;
     const cause = this.mmu.translate(start, high, cacheBlockBytes, AccessKind.store, this.mmu.dataMode());
     const gpaPage = this.mmu.gpa - (this.mmu.gpa % 4096);
     const page = cause === 0 ? this.bus.ramPage(gpaPage) : -1;

@@ -7,6 +7,20 @@ export type HartIrq = (typeof HartIrq)[keyof typeof HartIrq];
 
 export type PrivilegeMode = "U" | "S" | "M";
 
+/** What a debugger wants a hart to stop at. */
+export interface Watch {
+  readonly kind: "execute" | "load" | "store" | "access";
+  /** Virtual; an instruction is at its first byte, data is where an access touches any byte of the range. */
+  readonly address: bigint;
+  readonly lengthBytes: number;
+}
+
+export interface WatchHit {
+  readonly watch: Watch;
+  /** The instruction's address, or the first byte of the range that the access touches. */
+  readonly address: bigint;
+}
+
 /** What a hart is made with. */
 export interface HartConfig {
   readonly hartId: number;
@@ -70,6 +84,15 @@ export interface Hart extends Vcpu {
   dropReservation(): void;
   /** Waits as `wfi` does, from the next `run` on: until an interrupt that mie enables is pending. For firmware (SBI HSM suspend). */
   waitForInterrupt(): void;
+  /**
+   * Makes `run` come back with "watch" before an instruction that `watch` speaks of; the next `run` from the same pc executes
+   * it. An atomic operation counts as a load and a store. Costs nothing on pages without a watch.
+   */
+  watch(watch: Watch): void;
+  /** Takes back a watch that was given, by identity. */
+  unwatch(watch: Watch): void;
+  /** What the last exit "watch" was for. */
+  readonly watchHit: WatchHit | undefined;
   /** Started harts execute; stopped ones wait for firmware (SBI HSM). */
   started: boolean;
   /** Reads one instruction or data item at a virtual address with the hart's current S/U rights; undefined on a fault. */

@@ -47,6 +47,7 @@ export class SystemInstructions {
       ecall: () => this.ecall(),
       ebreak: () => this.owner.raise(Cause.breakpoint, this.core.pc),
       illegal: (word) => this.owner.illegalInstruction(word),
+      stop: () => HelperStatus.leave,
       csr: (word) => this.csr(word),
       sret: () => this.sret(),
       mret: () => this.mret(),

@@ -1,11 +1,13 @@
 // What a control and status register is, and the simple kinds of them (privileged spec §2).
 import type { Field64, HartCore } from "../hart-core.ts";
 import type { Pmp } from "../pmp.ts";
+import type { Triggers } from "../triggers.ts";
 
 /** What CSRs need of the hart beyond its fields. */
 export interface CsrContext {
   readonly core: HartCore;
   readonly pmp: Pmp;
+  readonly triggers: Triggers;
   readonly has: (extension: string) => boolean;
   /** Highest satp.MODE: 8 (Sv39) to 10 (Sv57), or 0 for bare only. */
   readonly satpModes: number;

@@ -10,6 +10,7 @@ import { protectionCsrs } from "./protection.ts";
 import { statusCsrs } from "./status.ts";
 import { supervisorTimerCsrs } from "./supervisor-timer.ts";
 import { trapCsrs } from "./traps.ts";
+import { triggerCsrs } from "./triggers.ts";
 
 export const csrs: readonly Csr[] = [
   ...floatingPointCsrs,
@@ -21,6 +22,7 @@ export const csrs: readonly Csr[] = [
   ...supervisorTimerCsrs,
   ...protectionCsrs,
   ...identityCsrs,
+  ...triggerCsrs,
 ];
 
 /** By number; holes are registers that do not exist. */
