@@ -2,6 +2,7 @@ export * from "./char/ns16550a/device.ts";
 export * from "./irqchip/aclint-mtimer.ts";
 export * from "./irqchip/aclint-swi.ts";
 export * from "./irqchip/aplic/device.ts";
+export { APLIC_PRIORITY_MASK } from "./irqchip/aplic/spec.ts";
 export * from "./irqchip/imsic.ts";
 export * from "./irqchip/plic.ts";
 export * from "./misc/sifive-test.ts";

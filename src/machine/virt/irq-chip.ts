@@ -1,9 +1,9 @@
 // The board's interrupt controllers, whichever `-M virt,aia=` asks for, behind one seam: a wire for each platform
 // source, and what harts and firmware need to know of them.
 import { iova, type TracePort } from "../../base/index.ts";
-import { Aplic, Imsic, Plic, type IrqLine, type MsiPort } from "../../device/index.ts";
+import { Aplic, APLIC_PRIORITY_MASK, Imsic, Plic, type IrqLine, type MsiPort } from "../../device/index.ts";
 import { DmaStatus, dmaPort } from "../../memory/index.ts";
-import { HartIrq, type ExternalInterrupts } from "../../target/riscv/port.ts";
+import { HartIrq, type ExternalInterruptPort, type ExternalInterrupts } from "../../target/riscv/port.ts";
 import type { HartLines } from "../hart-lines.ts";
 import type { System } from "../system.ts";
 import { delegateToSupervisor } from "./aplic-firmware.ts";
@@ -54,8 +54,8 @@ function placeWiredAplic(parts: IrqChipParts): IrqChip {
   return {
     source: (irq) => machine.source(irq),
     external: (hartId) => ({
-      machine: { priority: () => machine.topPriority(hartId) },
-      supervisor: { priority: () => supervisor.topPriority(hartId) },
+      machine: { priority: () => machine.topPriority(hartId), priorityMask: APLIC_PRIORITY_MASK },
+      supervisor: { priority: () => supervisor.topPriority(hartId), priorityMask: APLIC_PRIORITY_MASK },
     }),
     setUpForSupervisor: () => delegateToSupervisor(machine.mmio),
   };
@@ -72,12 +72,10 @@ function placeMessageAplic(parts: IrqChipParts): IrqChip {
   const supervisorFiles = files("s", virtMap.imsicS.base, HartIrq.seip);
   const delivery: Delivery = { kind: "msi", port: msiPort(system, trace) };
   const { machine } = placeDomains(parts, delivery, delivery);
+  const port = (file: Imsic): ExternalInterruptPort => ({ priority: () => file.top, priorityMask: 0xff, file });
   return {
     source: (irq) => machine.source(irq),
-    external: (hartId) => ({
-      machine: { priority: () => machineFiles[hartId]!.top, file: machineFiles[hartId]! },
-      supervisor: { priority: () => supervisorFiles[hartId]!.top, file: supervisorFiles[hartId]! },
-    }),
+    external: (hartId) => ({ machine: port(machineFiles[hartId]!), supervisor: port(supervisorFiles[hartId]!) }),
     setUpForSupervisor: () => delegateToSupervisor(machine.mmio, hartCount),
   };
 }

@@ -19,6 +19,3 @@ export const Cause = {
 
 /** Set in mcause and scause for interrupts. */
 export const interruptFlag: bigint = 1n << 63n;
-
-/** Interrupts by falling priority (§3.1.9). */
-export const interruptPriority: readonly number[] = [11, 3, 7, 9, 1, 5];

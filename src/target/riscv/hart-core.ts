@@ -1,5 +1,7 @@
 // The bare state of a hart: typed access to its block in memory, privilege mode, interrupt levels. No behaviour beyond
 // what follows from a single field.
+import { AiaState } from "./aia-state.ts";
+import type { ExternalInterrupts } from "./port.ts";
 import { FpFast, hartLayout, noReservation } from "./state.ts";
 
 type Name64 =
@@ -65,6 +67,7 @@ export class HartCore {
   mode: Mode = Mode.M;
   /** Levels of the interrupt inputs that devices drive, as bits of mip. */
   lines = 0;
+  readonly aia: AiaState;
   /** What mcycle and minstret read beyond the instructions executed. */
   cycleOffset = 0n;
   instretOffset = 0n;
@@ -73,8 +76,9 @@ export class HartCore {
   /** Budget that the current run of generated code began with; 0 outside. */
   runBudget = 0;
 
-  constructor(hartId: number, memory: WebAssembly.Memory, block: number) {
+  constructor(hartId: number, memory: WebAssembly.Memory, block: number, external?: ExternalInterrupts) {
     this.hartId = hartId;
+    this.aia = new AiaState(external);
     this.block = block;
     this.words = new Int32Array(memory.buffer);
     this.r64 = new BigUint64Array(memory.buffer);
@@ -116,7 +120,7 @@ export class HartCore {
 
   /** mip as software reads it: its own bits and the inputs. */
   get pendingBits(): number {
-    return this.word(W.mip) | this.lines;
+    return (this.word(W.mip) & ~this.aia.hiddenMip) | this.lines;
   }
 
   /** Instructions executed since power-on; right inside helpers too. */

@@ -1,5 +1,6 @@
 // A hart's saved state: registers and CSRs by name.
 import { bool, describeState, f64, field, list, struct, u32, u64, u8, type DescriptionOf } from "../../state/index.ts";
+import { AiaState, aiaType, type AiaSaved } from "./aia-state.ts";
 import { F, W, type HartCore } from "./hart-core.ts";
 import { csrFields, pmpEntryCount } from "./state.ts";
 import { triggerState, type Triggers, type TriggerState } from "./triggers.ts";
@@ -25,9 +26,10 @@ export type HartState = {
   instretOffset: bigint;
   started: boolean;
   waiting: boolean;
+  aia: AiaSaved;
 };
 
-export const hartState: DescriptionOf<HartState> = describeState("riscv-hart", 1, [
+export const hartState: DescriptionOf<HartState> = describeState("riscv-hart", 2, [
   field("x", list(u64)),
   field("f", list(u64)),
   field("fcsr", u32),
@@ -42,6 +44,7 @@ export const hartState: DescriptionOf<HartState> = describeState("riscv-hart", 1
   field("instretOffset", u64),
   field("started", bool),
   field("waiting", bool),
+  field("aia", aiaType, { since: 2, default: new AiaState(undefined).save() }),
 ]);
 
 interface SaveableHart {
@@ -72,6 +75,7 @@ export function captureHartState(hart: SaveableHart): HartState {
     instretOffset: core.instretOffset,
     started: hart.started,
     waiting: hart.waiting,
+    aia: core.aia.save(),
   };
 }
 
@@ -91,5 +95,6 @@ export function applyHartState(hart: SaveableHart, values: HartState): void {
   core.instretOffset = values.instretOffset;
   hart.started = values.started;
   hart.waiting = values.waiting;
+  core.aia.load(values.aia);
   core.dropReservation();
 }

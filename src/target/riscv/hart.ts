@@ -35,8 +35,9 @@ import type {
   Watch,
   WatchHit,
 } from "./port.ts";
+import { hasPendingInterrupt, pendingInterrupt, toSupervisor } from "./interrupt-choice.ts";
 import { TriggerKind, Triggers, type Armed } from "./triggers.ts";
-import { enterMachine, enterSupervisor, isDelegated, pendingInterrupt } from "./trap.ts";
+import { enterMachine, enterSupervisor, isDelegated } from "./trap.ts";
 
 /** What a hart stands on; the same for all harts of a machine but for `block`, `step` and `tlb`. */
 export interface HartParts {
@@ -103,7 +104,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     this.id = parts.hartId;
     this.parts = parts;
     this.isa = parts.features.isa;
-    const core = new HartCore(parts.hartId, parts.memory, parts.block);
+    const core = new HartCore(parts.hartId, parts.memory, parts.block, parts.external);
     this.core = core;
     this.triggers = new Triggers(core, () => parts.tlb.flushAll());
     this.clock = parts.timers.clock;
@@ -166,6 +167,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   reset(): void {
     const { core } = this;
     core.r64.fill(0n, core.base64, core.base64 + F.pmpaddr + 16);
+    core.aia.reset();
     core.mode = Mode.M;
     core.cycleOffset = -BigInt(core.executedBefore) & rv64Mask;
     core.instretOffset = core.cycleOffset;
@@ -192,7 +194,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
 
   /** wfi ends when an interrupt is pending and enabled on its own, whatever the global enables (§3.3.3). */
   get wakeup(): boolean {
-    return (this.core.pendingBits & this.core.word(W.mie)) !== 0;
+    return hasPendingInterrupt(this.core);
   }
 
   get executed(): number {
@@ -222,7 +224,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
       }
       const interrupt = pendingInterrupt(core);
       if (interrupt >= 0) {
-        this.trap(interrupt, 0n, true);
+        this.interrupt(interrupt);
         continue;
       }
       const { triggers } = this;
@@ -250,10 +252,10 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
 
   // Traps.
 
-  private trap(cause: number, tval: bigint, interrupt: boolean): void {
+  private trap(cause: number, tval: bigint, interrupt: boolean, delegated: boolean): void {
     const { core } = this;
     core.dropReservation();
-    if (isDelegated(core, cause, interrupt)) {
+    if (delegated) {
       enterSupervisor(core, cause, tval, interrupt);
     } else {
       const firmware = this.parts.firmware();
@@ -263,8 +265,17 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     this.access.selectTables();
   }
 
+  private exception(cause: number, tval: bigint): void {
+    this.trap(cause, tval, false, isDelegated(this.core, cause));
+  }
+
+  /** As `pendingInterrupt` says it. */
+  private interrupt(choice: number): void {
+    this.trap(choice % toSupervisor, 0n, true, choice >= toSupervisor);
+  }
+
   fault(cause: number, low: number, high: number): void {
-    this.trap(cause, (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0), false);
+    this.exception(cause, (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0));
   }
 
   /** A helper's answer after a trap or a change of mode: firmware may have stopped this hart, or asked for its turn. */
@@ -275,7 +286,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   }
 
   raise(cause: number, tval: bigint): HelperStatus {
-    this.trap(cause, tval, false);
+    this.exception(cause, tval);
     return this.resume();
   }
 
@@ -286,7 +297,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     const address = access > armed.first ? access : armed.first;
     if (armed.trigger !== undefined) {
       this.triggers.hit(armed.trigger);
-      this.trap(Cause.breakpoint, address, false);
+      this.exception(Cause.breakpoint, address);
       return;
     }
     const hit = { watch: armed.watch!, address };

@@ -53,6 +53,8 @@ export interface InterruptFilePort {
 export interface ExternalInterruptPort {
   /** Priority number of what it has for the hart (1 is the highest), or 0 when it has nothing. */
   priority(): number;
+  /** Bits that a priority number has. */
+  readonly priorityMask: number;
   /** With an IMSIC. */
   readonly file?: InterruptFilePort;
 }

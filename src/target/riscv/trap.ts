@@ -1,26 +1,10 @@
-// Traps and returns from them (privileged spec §3.1.6 to §3.1.9, §3.3.2, §10.1).
-import { interruptFlag, interruptPriority } from "./causes.ts";
+// Traps and returns from them (privileged spec §3.1.6 to §3.1.8, §3.3.2, §10.1).
+import { interruptFlag } from "./causes.ts";
 import { F, Mode, Mstatus, mppShift, W, type HartCore } from "./hart-core.ts";
 
-/** The pending and enabled interrupt of highest priority, or -1. */
-export function pendingInterrupt(core: HartCore): number {
-  const pending = core.pendingBits & core.word(W.mie);
-  if (pending === 0) return -1;
-  const status = core.word(W.mstatus);
-  const delegated = core.word(W.mideleg);
-  const machine = core.mode < Mode.M || (status & Mstatus.mie) !== 0 ? pending & ~delegated : 0;
-  const supervisor =
-    core.mode < Mode.S || (core.mode === Mode.S && (status & Mstatus.sie) !== 0) ? pending & delegated : 0;
-  const candidates = machine !== 0 ? machine : supervisor;
-  if (candidates === 0) return -1;
-  return interruptPriority.find((irq) => (candidates & (1 << irq)) !== 0) ?? -1;
-}
-
-/** True when the trap goes to S-mode. */
-export function isDelegated(core: HartCore, cause: number, interrupt: boolean): boolean {
-  if (core.mode === Mode.M) return false;
-  const mask = core.get(interrupt ? F.mideleg : F.medeleg);
-  return (mask & (1n << BigInt(cause))) !== 0n;
+/** True when the exception goes to S-mode. */
+export function isDelegated(core: HartCore, cause: number): boolean {
+  return core.mode !== Mode.M && (core.get(F.medeleg) & (1n << BigInt(cause))) !== 0n;
 }
 
 function vector(base: bigint, cause: number, interrupt: boolean): bigint {

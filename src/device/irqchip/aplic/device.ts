@@ -16,7 +16,7 @@ import {
   IDC_BYTES,
   msiAddress,
   msiaddrcfgh,
-  PRIORITY_MASK,
+  APLIC_PRIORITY_MASK,
   SETIPNUM_BE,
   SETIPNUM_LE,
   smsiaddrcfgh,
@@ -57,7 +57,7 @@ export const aplicInfo: DeviceTypeInfo = {
   description: "Advanced platform-level interrupt controller, one domain of it",
   properties: {
     "num-irqs": property(uint32, { default: 97, description: "including the absent source 0" }),
-    "iprio-mask": property(uint32, { default: PRIORITY_MASK }),
+    "iprio-mask": property(uint32, { default: APLIC_PRIORITY_MASK }),
     msimode: property(bool, { default: false }),
     mmode: property(bool, { default: false }),
   },
@@ -192,7 +192,7 @@ export class Aplic implements MmioDevice {
       },
       idelivery: { at: IDC_BASE, repeat: perHart, mask: 1, when: whenDirect, wrote: idcWrote },
       iforce: { at: IDC_BASE + 0x4, repeat: perHart, mask: 1, when: whenDirect, wrote: idcWrote },
-      ithreshold: { at: IDC_BASE + 0x8, repeat: perHart, mask: PRIORITY_MASK, when: whenDirect, wrote: idcWrote },
+      ithreshold: { at: IDC_BASE + 0x8, repeat: perHart, mask: APLIC_PRIORITY_MASK, when: whenDirect, wrote: idcWrote },
       topi: {
         at: IDC_BASE + 0x18,
         repeat: perHart,
@@ -219,7 +219,7 @@ export class Aplic implements MmioDevice {
 
   /** Priority number of the top interrupt of a hart, 0 when there is none. */
   topPriority(hart: number): number {
-    return this.#topi(hart) & PRIORITY_MASK;
+    return this.#topi(hart) & APLIC_PRIORITY_MASK;
   }
 
   reset(): void {
@@ -284,7 +284,7 @@ export class Aplic implements MmioDevice {
   }
 
   #retarget(id: number, value: number): void {
-    const priority = value & PRIORITY_MASK;
+    const priority = value & APLIC_PRIORITY_MASK;
     const low = this.#isDirect ? (priority === 0 ? 1 : priority) : value & TARGET_IDENTITY_MASK;
     const before = this.#sources.hartIndex(id);
     this.#sources.setTarget(id, ((value & TARGET_HART_MASK) | low) >>> 0);
@@ -315,14 +315,14 @@ export class Aplic implements MmioDevice {
     const threshold = this.#registers.values.ithreshold[hart]!;
     const sources = this.#sources;
     let best = 0;
-    let bestPriority = threshold === 0 ? PRIORITY_MASK + 1 : threshold;
+    let bestPriority = threshold === 0 ? APLIC_PRIORITY_MASK + 1 : threshold;
     for (let word = 0; 32 * word <= sources.count; word++) {
       let waiting = sources.pendingWord(word) & sources.enabledWord(word);
       while (waiting !== 0) {
         const id = 32 * word + 31 - Math.clz32(waiting & -waiting);
         waiting &= waiting - 1;
         if (sources.hartIndex(id) !== hart) continue;
-        const priority = sources.target(id) & PRIORITY_MASK;
+        const priority = sources.target(id) & APLIC_PRIORITY_MASK;
         if (priority >= bestPriority) continue;
         best = id;
         bestPriority = priority;

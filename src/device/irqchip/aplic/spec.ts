@@ -39,7 +39,7 @@ export function isLevel(mode: number): boolean {
 export const TARGET_HART_SHIFT = 18;
 export const TARGET_HART_MASK = 0xfffc_0000;
 /** Three bits of priority (IPRIOLEN), as QEMU's virt board configures it. */
-export const PRIORITY_MASK = 7;
+export const APLIC_PRIORITY_MASK = 7;
 export const TARGET_IDENTITY_MASK = 0x7ff;
 
 /** mmsiaddrcfgh (§4.5.3); smsiaddrcfgh has only `lowShift` and the page number. */

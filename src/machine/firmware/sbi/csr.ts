@@ -11,6 +11,7 @@ export const Csr = {
   medeleg: 0x302,
   mideleg: 0x303,
   mie: 0x304,
+  mvien: 0x308,
   mcounteren: 0x306,
   menvcfg: 0x30a,
   mcountinhibit: 0x320,

@@ -61,6 +61,7 @@ function setUpMachineState(hart: Hart): void {
   hart.writeCsr(Csr.mstatus, mstatus | MSTATUS_MPIE | MSTATUS_FS_DIRTY);
   hart.writeCsr(Csr.medeleg, DELEGATED_EXCEPTIONS);
   hart.writeCsr(Csr.mideleg, DELEGATED_INTERRUPTS);
+  if (hart.isa.extensions.includes("smaia")) hart.writeCsr(Csr.mvien, 0n);
   // Firmware itself needs no interrupt: its timers and its calls come from the host.
   hart.writeCsr(Csr.mie, (hart.readCsr(Csr.mie) ?? 0n) & DELEGATED_INTERRUPTS);
   hart.writeCsr(Csr.mcounteren, 0xffff_ffffn);

@@ -1,5 +1,6 @@
 // Every control and status register, each family from its file: number, access, legal values and effects are there.
 import { assert } from "../../../base/index.ts";
+import { aiaCsrs } from "./aia.ts";
 import { counterCsrs } from "./counters.ts";
 import type { Csr } from "./definition.ts";
 import { environmentCsrs } from "./environment.ts";
@@ -17,6 +18,7 @@ export const csrs: readonly Csr[] = [
   ...counterCsrs,
   ...statusCsrs,
   ...interruptCsrs,
+  ...aiaCsrs,
   ...trapCsrs,
   ...environmentCsrs,
   ...supervisorTimerCsrs,
