@@ -124,10 +124,9 @@ class Reader {
       this.#add(unitSchema.placeOf(entry, "aperture"), "The aperture ends before it starts; start below last would do");
     }
     for (const region of entry.reserved ?? []) this.#checkRegion(region, unitSchema.placeOf(entry, "reserved"));
-    if (changes.model === "riscv" || (changes.model === undefined && description.model === "riscv")) {
-      if (description.nesting) {
-        this.#add(unitSchema.placeOf(entry, "nesting"), 'Linux 7.2 nests nothing on "riscv"; nesting false would do');
-      }
+    if (description.nesting && (description.model === "riscv" || description.model === "mock")) {
+      const place = unitSchema.placeOf(entry, "nesting");
+      this.#add(place, `Linux 7.2 nests nothing on "${description.model}"; nesting false would do`);
     }
     this.#units.set(id, { id, profile, description });
   }

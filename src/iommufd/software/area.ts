@@ -67,6 +67,10 @@ export class Area {
     if (domains.length === 0) return 0;
     const rc = this.#usePages();
     if (rc < 0) return rc;
+    if (!domains.every((domain) => this.#suits(domain))) {
+      this.#releasePages();
+      return -Errno.EINVAL;
+    }
     for (const domain of domains) this.#mapInto(domain);
     return 0;
   }
@@ -83,6 +87,10 @@ export class Area {
       const rc = this.#usePages();
       if (rc < 0) return rc;
     }
+    if (!this.#suits(domain)) {
+      if (isFirst) this.#releasePages();
+      return -Errno.EINVAL;
+    }
     this.#mapInto(domain);
     return 0;
   }
@@ -95,6 +103,10 @@ export class Area {
   /** The exporter took the buffer back: translations go, the area stays. */
   dropTranslations(): void {
     if (this.filled) for (const domain of this.space.domains) domain.unmap(this.iova, this.lengthBytes);
+  }
+
+  #suits(domain: PagingDomain): boolean {
+    return this.writable || !domain.writableOnly;
   }
 
   #usePages(): number {

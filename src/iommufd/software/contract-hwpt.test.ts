@@ -4,6 +4,8 @@ import {
   Errno,
   HwCapability,
   HwptAllocFlag,
+  HwptDataType,
+  IommuHwptVtdS1,
   IOMMU_HWPT_DATA_SELFTEST,
   IOMMU_VEVENTQ_TYPE_SELFTEST,
   IOMMU_VIOMMU_TYPE_SELFTEST,
@@ -253,7 +255,7 @@ describe("dirty tracking", () => {
     const { bound, dma } = b.bind(ssads);
     const flags = NEST_PARENT | DIRTY_TRACKING;
     const parent = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioasId, flags });
-    const data = { type: 1, bytes: new Uint8Array(24) };
+    const data = { type: HwptDataType.VTD_S1, bytes: IommuHwptVtdS1.encode({ addr_width: 48 }) };
     const nested = b.client.hwptAlloc({ deviceId: bound.id, parentId: parent, data });
     attachDevice(bound, NO_PASID, nested);
     b.client.map(0x1000n, { ioasId, lengthBytes: 0x2000n, iova: 0x1000n });

@@ -1,30 +1,44 @@
 // A unit made from a description, and devices behind it whose DMA goes through their domain's page table.
-import { Errno, HwInfoType, HwptAllocFlag } from "../uapi/index.ts";
 import { attachRefusal } from "../facts/attachment.ts";
-import { NestedDomain, PagingDomain, type Domain } from "./domain.ts";
-import type { DeviceGroup, HwInfo, PhysicalDevice, ReservedRegion, UnitDriver } from "./unit.ts";
-import { hwInfoOf, type UnitDescription } from "./unit-description.ts";
+import { Errno, HwInfoType, HwptAllocFlag } from "../uapi/index.ts";
+import { PagingDomain, type Domain, type NestedDomain } from "./domain.ts";
+import { modelRules, type ModelRules } from "./models/index.ts";
+import { NO_PASID, type DeviceGroup, type PhysicalDevice, type ReservedRegion, type UnitDriver } from "./unit.ts";
+import type { UnitDescription } from "./unit-description.ts";
 import type { UserData } from "./user-data.ts";
 
-const FLAGS = HwptAllocFlag.DIRTY_TRACKING | HwptAllocFlag.NEST_PARENT | HwptAllocFlag.PASID;
-const MAX_NESTED_BYTES = 64;
+/** log2 of how many tables of one level a table of the next holds. */
+const LEVEL_BITS = 9;
 
 export class DescribedUnit implements UnitDriver {
   readonly id: string;
   readonly family: string;
   readonly takesFlags = true;
   readonly description: UnitDescription;
+  // Functions that a model's driver lacks are absent here too: the core answers for them.
+  readonly hwInfo?: NonNullable<UnitDriver["hwInfo"]>;
+  readonly allocNested?: NonNullable<UnitDriver["allocNested"]>;
+  readonly invalidateNested?: NonNullable<UnitDriver["invalidateNested"]>;
+  readonly initViommu?: NonNullable<UnitDriver["initViommu"]>;
+  readonly #rules: ModelRules;
 
   constructor(id: string, description: UnitDescription) {
     this.id = id;
     this.family = description.model;
     this.description = description;
-  }
-
-  hwInfo(_device: PhysicalDevice, wantedType: number): HwInfo | number {
-    const info = hwInfoOf(this.description);
-    if (info === undefined || (wantedType !== HwInfoType.DEFAULT && wantedType !== info.type)) return -Errno.EOPNOTSUPP;
-    return info;
+    const rules = (this.#rules = modelRules[description.model]);
+    const { hwInfo, allocNested, invalidateNested, initViommu } = rules;
+    if (hwInfo !== undefined) {
+      const info = hwInfo(description);
+      this.hwInfo = (_device, wanted) =>
+        wanted === HwInfoType.DEFAULT || wanted === info.type ? info : -Errno.EOPNOTSUPP;
+    }
+    if (allocNested !== undefined) {
+      this.allocNested = (_device, parent, flags, data) =>
+        description.nesting ? allocNested(this, parent, flags, data) : -Errno.EOPNOTSUPP;
+    }
+    if (invalidateNested !== undefined) this.invalidateNested = invalidateNested;
+    if (initViommu !== undefined) this.initViommu = initViommu;
   }
 
   dirtyTracking(): boolean {
@@ -44,33 +58,28 @@ export class DescribedUnit implements UnitDriver {
   }
 
   allocPaging(_device: PhysicalDevice, flags: number, data: UserData | undefined): PagingDomain | number {
-    const { pageSizes, apertureStart, apertureLast, dirtyTracking, nesting } = this.description;
+    const { pageSizes, apertureStart, apertureLast, dirtyTracking, nesting, pasidBits } = this.description;
     const dirty = (flags & HwptAllocFlag.DIRTY_TRACKING) !== 0;
-    if ((flags & ~FLAGS) !== 0 || data !== undefined || (dirty && !dirtyTracking)) return -Errno.EOPNOTSUPP;
-    if ((flags & HwptAllocFlag.NEST_PARENT) !== 0 && !nesting) return -Errno.EOPNOTSUPP;
+    const parent = (flags & HwptAllocFlag.NEST_PARENT) !== 0;
+    if (!this.#rules.flagSets.includes(flags) || data !== undefined) return -Errno.EOPNOTSUPP;
+    if ((dirty && !dirtyTracking) || (parent && !nesting)) return -Errno.EOPNOTSUPP;
+    if ((flags & HwptAllocFlag.PASID) !== 0 && pasidBits === 0) return -Errno.EOPNOTSUPP;
     const smallest = Math.min(...pageSizes);
     return new PagingDomain({
       unit: this,
       format: {
         granuleShift: Math.log2(smallest),
-        leafLevels: pageSizes.map((bytes) => Math.log2(bytes / smallest) / 9),
+        leafLevels: pageSizes.map((bytes) => Math.log2(bytes / smallest) / LEVEL_BITS),
       },
       pageSizes: pageSizes.reduce((bitmap, bytes) => bitmap | BigInt(bytes), 0n),
       apertureStart,
       apertureLast,
       dirtyTracking: dirty,
+      writableOnly: parent && this.#rules.nestParentsAreWritable === true,
     });
   }
 
-  allocNested(_device: PhysicalDevice, parent: PagingDomain, flags: number, data: UserData): NestedDomain | number {
-    if (!this.description.nesting || (flags & ~HwptAllocFlag.PASID) !== 0) return -Errno.EOPNOTSUPP;
-    if (data.lengthBytes > MAX_NESTED_BYTES) return -Errno.EINVAL;
-    const bytes = new Uint8Array(data.lengthBytes);
-    if (!data.memory.read(data.va, bytes)) return -Errno.EFAULT;
-    return new NestedDomain(this, parent, undefined, bytes);
-  }
-
-  attach(_device: PhysicalDevice, domain: Domain | undefined): number {
+  attach(device: PhysicalDevice, domain: Domain | undefined): number {
     if (domain === undefined) return 0;
     const paging = domain.kind === "paging" ? domain : domain.parent;
     const needs = {
@@ -80,15 +89,22 @@ export class DescribedUnit implements UnitDriver {
       enforcedCoherency: paging.enforcesCoherency,
       pageRequests: domain.faultQueue !== undefined,
     };
-    return -(attachRefusal(needs, this)?.errno ?? 0);
+    const refusal = attachRefusal(needs, this);
+    if (refusal !== undefined) return -refusal.errno;
+    return domain.kind === "nested" ? (this.#rules.attachNested?.(device, domain) ?? 0) : 0;
   }
 
-  attachPasid(device: PhysicalDevice, _pasid: number, domain: Domain | undefined): number {
+  attachPasid(device: PhysicalDevice, pasid: number, domain: Domain | undefined): number {
+    if (domain?.kind === "nested" && pasid !== NO_PASID && this.#rules.nestedPasids !== true) return -Errno.EOPNOTSUPP;
     return this.attach(device, domain);
   }
 
-  hasViommu(): boolean {
-    return false;
+  hasViommu(_device: PhysicalDevice, type: number): boolean {
+    return this.description.nesting && this.#rules.hasViommu(type);
+  }
+
+  tableUnder(domain: NestedDomain): PagingDomain | undefined {
+    return this.#rules.tableUnder === undefined ? domain.parent : this.#rules.tableUnder(domain);
   }
 }
 

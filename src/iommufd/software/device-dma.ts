@@ -74,8 +74,9 @@ export class DeviceDma {
   #domain(pasid: number): PagingDomain | undefined {
     const { group } = this.#device;
     const domain = pasid === NO_PASID ? group.domain : group.pasidDomains.get(pasid);
+    if (domain?.kind !== "nested") return domain;
     // A guest's own table is the guest's business; its addresses are translated by the one under it.
-    return domain?.kind === "nested" ? domain.parent : domain;
+    return domain.unit.tableUnder === undefined ? domain.parent : domain.unit.tableUnder(domain);
   }
 
   #transfer(iova: bigint, bytes: Uint8Array, write: boolean, pasid: number): DmaResult {

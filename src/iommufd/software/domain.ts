@@ -14,6 +14,8 @@ export interface PagingConfig {
   readonly apertureStart: bigint;
   readonly apertureLast: bigint;
   readonly dirtyTracking: boolean;
+  /** Read-only pages cannot be mapped (EINVAL). Default: they can. */
+  readonly writableOnly?: boolean;
 }
 
 abstract class DomainBase {
@@ -36,6 +38,7 @@ export class PagingDomain extends DomainBase {
   readonly apertureStart: bigint;
   readonly apertureLast: bigint;
   readonly hasDirtyBits: boolean;
+  readonly writableOnly: boolean;
   tracking = false;
   enforcesCoherency = false;
   readonly #shift: bigint;
@@ -49,6 +52,7 @@ export class PagingDomain extends DomainBase {
     this.apertureStart = config.apertureStart;
     this.apertureLast = config.apertureLast;
     this.hasDirtyBits = config.dirtyTracking;
+    this.writableOnly = config.writableOnly ?? false;
     this.#shift = BigInt(config.format.granuleShift);
     this.#perPage = PAGE_SIZE / 2 ** config.format.granuleShift;
   }

@@ -1,13 +1,4 @@
 // IOMMU units as data: what a model can do, and ready-made profiles of real ones.
-import {
-  HwInfoType,
-  IOMMU_HW_INFO_SELFTEST_REGVAL,
-  IOMMU_HW_INFO_TYPE_SELFTEST,
-  IommuHwInfoAmd,
-  IommuHwInfoArmSmmuv3,
-  IommuHwInfoVtd,
-  IommuTestHwInfo,
-} from "../uapi/index.ts";
 import { TOP } from "./iova-allocator.ts";
 import type { ReservedRegion } from "./unit.ts";
 
@@ -96,7 +87,7 @@ const mock: UnitDescription = {
   apertureStart: 0x100_0000n,
   apertureLast: 0x7fff_ffffn,
   dirtyTracking: true,
-  nesting: true,
+  nesting: false,
   pasidBits: 20,
   pageRequests: true,
   ats: false,
@@ -116,44 +107,3 @@ export const unitProfiles: Readonly<Record<string, UnitDescription>> = {
   riscv: { ...riscv, dirtyTracking: false },
   mock,
 };
-
-// VT-d 4.1 §11.4.2 and §11.4.3, the bits that clients look at.
-const VTD_CAP_LARGE_PAGES = 3n << 34n;
-const VTD_ECAP_SSADS = 1n << 45n;
-const VTD_ECAP_NEST = 1n << 26n;
-const VTD_ECAP_PASID = 1n << 40n;
-
-/** What GET_HW_INFO answers for a model, if it has a structure of its own. */
-export function hwInfoOf(unit: UnitDescription): { readonly type: number; readonly data: Uint8Array } | undefined {
-  switch (unit.model) {
-    case "vt-d":
-      return {
-        type: HwInfoType.INTEL_VTD,
-        data: IommuHwInfoVtd.encode({
-          flags: 0,
-          cap_reg: VTD_CAP_LARGE_PAGES,
-          ecap_reg:
-            (unit.dirtyTracking ? VTD_ECAP_SSADS : 0n) |
-            (unit.nesting ? VTD_ECAP_NEST : 0n) |
-            (unit.pasidBits > 0 ? VTD_ECAP_PASID : 0n),
-        }),
-      };
-    case "smmuv3":
-      return {
-        type: HwInfoType.ARM_SMMUV3,
-        // SMMUv3 (IHI 0070) §6.3.1: IDR0.HTTU in bits 7:6, S1P and S2P in bits 1:0.
-        data: IommuHwInfoArmSmmuv3.encode({
-          idr: [(unit.dirtyTracking ? 2 << 6 : 0) | 2 | (unit.nesting ? 1 : 0), 0, 0, 0, 0, 0],
-        }),
-      };
-    case "amd":
-      return { type: HwInfoType.AMD, data: IommuHwInfoAmd.encode({ efr: 0n, efr2: 0n }) };
-    case "mock":
-      return {
-        type: IOMMU_HW_INFO_TYPE_SELFTEST,
-        data: IommuTestHwInfo.encode({ flags: 0, test_reg: IOMMU_HW_INFO_SELFTEST_REGVAL }),
-      };
-    case "riscv":
-      return undefined;
-  }
-}

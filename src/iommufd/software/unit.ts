@@ -45,6 +45,8 @@ export interface UnitDriver {
   /** Undefined domain: block all DMA; that cannot fail. */
   attach(device: PhysicalDevice, domain: Domain | undefined, old: Domain | undefined): number;
   attachPasid?(device: PhysicalDevice, pasid: number, domain: Domain | undefined, old: Domain | undefined): number;
+  /** The host's table that a guest's addresses go through; undefined when they are blocked. Absent: the parent's. */
+  tableUnder?(domain: NestedDomain): PagingDomain | undefined;
   hasViommu(device: PhysicalDevice, type: number): boolean;
   initViommu?(viommu: Viommu, data: UserData | undefined): ViommuDriver | number;
 }
