@@ -36,7 +36,7 @@ import { PAGE_SIZE } from "./frames.ts";
 import { NestedHwpt, PagingHwpt } from "./hw-page-table.ts";
 import type { HostMemory } from "./host-memory.ts";
 import { TOP } from "./iova-allocator.ts";
-import { mockIotlb, type MockDevice, MockUnit } from "./mock-unit.ts";
+import { mockIotlb, MockDevice, MockUnit } from "./mock-unit.ts";
 import { IommufdObject } from "./objects.ts";
 import { NO_PASID } from "./unit.ts";
 
@@ -133,14 +133,16 @@ function runTest(unit: MockUnit, call: TestCall): number {
     case TestOp.MD_CHECK_IOTLB: {
       const hwpt = context.objects.get<NestedHwpt>(request.id, "hwpt-nested");
       if (hwpt === undefined) return -Errno.ENOENT;
+      if (!(hwpt.domain!.unit instanceof MockUnit)) return -Errno.EINVAL;
       const pair = TestPair.decode(request.u);
       return pair.first < MOCK_IOTLB_NUM && mockIotlb(hwpt.domain!)[pair.first] === pair.second ? 0 : -Errno.EINVAL;
     }
     case TestOp.DEV_CHECK_CACHE: {
       const bound = context.objects.get<BoundDevice>(request.id, "device");
       if (bound === undefined) return -Errno.ENOENT;
+      if (!(bound.device instanceof MockDevice)) return -Errno.EINVAL;
       const pair = TestPair.decode(request.u);
-      const { cache } = bound.device as MockDevice;
+      const { cache } = bound.device;
       return pair.first < MOCK_DEV_CACHE_NUM && cache[pair.first] === pair.second ? 0 : -Errno.EINVAL;
     }
     case TestOp.CREATE_ACCESS:
@@ -432,8 +434,8 @@ function triggerPageRequest(call: TestCall): number {
 function triggerEvent(call: TestCall): number {
   const bound = call.context.objects.get<BoundDevice>(first(call), "device");
   if (bound === undefined) return -Errno.ENOENT;
-  const device = bound.device as MockDevice;
-  if (device.viommu === undefined || device.virtualId === 0n) return -Errno.ENOENT;
+  const { device } = bound;
+  if (!(device instanceof MockDevice) || device.viommu === undefined || device.virtualId === 0n) return -Errno.ENOENT;
   const event = IommuViommuEventSelftest.encode({ virt_id: Number(BigInt.asUintN(32, device.virtualId)) });
   return device.viommu.report(IOMMU_VEVENTQ_TYPE_SELFTEST, event);
 }
