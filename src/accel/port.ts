@@ -20,11 +20,14 @@ export interface Vcpu extends Saveable {
   readonly index: number;
   /** Executes at most `budget` instructions; exact: fewer only with another exit reason. */
   run(budget: number): VcpuExit;
-  /** Makes a running or the next `run` return soon. */
+  /** Makes a running or the next `run` return soon; from inside a run, by a store or a helper, before the next instruction. */
   kick(): void;
   /** True when `run` would execute something: started, and not waiting or an interrupt is pending. */
   readonly runnable: boolean;
-  /** Instructions executed since power-on. */
+  /**
+   * Instructions executed since power-on. Exact inside a run too, whenever something is called by it: the instruction
+   * that called counts already. Guest time can be made of it.
+   */
   readonly executed: number;
   reset(): void;
 }

@@ -38,8 +38,8 @@ class QueuedTimer implements Timer {
 /** A TimerPort for `clock`. Arming, disarming and firing cost O(log n). */
 export class TimerQueue implements TimerPort {
   readonly clock: ClockPort;
-  /** Told when `nextDeadlineNs` came nearer, so that a sleeping driver can wake earlier. */
-  onEarlierDeadline: (() => void) | undefined = undefined;
+  /** Told the new deadline when `nextDeadlineNs` came nearer, so that a driver can wake, or stop, earlier. */
+  onEarlierDeadline: ((deadlineNs: number) => void) | undefined = undefined;
   readonly #heap: QueuedTimer[] = [];
   readonly #due: QueuedTimer[] = [];
   #sequence = 0;
@@ -110,7 +110,7 @@ export class TimerQueue implements TimerPort {
     timer.place = this.#heap.length;
     this.#heap.push(timer);
     this.#rise(timer);
-    if (deadlineNs < earliestNs) this.onEarlierDeadline?.();
+    if (deadlineNs < earliestNs) this.onEarlierDeadline?.(deadlineNs);
   }
 
   /** For QueuedTimer. */

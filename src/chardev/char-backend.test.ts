@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { charBackendContract, type CharBackendUnderTest } from "./char-backend.contract.ts";
 import { CharMux } from "./mux.ts";
 import { NullChar } from "./null.ts";
+import { PatientChar } from "./patient.ts";
 import { makeCharPipe, type CharPeer } from "./pipe.ts";
 import { RingBufferChar } from "./ring-buffer.ts";
 
@@ -32,6 +33,12 @@ const members: Record<string, () => CharBackendUnderTest> = {
   "mux channel": () => {
     const { back, peer } = makeCharPipe("p", 8192);
     return { back: new CharMux({ label: "m", back, exit: () => {} }).channel("c"), ...watchPeer(peer) };
+  },
+  "patient back": () => {
+    const { back, peer } = makeCharPipe("p", 8192);
+    // Whoever writes to it waits in time; it has no bound of its own.
+    const { stall: _stall, ...watched } = watchPeer(peer);
+    return { back: new PatientChar(back, () => {}), ...watched };
   },
   "ring buffer": () => {
     const back = new RingBufferChar("r");

@@ -64,6 +64,7 @@ export interface ProgramPlan {
   readonly machine: MachinePlan;
   readonly pidFile?: { readonly subject: string; readonly path: string };
   readonly dumpDeviceTree?: { readonly subject: string; readonly path: string };
+  readonly report?: { readonly subject: string; readonly path: string };
   /** Guest errors go to standard error or to this file; undefined keeps them quiet. */
   readonly guestErrors?: { readonly logFile?: { readonly subject: string; readonly path: string } };
   readonly warnings: readonly string[];

@@ -1,10 +1,8 @@
 // One machine on the program's own thread: opened, run to its end, everything closed and the terminal restored.
-import { writeFileSync } from "node:fs";
 import {
   catchEndSignals,
   createNodeHost,
   createRateLimitedTrace,
-  errnoText,
   openFileChar,
   silentTrace,
   writePidFile,
@@ -13,9 +11,11 @@ import {
 } from "../host/node/index.ts";
 import type { Machine } from "../machine/index.ts";
 import type { TracePort } from "../base/index.ts";
-import { CliError, withSubject } from "./errors.ts";
+import { withSubject } from "./errors.ts";
 import { makeMachine } from "./make-machine.ts";
 import { openPlan } from "./open-plan.ts";
+import { writeNamedFile } from "./named-file.ts";
+import { machineReport } from "./report.ts";
 import type { ProgramPlan } from "./plan.ts";
 
 /** After a signal, output that nobody reads is waited for no longer than this. */
@@ -58,7 +58,7 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
     const made = machine;
     closers.push(() => made.close());
     if (plan.dumpDeviceTree !== undefined) {
-      writeDeviceTree(plan.dumpDeviceTree, made.boardDeviceTree);
+      writeNamedFile(plan.dumpDeviceTree, made.boardDeviceTree);
       return 0;
     }
     // Nothing else keeps the process alive while the machine is paused.
@@ -67,6 +67,9 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
     if (signalled !== undefined) made.quit("host-signal");
     else if (!plan.machine.startPaused) made.start();
     const exit = await made.ended;
+    if (plan.report !== undefined) {
+      writeNamedFile(plan.report, `${JSON.stringify({ exit, ...machineReport(made) }, undefined, 2)}\n`);
+    }
     await Promise.race([opened.drained(), drainLimit(signalled !== undefined)]);
     if (exit.message !== undefined) io.line(exit.message);
     if (signalled !== undefined) io.line(`terminating on signal ${signalled}`);
@@ -84,14 +87,6 @@ function openTrace({ guestErrors }: ProgramPlan, io: RunIo, closers: (() => void
   const file = withSubject(subject, () => openFileChar({ label: "log", path, append: false, onError }));
   closers.push(() => file.close());
   return createRateLimitedTrace({ clock: nodeClock, line: (text) => file.write(Buffer.from(`${text}\n`)) });
-}
-
-function writeDeviceTree({ subject, path }: { subject: string; path: string }, bytes: Uint8Array): void {
-  try {
-    writeFileSync(path, bytes);
-  } catch (cause) {
-    throw new CliError("badFile", `Could not write '${path}': ${errnoText(cause)}`, { subject, cause });
-  }
 }
 
 function drainLimit(isSignalled: boolean): Promise<void> {

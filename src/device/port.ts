@@ -16,6 +16,11 @@ export interface MsiPort {
 
 export { DmaStatus, type DmaPort } from "../memory/port.ts";
 
+/** Begins work that waits for the host; whoever runs the machine may choose when, and may do one thing after the other. */
+export interface WorkPort {
+  start(task: () => Promise<void>): void;
+}
+
 /** Host services that a device may be given. */
 export interface DeviceHost {
   readonly timers: TimerPort;

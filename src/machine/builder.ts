@@ -1,8 +1,13 @@
 // From a configuration to a machine.
-import { TimerQueue } from "../base/index.ts";
+import { SeededRng, TimerQueue } from "../base/index.ts";
+import { PatientChar } from "../chardev/index.ts";
 import type { GuestRequest } from "./guest-request.ts";
+import { HostWork } from "./host-work.ts";
+import { InstructionClock } from "./instruction-clock.ts";
+import { AUTO_SHIFT, InstructionPace } from "./instruction-pace.ts";
 import { VirtualMachine } from "./machine.ts";
-import type { HartPlanner, MachineConfig, MachineHost } from "./port.ts";
+import { HostPace, type GuestClock, type Pace } from "./pace.ts";
+import type { HartPlanner, IcountConfig, MachineConfig, MachineHost } from "./port.ts";
 import { Scheduler } from "./scheduler.ts";
 import { makeVirtBoard } from "./virt/board.ts";
 import { VirtualClock } from "./virtual-clock.ts";
@@ -12,15 +17,15 @@ import { VirtualClock } from "./virtual-clock.ts";
  * for front ends. Throws a VmError that names what in `config` cannot be had, with nothing left open.
  */
 export function buildMachine(config: MachineConfig, host: MachineHost, planHarts: HartPlanner): VirtualMachine {
-  const clock = new VirtualClock(host.clock);
-  const timers = new TimerQueue(clock);
+  const { clock, timers, pace, work } = guestTime(config.icount, host);
   // The board's devices speak to a machine that is made after them.
   const machineOf: { request: (request: GuestRequest) => void; scheduler?: Scheduler } = { request: () => undefined };
   const board = makeVirtBoard({
     config,
-    host,
+    host: guestHost(config, host, work),
     planHarts,
     timers,
+    ...(work === undefined ? {} : { work }),
     request: (request) => machineOf.request(request),
     wake: () => machineOf.scheduler?.wake(),
     giveWayTo: (hart) => machineOf.scheduler?.giveWayTo(hart),
@@ -29,6 +34,7 @@ export function buildMachine(config: MachineConfig, host: MachineHost, planHarts
     board,
     clock,
     timers,
+    ...(work === undefined ? {} : { work }),
     yield: host.yield,
     noReboot: config.noReboot,
     noShutdown: config.noShutdown,
@@ -38,6 +44,8 @@ export function buildMachine(config: MachineConfig, host: MachineHost, planHarts
         timers,
         clock: host.clock,
         yield: host.yield,
+        pace,
+        ...(work === undefined ? {} : { work }),
         switchedTo: (index) => board.harts[index]!.dropReservation(),
         ...hooks,
       });
@@ -47,4 +55,33 @@ export function buildMachine(config: MachineConfig, host: MachineHost, planHarts
   });
   machineOf.request = (request) => machine.request(request);
   return machine;
+}
+
+interface GuestTime {
+  readonly clock: GuestClock;
+  readonly timers: TimerQueue;
+  readonly pace: Pace;
+  /** Where guest time follows from instructions, the host's answers have their set time too. */
+  readonly work?: HostWork;
+}
+
+function guestTime(icount: IcountConfig | undefined, host: MachineHost): GuestTime {
+  const hostElapsed = new VirtualClock(host.clock);
+  if (icount === undefined) {
+    const timers = new TimerQueue(hostElapsed);
+    return { clock: hostElapsed, timers, pace: new HostPace(timers) };
+  }
+  const clock = new InstructionClock(icount.shift === "auto" ? AUTO_SHIFT : icount.shift, hostElapsed);
+  const timers = new TimerQueue(clock);
+  return { clock, timers, pace: new InstructionPace({ config: icount, clock, timers }), work: new HostWork(timers) };
+}
+
+/** What the host lends, as far as a guest may tell the difference between two runs by it. */
+function guestHost(config: MachineConfig, host: MachineHost, work: HostWork | undefined): MachineHost {
+  const rng = config.seed === undefined ? host.rng : new SeededRng(config.seed);
+  if (work === undefined) return { ...host, rng };
+  const patient = [...host.chardevs].map(
+    ([id, back]) => [id, new PatientChar(back, (taken) => work.waitFor(taken))] as const,
+  );
+  return { ...host, rng, chardevs: new Map(patient) };
 }

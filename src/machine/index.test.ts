@@ -3,8 +3,8 @@
 import { describe, expect, test } from "vitest";
 import { decodeState, encodeState } from "../state/index.ts";
 import { buildMachine } from "./builder.ts";
-import { createMachine, type Machine, type MachineConfig, type MachineHost } from "./index.ts";
-import { testElf } from "./testing/test-images.ts";
+import { createMachine } from "./index.ts";
+import { ended, run } from "./testing/program-run.ts";
 import { planHarts } from "../target/riscv/index.ts";
 
 /**
@@ -32,66 +32,6 @@ const TWO_HARTS = [
   ...[0x480934e8, 0x05300513, 0x00000073, 0x535258b7, 0x3548889b, 0x45014801, 0x00734581, 0xa0010000],
   ...[0x05500293, 0x00559063, 0x007358b7, 0x0498889b, 0x45054801, 0x00734581, 0x00730000, 0xbff51050],
 ];
-
-interface Run {
-  readonly config: MachineConfig;
-  readonly host: MachineHost;
-  text: string;
-}
-
-function run(words: readonly number[], at: number, config: Partial<MachineConfig>): Run {
-  const bytes = [...new Uint8Array(Uint32Array.from(words).buffer)];
-  const clock = { nowNs: () => performance.now() * 1e6 };
-  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-  const console = {
-    label: "serial0",
-    write: (sent: Uint8Array) => {
-      made.text += String.fromCharCode(...sent);
-      return sent.length;
-    },
-    attach: () => undefined,
-    frontReady: () => undefined,
-    close: () => undefined,
-  };
-  const made: Run = {
-    config: {
-      board: "virt",
-      boardOptions: {},
-      cpu: { model: "rv64", features: {} },
-      smp: 2,
-      memoryBytes: 16 << 20,
-      firmware: "default",
-      kernel: { name: "program.elf", bytes: testElf(at, [{ at, bytes }]) },
-      commandLine: "",
-      serials: ["serial0"],
-      devices: [],
-      noReboot: false,
-      noShutdown: false,
-      startPaused: false,
-      rtc: { base: "utc", clock: "host" },
-      ...config,
-    },
-    host: {
-      clock,
-      wallClock: { nowUnixNs: () => 0n },
-      timers: { clock, create: () => ({ arm: () => undefined, disarm: () => undefined, deadlineNs: undefined }) },
-      rng: { fill: (into) => void into.fill(1) },
-      trace: { guestError: () => undefined },
-      yield: { turn, sleep: turn, wake: () => undefined },
-      chardevs: new Map([["serial0", console]]),
-      blockNodes: new Map(),
-    },
-    text: "",
-  };
-  return made;
-}
-
-async function ended(machine: Machine): Promise<unknown> {
-  machine.start();
-  const exit = await machine.ended;
-  await machine.close();
-  return exit;
-}
 
 describe("programs on real harts", () => {
   test("in machine mode without firmware, prints and fails with its code", async () => {

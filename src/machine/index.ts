@@ -4,6 +4,7 @@ import { buildMachine } from "./builder.ts";
 import type { Machine, MachineConfig, MachineHost } from "./port.ts";
 
 export type * from "./port.ts";
+export { MAX_ICOUNT_SHIFT } from "./instruction-clock.ts";
 export { MachineError, type MachineErrorCode } from "./errors.ts";
 export { boardNames } from "./virt/config.ts";
 export { virtDeviceTypes } from "./virt/virtio-devices.ts";

@@ -3,15 +3,17 @@ import type { TimerQueue, YieldPort } from "../base/index.ts";
 import type { Board } from "./board.ts";
 import { MachineError } from "./errors.ts";
 import type { GuestRequest } from "./guest-request.ts";
-import type { Machine, MachineExit, RunState } from "./port.ts";
+import type { HostWork } from "./host-work.ts";
+import type { GuestClock } from "./pace.ts";
+import type { Machine, MachineExit, MachineStatistics, RunState } from "./port.ts";
 import { RunStates, needsReset } from "./run-states.ts";
 import type { Scheduler } from "./scheduler.ts";
-import type { VirtualClock } from "./virtual-clock.ts";
 
 export interface MachineParts {
   readonly board: Board;
-  readonly clock: VirtualClock;
+  readonly clock: GuestClock;
   readonly timers: TimerQueue;
+  readonly work?: HostWork;
   readonly yield: YieldPort;
   readonly noReboot: boolean;
   readonly noShutdown: boolean;
@@ -27,6 +29,8 @@ export class VirtualMachine implements Machine {
   readonly #states = new RunStates((state) => this.onRunState?.(state));
   #resolveEnded: (exit: MachineExit) => void = () => undefined;
   #exit: MachineExit | undefined;
+  /** Called when the host no longer waits for the end of a machine. */
+  #hurry: () => void = () => undefined;
   /** The first thing that the guest asked for since the harts last stood still. */
   #pending: GuestRequest | undefined;
 
@@ -55,6 +59,11 @@ export class VirtualMachine implements Machine {
   /** RAM and ROM, whose bytes belong to the saved state. */
   get memoryBlocks(): Board["memoryBlocks"] {
     return this.#parts.board.memoryBlocks;
+  }
+
+  get statistics(): MachineStatistics {
+    const { board, clock } = this.#parts;
+    return { instructions: board.harts.map(({ executed }) => executed), guestNs: clock.nowNs() };
   }
 
   start(): void {
@@ -91,6 +100,7 @@ export class VirtualMachine implements Machine {
 
   quit(cause: "host-quit" | "host-signal"): void {
     if (this.#exit === undefined) this.#finish({ cause, status: 0 });
+    this.#hurry();
   }
 
   async close(): Promise<void> {
@@ -128,7 +138,14 @@ export class VirtualMachine implements Machine {
     this.#parts.clock.stop();
     if (this.runState === "running") this.#states.to("shutdown");
     const finished = (): void => this.#resolveEnded(exit);
-    this.#standStill().then(finished, finished);
+    const hurried = new Promise<void>((resolve) => {
+      this.#hurry = resolve;
+    });
+    const { work } = this.#parts;
+    const outputTaken = work === undefined ? undefined : Promise.race([work.outputTaken(), hurried]);
+    this.#standStill()
+      .then(() => outputTaken)
+      .then(finished, finished);
   }
 
   /** One of our invariants broke. Nothing of this machine can be trusted any more. */
@@ -144,6 +161,9 @@ export class VirtualMachine implements Machine {
   /** Resolves when no hart runs and no device waits for the host. */
   async #standStill(): Promise<void> {
     await this.#scheduler.stop();
+    const { work } = this.#parts;
+    work?.hurry();
+    await work?.finish(Promise.resolve());
     const draining = this.#parts.board.drain().then(() => true);
     // Devices continue long requests by timers that are due at once; nobody else runs those now.
     while (!(await Promise.race([draining, this.#parts.yield.turn().then(() => false)]))) {

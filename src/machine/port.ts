@@ -2,7 +2,7 @@
 import type { ClockPort, RngPort, TimerPort, TracePort, WallClockPort, YieldPort } from "../base/index.ts";
 import type { BlockNode } from "../block/port.ts";
 import type { CharBackend } from "../chardev/port.ts";
-import type { CpuBus, World, WorldPlan } from "../memory/index.ts";
+import type { CpuBus, RamBlock, World, WorldPlan } from "../memory/index.ts";
 import type { ExternalInterrupts, Hart, HartConfig, HostFirmware, TimebasePort } from "../target/riscv/port.ts";
 
 /** A file's bytes and the name it is called in errors. */
@@ -17,6 +17,16 @@ export interface DeviceConfig {
   readonly id?: string;
   /** Properties as given (strings), or typed when they came as JSON. */
   readonly properties: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** Guest time made of executed instructions (QEMU's `-icount`). */
+export interface IcountConfig {
+  /** An instruction takes 2^shift nanoseconds; `auto` follows the host's speed and makes no two runs the same. */
+  readonly shift: number | "auto";
+  /** The guest waits for the host where it runs ahead of it. */
+  readonly align: boolean;
+  /** While every hart waits, the host sleeps as long; otherwise guest time jumps to the next timer. */
+  readonly sleep: boolean;
 }
 
 export interface MachineConfig {
@@ -38,6 +48,9 @@ export interface MachineConfig {
   readonly noShutdown: boolean;
   readonly startPaused: boolean;
   readonly rtc: { readonly base: "utc" | "localtime" | bigint; readonly clock: "host" | "rt" | "vm" };
+  readonly icount?: IcountConfig;
+  /** Makes what the guest gets as random reproducible (QEMU's `-seed`); 64 bits. */
+  readonly seed?: bigint;
   readonly name?: string;
   readonly uuid?: string;
 }
@@ -70,6 +83,14 @@ export interface MachineExit {
   readonly message?: string;
 }
 
+/** What a machine has done so far. */
+export interface MachineStatistics {
+  /** Instructions of each hart. */
+  readonly instructions: readonly number[];
+  /** Guest time since the machine was made. */
+  readonly guestNs: number;
+}
+
 export interface Machine {
   readonly runState: RunState;
   /** Starts or continues. */
@@ -84,6 +105,9 @@ export interface Machine {
   onRunState?: (state: RunState) => void;
   /** The board's flattened device tree as `-machine dumpdtb=` writes it. */
   readonly boardDeviceTree: Uint8Array;
+  readonly statistics: MachineStatistics;
+  /** RAM and ROM; their bytes go on changing while the machine runs. */
+  readonly memoryBlocks: readonly RamBlock[];
   close(): Promise<void>;
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { describeState } from "../state/index.ts";
 import type { Vcpu, VcpuExit } from "../accel/port.ts";
 import { TimerQueue, type YieldPort } from "../base/index.ts";
+import { HostPace } from "./pace.ts";
 import { Scheduler, type SchedulerOptions } from "./scheduler.ts";
 
 /** Host time goes on by what the vCPUs execute, at one nanosecond per instruction, and by sleeping. */
@@ -87,6 +88,7 @@ function setUp(
     timers,
     clock,
     yield: host,
+    pace: new HostPace(timers),
     switchedTo: (index) => switches.push(index),
     attend: () => undefined,
     failed: (error) => failures.push(error),

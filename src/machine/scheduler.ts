@@ -3,15 +3,13 @@
 import type { ClockPort, TimerQueue, YieldPort } from "../base/index.ts";
 import { assert } from "../base/index.ts";
 import type { Vcpu } from "../accel/port.ts";
+import type { HostWork } from "./host-work.ts";
+import type { Pace } from "./pace.ts";
 
 /** How long guest code may keep input and the platform's timers waiting. */
 const SLICE_NS = 4_000_000;
-/** How long one run may keep guest timers and the other harts waiting. */
-const RUN_NS = 500_000;
-const MIN_BUDGET = 20_000;
-const MAX_BUDGET = 250_000;
-/** Shorter runs say nothing about speed. */
-const MEASURED_INSTRUCTIONS = 5_000;
+/** A guest that is this far ahead of the host is made to wait (`-icount align=on`; QEMU's figure). */
+const AHEAD_LIMIT_NS = 3_000_000;
 
 export interface SchedulerOptions {
   readonly vcpus: readonly Vcpu[];
@@ -20,6 +18,9 @@ export interface SchedulerOptions {
   /** Host time. */
   readonly clock: ClockPort;
   readonly yield: YieldPort;
+  readonly pace: Pace;
+  /** Host requests for which guest time stands still. */
+  readonly work?: HostWork;
   /** Called before a vCPU runs after another one did. */
   readonly switchedTo: (index: number) => void;
   /** Called at the next point where no vCPU runs after `interrupt`; may call `stop`. */
@@ -28,20 +29,30 @@ export interface SchedulerOptions {
   readonly failed: (error: unknown) => void;
 }
 
+interface Session {
+  stopping: boolean;
+  /** Resolves `stopped`. */
+  stop: () => void;
+  readonly stopped: Promise<void>;
+  ended: Promise<void>;
+}
+
 export class Scheduler {
   readonly #options: SchedulerOptions;
   /** From start to stop; a new one may begin while the last one is coming to its end. */
-  #session: { stopping: boolean; readonly ended: Promise<void> } | undefined;
+  #session: Session | undefined;
   #attention = false;
   #sleeping = false;
   #running: Vcpu | undefined;
   #next = 0;
   #last: Vcpu | undefined;
-  #budget: number = MIN_BUDGET;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    options.timers.onEarlierDeadline = () => this.wake();
+    options.timers.onEarlierDeadline = (deadlineNs) => {
+      if (this.#running !== undefined && options.pace.cuts(deadlineNs)) this.#running.kick();
+      this.wake();
+    };
   }
 
   get isRunning(): boolean {
@@ -51,7 +62,7 @@ export class Scheduler {
   start(): void {
     const before = this.#session;
     assert(before?.stopping !== false, "running harts are not started again");
-    const session = { stopping: false, ended: Promise.resolve() };
+    const session = newSession();
     session.ended = (before?.ended ?? Promise.resolve())
       .then(() => this.#run(session))
       .finally(() => {
@@ -65,6 +76,7 @@ export class Scheduler {
     const session = this.#session;
     if (session === undefined) return;
     session.stopping = true;
+    session.stop();
     this.#running?.kick();
     this.wake();
     await session.ended;
@@ -87,15 +99,17 @@ export class Scheduler {
     if (this.#running !== vcpu) this.#running?.kick();
   }
 
-  async #run(session: { stopping: boolean }): Promise<void> {
+  async #run(session: Session): Promise<void> {
     try {
       // The first slice begins in a turn of its own, so that `start` returns first.
       await this.#options.yield.turn();
       while (!session.stopping) {
         const idle = this.#slice(session);
         if (session.stopping) return;
-        if (!idle) await this.#options.yield.turn();
-        else await this.#sleep();
+        const { work } = this.#options;
+        if (work?.isDue === true) await work.finish(session.stopped).then(() => this.#giveTurn());
+        else if (idle) await this.#sleep(this.#options.pace.idle());
+        else await this.#giveTurn();
       }
     } catch (error) {
       session.stopping = true;
@@ -103,18 +117,27 @@ export class Scheduler {
     }
   }
 
-  async #sleep(): Promise<void> {
-    const { timers } = this.#options;
-    const remainingNs = timers.nextDeadlineNs() - timers.clock.nowNs();
-    if (remainingNs <= 0) return;
+  async #sleep(durationNs: number): Promise<void> {
+    if (durationNs > 0) {
+      this.#sleeping = true;
+      await this.#options.yield.sleep(durationNs === Infinity ? undefined : durationNs / 1e6);
+      this.#sleeping = false;
+    }
+    this.#options.pace.woke();
+  }
+
+  /** Between two slices: the platform's turn, and the wait of a guest that is ahead of it. */
+  async #giveTurn(): Promise<void> {
+    const aheadNs = this.#options.pace.aheadNs();
+    if (aheadNs <= AHEAD_LIMIT_NS) return this.#options.yield.turn();
     this.#sleeping = true;
-    await this.#options.yield.sleep(remainingNs === Infinity ? undefined : remainingNs / 1e6);
+    await this.#options.yield.sleep(aheadNs / 1e6);
     this.#sleeping = false;
   }
 
   /** Runs harts in turn until the slice is over (false) or none is runnable (true). */
   #slice(session: { readonly stopping: boolean }): boolean {
-    const { vcpus, timers, clock } = this.#options;
+    const { vcpus, timers, clock, work, pace } = this.#options;
     const endNs = clock.nowNs() + SLICE_NS;
     let waiting = 0;
     while (waiting < vcpus.length) {
@@ -124,6 +147,7 @@ export class Scheduler {
       }
       if (session.stopping) return false;
       timers.runDue();
+      if (work?.isDue === true) return false;
       const vcpu = vcpus[this.#next]!;
       this.#next = (this.#next + 1) % vcpus.length;
       if (!vcpu.runnable) {
@@ -131,32 +155,36 @@ export class Scheduler {
         continue;
       }
       waiting = 0;
-      if (this.#runOne(vcpu) >= endNs) return false;
+      if (this.#runOne(vcpu) >= endNs || pace.aheadNs() > AHEAD_LIMIT_NS) return false;
     }
     return !this.#attention;
   }
 
   /** Returns the host time after the run. */
   #runOne(vcpu: Vcpu): number {
-    const { clock } = this.#options;
+    const { clock, pace } = this.#options;
     const startNs = clock.nowNs();
     const before = vcpu.executed;
     if (vcpu !== this.#last) this.#options.switchedTo(vcpu.index);
     this.#last = vcpu;
     this.#running = vcpu;
+    const budget = pace.begin(vcpu);
+    let endNs = startNs;
     try {
-      vcpu.run(this.#budget);
+      vcpu.run(budget);
     } finally {
       this.#running = undefined;
-    }
-    const endNs = clock.nowNs();
-    const executed = vcpu.executed - before;
-    if (executed >= MEASURED_INSTRUCTIONS && endNs > startNs) {
-      const wanted = (executed / (endNs - startNs)) * RUN_NS;
-      // A quarter of the way at a time: one run that was all device accesses says little of the next.
-      const moved = this.#budget + (wanted - this.#budget) / 4;
-      this.#budget = Math.round(Math.min(MAX_BUDGET, Math.max(MIN_BUDGET, moved)));
+      endNs = clock.nowNs();
+      pace.end(vcpu.executed - before, startNs, endNs);
     }
     return endNs;
   }
+}
+
+function newSession(): Session {
+  let stop = (): void => undefined;
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  return { stopping: false, stop, stopped, ended: Promise.resolve() };
 }

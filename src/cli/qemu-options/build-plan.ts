@@ -7,6 +7,9 @@ import { catalogue } from "./known.ts";
 import { unknownDevice } from "./lists.ts";
 
 const DEFAULT_MEMORY_BYTES = 128 * 1024 * 1024;
+/** What a machine whose time follows from its instructions takes for the present: 2027-01-01T00:00:00Z. */
+const REPEATABLE_NOW_NS = 1_798_761_600_000_000_000n;
+const REPEATABLE_SEED = 0n;
 
 /** Throws OptionError or CliError whose subject is the option at fault. */
 export function buildPlan(draft: ConfigDraft): ProgramPlan {
@@ -15,7 +18,7 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
   checkStdio(chardevs);
   const blockNodes = resolveNodes(draft.blockNodes);
   checkDevices(draft, chardevs, blockNodes);
-  const { kernel, initrd, dtb, name, uuid, pidFile, dumpDeviceTree, logFile, guestErrors } = draft;
+  const { kernel, initrd, dtb, name, uuid, pidFile, dumpDeviceTree, report, logFile, guestErrors, icount } = draft;
   if (logFile !== undefined && !guestErrors) {
     draft.warnings.push(`${logFile.subject}: nothing is written there without -d guest_errors`);
   }
@@ -32,17 +35,25 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
     noReboot: draft.noReboot,
     noShutdown: draft.noShutdown,
     startPaused: draft.startPaused,
-    rtc: draft.rtc,
+    ...timeAndChance(draft),
     chardevs,
     blockNodes,
-    ...given({ kernel, initrd, dtb, name, uuid }),
+    ...given({ kernel, initrd, dtb, name, uuid, icount }),
   };
   return {
     machine,
     warnings: draft.warnings,
-    ...given({ pidFile, dumpDeviceTree }),
+    ...given({ pidFile, dumpDeviceTree, report }),
     ...(guestErrors ? { guestErrors: given({ logFile }) } : {}),
   };
+}
+
+/** With a fixed shift, the same options are to give the same run: nothing then comes from the host unless asked for. */
+function timeAndChance({ rtc, icount, seed }: ConfigDraft): Pick<MachinePlan, "rtc" | "seed"> {
+  if (icount === undefined || icount.shift === "auto") {
+    return { rtc: { base: "utc", clock: "host", ...rtc }, ...given({ seed }) };
+  }
+  return { rtc: { base: REPEATABLE_NOW_NS, clock: "vm", ...rtc }, seed: seed ?? REPEATABLE_SEED };
 }
 
 /** Without the members that are undefined. */

@@ -1,4 +1,5 @@
 // What the options said, in the order they said it, before defaults and cross-checks.
+import type { IcountConfig } from "../../machine/port.ts";
 import type { BlockPlan, CharPlan, DevicePlan, FileRef } from "../plan.ts";
 
 /** -blockdev: a protocol node with a file, or a raw node over one. */
@@ -38,10 +39,14 @@ export class ConfigDraft {
   noReboot = false;
   noShutdown = false;
   startPaused = false;
-  rtc: { base: "utc" | "localtime" | bigint; clock: "host" | "rt" | "vm" } = { base: "utc", clock: "host" };
+  /** Only what was given. */
+  readonly rtc: { base?: "utc" | "localtime" | bigint; clock?: "host" | "rt" | "vm" } = {};
+  icount: IcountConfig | undefined;
+  seed: bigint | undefined;
   name: string | undefined;
   uuid: string | undefined;
   pidFile: NamedFile | undefined;
+  report: NamedFile | undefined;
   dumpDeviceTree: NamedFile | undefined;
   guestErrors = false;
   logFile: NamedFile | undefined;

@@ -187,7 +187,7 @@ describe("lines that are refused", () => {
       "-netdev user,id=n0: This option is not supported: Ratite has no network yet",
     ],
     ["-M virt,pflash0=pf0,pflash1=pf1", "Parameter 'pflash0' is not supported: the board has no flash yet"],
-    ["-icount shift=0,rr=record,rrfile=rr.bin", "instructions are not counted against time yet"],
+    ["-icount shift=0,rr=record,rrfile=rr.bin", "runs are not recorded yet"],
     ["-tpmdev emulator,id=t,chardev=c", "Ratite has no TPM yet"],
     ["-vnc :0", "prog: -vnc :0: This option is not supported: Ratite has no display yet; use -nographic"],
     ["-display gtk", "prog: -display gtk: Ratite has no display yet; use -display none"],
@@ -269,5 +269,50 @@ describe("information", () => {
     const help = text("-help");
     expect(workingOptions.filter(({ name }) => !help.includes(`\n-${name}`))).toEqual([]);
     expect(help.split("\n").filter((line) => line.startsWith("        ") && line.length > 110)).toEqual([]);
+  });
+});
+
+describe("-icount, -seed, -rtc", () => {
+  test("the shift alone, as QEMU's implied parameter, in any C notation", () => {
+    expect(plan("-icount 0x3").machine.icount).toEqual({ shift: 3, align: false, sleep: true });
+    expect(plan("-icount shift=auto").machine.icount).toEqual({ shift: "auto", align: false, sleep: true });
+    expect(plan("-icount 1,sleep=off").machine.icount).toEqual({ shift: 1, align: false, sleep: false });
+  });
+
+  test.each([
+    ["shift=11", "icount: Invalid shift value; 0 to 10 or auto would do"],
+    ["shift=x", "icount: Invalid shift value; 0 to 10 or auto would do"],
+    ["shift=-1", "icount: Invalid shift value; 0 to 10 or auto would do"],
+    ["align=on", "Please specify shift option when using align"],
+    ["sleep=off", "Please specify shift option when using sleep"],
+    ["shift=1,align=on,sleep=off", "align=on and sleep=off are incompatible"],
+    ["shift=auto,sleep=off", "shift=auto and sleep=off are incompatible"],
+    ["shift=auto,align=on", "shift=auto and align=on are incompatible"],
+    ["shift=0,align=maybe", "Parameter 'align' expects 'on' or 'off'; given was 'maybe'"],
+  ])("-icount %s is refused", (argument, message) => {
+    expect(refusal(`-icount ${argument}`)).toBe(`prog: -icount ${argument}: ${message}`);
+  });
+
+  test("record and replay are refused with what would do", () => {
+    expect(refusal("-icount shift=0,rr=record,rrfile=x")).toContain("'rr' is not supported: runs are not recorded yet");
+  });
+
+  test("a seed is an unsigned 64-bit number", () => {
+    expect(plan("-seed 0xffffffffffffffff").machine.seed).toBe(0xffff_ffff_ffff_ffffn);
+    expect(refusal("-seed 18446744073709551616")).toBe(
+      "prog: -seed 18446744073709551616: Invalid seed number: 18446744073709551616",
+    );
+    expect(refusal("-seed -1")).toBe("prog: -seed -1: Invalid seed number: -1");
+  });
+
+  test("a fixed shift takes nothing from the host that was not asked for", () => {
+    const repeatable = { base: 1_798_761_600_000_000_000n, clock: "vm" };
+    expect(plan("-icount shift=0").machine).toMatchObject({ seed: 0n, rtc: repeatable });
+    expect(plan("-icount shift=0 -seed 7 -rtc base=utc").machine).toMatchObject({
+      seed: 7n,
+      rtc: { base: "utc", clock: "vm" },
+    });
+    expect(plan("-icount shift=auto").machine).toMatchObject({ rtc: { base: "utc", clock: "host" } });
+    expect(plan("").machine.seed).toBe(undefined);
   });
 });

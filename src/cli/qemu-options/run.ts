@@ -1,6 +1,5 @@
-// How the machine runs and ends, and what the program prints: -S, -no-reboot, -rtc, -pidfile, -d, -version, -help.
-import { bool, OptionError, OptionReader, oneOf, str, type GivenOption } from "../../object/index.ts";
-import type { ConfigDraft } from "./draft.ts";
+// How the machine runs and ends, and what the program prints: -S, -no-reboot, -pidfile, -x-report, -d, -version, -help.
+import { bool, OptionError, OptionReader, oneOf, str } from "../../object/index.ts";
 import { partsOf, refuseParameters, requireValue, type QemuOption } from "./option.ts";
 import { versionText } from "./version.ts";
 
@@ -58,39 +57,6 @@ const action: QemuOption = {
   },
 };
 
-function applyRtc(draft: ConfigDraft, given: GivenOption): void {
-  const parsed = partsOf(given);
-  const reader = new OptionReader(parsed);
-  const base = reader.optional("base", str);
-  const clock = reader.optional("clock", oneOf("clock", ["host", "rt", "vm"]));
-  requireValue(parsed, "driftfix", reader.optional("driftfix", str), ["none"], "it is for x86 only");
-  reader.end();
-  draft.rtc = { base: base === undefined ? draft.rtc.base : rtcBase(base, given), clock: clock ?? draft.rtc.clock };
-}
-
-function rtcBase(text: string, given: GivenOption): "utc" | "localtime" | bigint {
-  if (text === "utc" || text === "localtime") return text;
-  const form = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2})?$/.test(text) ? text : "";
-  const ms = Date.parse(form.includes("T") ? `${form}Z` : form);
-  // Date.parse takes the 30th of February for the 2nd of March.
-  const isReal = !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(form);
-  if (!isReal) {
-    const would = "utc, localtime, '2006-06-17T16:01:21' and '2006-06-17' would do";
-    throw new OptionError("badValue", `invalid datetime format '${text}'; ${would}`, given);
-  }
-  return BigInt(ms) * 1_000_000n;
-}
-
-const rtc: QemuOption = {
-  name: "rtc",
-  section: "Running",
-  argument: {},
-  synopsis: "[base=utc|localtime|DATETIME][,clock=host|rt|vm]",
-  description: "The time of day that the guest's clock starts with, and what drives it",
-  example: "-rtc base=2026-01-01T00:00:00,clock=vm",
-  apply: applyRtc,
-};
-
 const pidFile: QemuOption = {
   name: "pidfile",
   section: "Running",
@@ -101,6 +67,19 @@ const pidFile: QemuOption = {
   differs: "not locked: a file that names a running process is refused, and the file is removed at the end",
   apply(draft, { subject, argument }) {
     draft.pidFile = { subject, path: argument };
+  },
+};
+
+const report: QemuOption = {
+  name: "x-report",
+  section: "Running",
+  argument: "text",
+  synopsis: "FILE",
+  description: "At the end, write to FILE as JSON: how it ended, executed instructions, guest time, digests of memory",
+  example: "-icount shift=0 -x-report run.json",
+  differs: "QEMU has no such option",
+  apply(draft, { subject, argument }) {
+    draft.report = { subject, path: argument };
   },
 };
 
@@ -182,8 +161,8 @@ export const runOptions: readonly QemuOption[] = [
   noReboot,
   noShutdown,
   action,
-  rtc,
   pidFile,
+  report,
   debug,
   logFile,
   message,

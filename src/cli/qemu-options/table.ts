@@ -7,12 +7,14 @@ import { machineOptions } from "./machine.ts";
 import type { QemuOption, RefusedOption } from "./option.ts";
 import { refusedOptions } from "./refused.ts";
 import { runOptions } from "./run.ts";
+import { timeOptions } from "./time.ts";
 
 export const workingOptions: readonly QemuOption[] = [
   ...machineOptions,
   ...bootOptions,
   ...diskOptions,
   ...characterOptions,
+  ...timeOptions,
   ...runOptions,
   ...absentOptions,
 ];

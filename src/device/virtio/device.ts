@@ -2,7 +2,7 @@
 import { assert } from "../../base/index.ts";
 import type { ClockPort, Timer, TimerPort, TracePort } from "../../base/index.ts";
 import type { StateDescription, StateOf } from "../../state/index.ts";
-import type { Device, DmaPort } from "../port.ts";
+import type { Device, DmaPort, WorkPort } from "../port.ts";
 import { VirtioError } from "./errors.ts";
 import { SplitQueue, type QueueOwner } from "./queue.ts";
 import { Feature, featureBits, Status } from "./spec.ts";
@@ -22,6 +22,8 @@ export interface VirtioContext {
   readonly trace: TracePort;
   /** On the machine's virtual clock. */
   readonly timers: TimerPort;
+  /** Absent: work begins at once, and several things are done at a time. */
+  readonly work?: WorkPort;
 }
 
 /** Ring features that an operator can switch off. */

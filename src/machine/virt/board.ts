@@ -9,6 +9,7 @@ import {
   SifiveTest,
   type Finish,
   type IrqLine,
+  type WorkPort,
 } from "../../device/index.ts";
 import { VirtioMmio } from "../../device/virtio/index.ts";
 import { WorldPlan, dmaPort } from "../../memory/index.ts";
@@ -38,6 +39,8 @@ export interface BoardParts {
   readonly planHarts: HartPlanner;
   /** Guest time. */
   readonly timers: TimerQueue;
+  /** For devices that wait for the host. */
+  readonly work?: WorkPort;
   /** Called during a run of a hart. */
   readonly request: (request: GuestRequest) => void;
   /** A hart may have become runnable. */
@@ -196,9 +199,10 @@ class VirtBoard implements Board {
   }
 
   #plugDevices(backends: Backends): void {
-    const { config, host, timers } = this.#parts;
+    const { config, host, timers, work } = this.#parts;
+    const shared = { trace: host.trace, timers, ...(work === undefined ? {} : { work }) };
     const plugs = new Plugs(this.#slots, {
-      context: (name) => ({ dma: dmaPort(this.#system.space, name), trace: host.trace, timers }),
+      context: (name) => ({ dma: dmaPort(this.#system.space, name), ...shared }),
       rng: host.rng,
       backends,
     });

@@ -3,6 +3,7 @@
 import { InvariantError, assert } from "../../../base/index.ts";
 import type { BlockNode } from "../../../block/port.ts";
 import type { DescriptionOf } from "../../../state/index.ts";
+import type { WorkPort } from "../../port.ts";
 import type { Chain } from "../chain.ts";
 import { VirtioDevice, type VirtioContext } from "../device.ts";
 import { VirtioError } from "../errors.ts";
@@ -52,6 +53,7 @@ export class VirtioBlk extends VirtioDevice {
   readonly #capacitySectors: number;
   readonly #id = new Uint8Array(ID_BYTES);
   readonly #budget: WorkBudget;
+  readonly #work: WorkPort | undefined;
   readonly #waiting: Request[] = [];
   readonly #buffers: Uint8Array[] = [];
   /** Continuations of requests that wait for the next turn. */
@@ -73,6 +75,7 @@ export class VirtioBlk extends VirtioDevice {
     });
     this.#node = node;
     this.#blk = config;
+    this.#work = context.work;
     this.#writeback = config.writeCache;
     const blocks = Math.floor(node.lengthBytes / config.logicalBlockBytes);
     this.#capacitySectors = (blocks * config.logicalBlockBytes) / SECTOR_BYTES;
@@ -86,7 +89,8 @@ export class VirtioBlk extends VirtioDevice {
     this.#budget = new WorkBudget({
       timers: context.timers,
       name: `${this.typeName}.turn`,
-      bytesPerTurn: BYTES_PER_TURN,
+      // Work that others give its time needs no turns of its own.
+      bytesPerTurn: context.work === undefined ? BYTES_PER_TURN : Infinity,
       onRefill: () => this.#nextTurn(),
     });
     BlkConfig.encode(
@@ -177,7 +181,8 @@ export class VirtioBlk extends VirtioDevice {
       const request = this.#waiting.shift();
       if (request === undefined) return;
       this.#running++;
-      void this.#serve(request);
+      if (this.#work === undefined) void this.#serve(request);
+      else this.#work.start(() => this.#serve(request));
     }
   }
 
