@@ -101,7 +101,7 @@ function main(): number {
   const program = build(source ?? fetchSource());
   const started = performance.now();
   // As `ratite host exec --kernel-mock -- PROGRAM` does it, without the rest of the command line.
-  const commands = join(import.meta.dirname, "../src/cli/host-commands.ts");
+  const commands = join(import.meta.dirname, "../src/cli/host/commands.ts");
   const words = ["exec", "--kernel-mock", "--", program, ...args];
   const code = `import { hostCommand } from ${JSON.stringify(commands)}; process.exitCode = await hostCommand(${JSON.stringify(words)});`;
   const result = spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", code], {
