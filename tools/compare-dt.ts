@@ -20,7 +20,6 @@ export const allowedDifferences: readonly AllowedDifference[] = [
     matches: (path, property) =>
       /^\/cpus\/cpu@[0-9a-f]+$/.test(path) && property !== undefined && CPU_FACTS.has(property),
   },
-  { name: "missing device: pci", matches: (path) => path.startsWith("/soc/pci@") },
   { name: "missing device: flash", matches: (path) => path.startsWith("/flash@") },
   { name: "missing device: fw-cfg", matches: (path) => path.startsWith("/fw-cfg@") },
   { name: "missing device: platform-bus", matches: (path) => path.startsWith("/platform-bus@") },

@@ -294,10 +294,19 @@ describe("the board", () => {
     expect(bench.word(0xc00_2000)).toBe(0);
     expect(bench.word(0x200_0000)).toBe(0);
     expect([...bench.machine.saveables.keys()]).toEqual([
-      ...["mswi", "mtimer", "plic", "hart0", "test", "rtc", "uart"],
+      ...["mswi", "mtimer", "plic", "hart0", "pcie", "test", "rtc", "uart"],
       ...Array.from({ length: 8 }, (_, slot) => `virtio-mmio.${slot}`),
       "sbi",
     ]);
+  });
+
+  test("has a PCI host bridge, and windows that read ones where no BAR is", () => {
+    const bench = new Bench(idle);
+    expect(bench.word(0x3000_0000)).toBe(0x0008_1b36);
+    expect(bench.word(0x3000_8000)).toBe(0xffff_ffff);
+    for (const address of [0x300_0000, 0x300_fffc, 0x4000_0000, 0x7fff_fffc, 0x4_0000_0000, 0x7_ffff_fffc]) {
+      expect(bench.word(address)).toBe(0xffff_ffff);
+    }
   });
 
   test("drives the harts' interrupts", () => {

@@ -1,5 +1,5 @@
 // A machine's physical side: its memory, the address space over it, the devices placed in that, and who must be closed.
-import type { MmioDevice } from "../device/index.ts";
+import type { Device, MmioDevice } from "../device/index.ts";
 import {
   AddressSpace,
   containerRegion,
@@ -21,7 +21,7 @@ export class System {
   /** Everything with saved state, by a name that is the same in every machine of this configuration. */
   readonly saveables: Map<string, Saveable> = new Map();
   readonly #root: MemoryRegion = containerRegion("system", SPACE_BYTES);
-  readonly #devices: MmioDevice[] = [];
+  readonly #devices: Device[] = [];
   readonly #closers: (() => void)[] = [];
 
   constructor(world: World) {
@@ -39,11 +39,21 @@ export class System {
 
   /** Puts a device's registers at `at`; it is reset, saved and closed with the others. */
   place<D extends MmioDevice>(name: string, at: number, device: D): D {
+    this.adopt(name, device);
+    this.show(mmioRegion(name, device.mmioLengthBytes, device.mmio), at);
+    return device;
+  }
+
+  /** Takes a device that is reached through another one: it is reset, saved and closed with the others. */
+  adopt(name: string, device: Device): void {
     this.#closers.push(() => device.close?.());
     this.#devices.push(device);
     this.saveables.set(name, device);
-    this.#root.add(mmioRegion(name, device.mmioLengthBytes, device.mmio), at);
-    return device;
+  }
+
+  /** Puts a region at `at`; where several overlap, the highest priority is seen. */
+  show(region: MemoryRegion, at: number, priority?: number): void {
+    this.#root.add(region, at, priority);
   }
 
   resetDevices(): void {

@@ -15,6 +15,7 @@ export {
   type MemoryRegion,
   mmioRegion,
   type Placement,
+  portRegion,
   ramRegion,
   type RegionContent,
 } from "./region.ts";

@@ -135,7 +135,12 @@ export function ramRegion(block: RamBlock): MemoryRegion {
 
 /** A device's registers. */
 export function mmioRegion(name: string, lengthBytes: number, handler: MmioHandler): MemoryRegion {
-  return new MemoryRegion(name, lengthBytes, { kind: "mmio", port: new MmioPort(name, lengthBytes, handler) });
+  return portRegion(new MmioPort(name, lengthBytes, handler));
+}
+
+/** Registers behind a port that has other users too. */
+export function portRegion(port: MmioPort): MemoryRegion {
+  return new MemoryRegion(port.name, port.lengthBytes, { kind: "mmio", port });
 }
 
 export interface AliasOptions {

@@ -56,7 +56,7 @@ const CHIPS: readonly [string, Record<string, string>, readonly string[]][] = [
   ],
 ];
 const PARTS = [
-  ...["hart0", "hart1", "test", "rtc", "uart"],
+  ...["hart0", "hart1", "pcie", "test", "rtc", "uart"],
   ...["virtio-mmio.5/virtio-serial-device", "virtio-mmio.6/virtio-rng-device", "virtio-mmio.7/virtio-blk-device"],
   "sbi",
 ];

@@ -1,7 +1,8 @@
 // A base address register and what it opens: its parts, and where the bus decodes it now.
 import { assert, isPowerOfTwo } from "../../base/index.ts";
-import { MemTx, MmioPort, type MmioHandler } from "../../memory/index.ts";
-import type { BarPart } from "./port.ts";
+import { containerRegion, MemTx, MmioPort, mmioRegion, portRegion } from "../../memory/index.ts";
+import type { MemoryRegion, MmioHandler } from "../../memory/index.ts";
+import type { BarPart, BusBar } from "./port.ts";
 import { BarFlag } from "./spec.ts";
 
 export interface BarSpec {
@@ -22,7 +23,10 @@ interface PartPort {
   readonly port: MmioPort;
 }
 
-export class PciBar {
+/** What lies between the parts. */
+const gap: MmioHandler = { read: () => 0, write: () => undefined };
+
+export class PciBar implements BusBar {
   readonly index: number;
   readonly kind: "memory" | "io";
   readonly is64: boolean;
@@ -34,10 +38,13 @@ export class PciBar {
   /** Result of the last successful `read`, as unsigned 32-bit halves. */
   low = 0;
   high = 0;
+  readonly #name: string;
   readonly #ports: readonly PartPort[];
+  #region: MemoryRegion | undefined;
 
   constructor(name: string, spec: BarSpec) {
     assert(isPowerOfTwo(spec.lengthBytes) && spec.lengthBytes >= 4, "a BAR's length is a power of two", name);
+    this.#name = `${name}.bar${spec.index}`;
     this.index = spec.index;
     this.kind = spec.kind;
     this.is64 = spec.widthBits === 64;
@@ -52,8 +59,13 @@ export class PciBar {
     assert(end <= spec.lengthBytes, "parts of a BAR lie inside it", name, spec.index);
     this.#ports = this.parts.map((part) => {
       const handler = part.handler ?? bytesHandler(part.bytes!);
-      return { part, port: new MmioPort(`${name}.bar${spec.index}`, part.lengthBytes, handler) };
+      return { part, port: new MmioPort(this.#name, part.lengthBytes, handler) };
     });
+  }
+
+  get region(): MemoryRegion {
+    this.#region ??= this.#makeRegion();
+    return this.#region;
   }
 
   /** Low bits of the register. */
@@ -79,6 +91,13 @@ export class PciBar {
   write(offset: number, width: number, low: number, high: number): MemTx {
     const found = this.#find(offset, width);
     return found === undefined ? MemTx.ok : found.port.write(offset - found.part.at, width, low, high);
+  }
+
+  #makeRegion(): MemoryRegion {
+    const region = containerRegion(this.#name, this.lengthBytes);
+    region.add(mmioRegion(`${this.#name}.gap`, this.lengthBytes, gap), 0, -1);
+    for (const { part, port } of this.#ports) region.add(portRegion(port), part.at);
+    return region;
   }
 
   #find(offset: number, width: number): PartPort | undefined {

@@ -8,7 +8,7 @@ import { ConfigSpace, type ConfigRegister } from "./config-space.ts";
 import { PciStateError } from "./errors.ts";
 import { MsiCapability } from "./msi.ts";
 import { MsixCapability, type MsixOptions } from "./msix.ts";
-import type { PciPorts } from "./port.ts";
+import type { BusBar, BusFunction, PciPorts } from "./port.ts";
 import * as spec from "./spec.ts";
 
 export interface PciIdentity {
@@ -65,7 +65,6 @@ function headerTable(options: PciFunctionOptions) {
     status: {
       at: Header.status,
       widthBytes: 2,
-      reset: Status.capabilities,
       clearable: Status.writeOnes,
       isLive: true,
     },
@@ -81,13 +80,13 @@ function headerTable(options: PciFunctionOptions) {
       reset: identity.subsystemVendorId ?? identity.vendorId,
     },
     subsystemId: { at: Header.subsystemId, widthBytes: 2, reset: identity.subsystemId ?? identity.deviceId },
-    capabilities: { at: Header.capabilities, widthBytes: 1, reset: spec.FIRST_CAPABILITY },
+    capabilities: { at: Header.capabilities, widthBytes: 1 },
     interruptLine: { at: Header.interruptLine, widthBytes: 1, writable: 0xff },
     interruptPin: { at: Header.interruptPin, widthBytes: 1, reset: interruptPin },
   } as const;
 }
 
-export class PciFunction implements Saveable<DescriptionOf<PciFunctionState>> {
+export class PciFunction implements BusFunction, Saveable<DescriptionOf<PciFunctionState>> {
   readonly name: string;
   readonly config: ConfigSpace;
   readonly bars: readonly PciBar[];
@@ -98,7 +97,7 @@ export class PciFunction implements Saveable<DescriptionOf<PciFunctionState>> {
   /** DMA as far as command register and power state allow it. */
   readonly dma: DmaPort;
   /** Told when a BAR begins, ceases or moves to be decoded; `bar.address` says where. */
-  onMapping: ((bar: PciBar) => void) | undefined;
+  onMapping: ((bar: BusBar) => void) | undefined;
   readonly stateDescription: DescriptionOf<PciFunctionState> = describeState("pci-function", 1, [
     field("config", blob),
     field("msix", blob),
@@ -111,7 +110,8 @@ export class PciFunction implements Saveable<DescriptionOf<PciFunctionState>> {
   readonly #barRegisters: readonly { readonly bar: PciBar; readonly registers: readonly ConfigRegister[] }[];
   readonly #power: ConfigRegister | undefined;
   #nextCapability: number = spec.FIRST_CAPABILITY;
-  #lastCapability: ConfigRegister | undefined;
+  /** Where the next capability's offset goes. */
+  #lastCapability: ConfigRegister;
   #intxLevel = false;
 
   constructor(options: PciFunctionOptions) {
@@ -124,6 +124,7 @@ export class PciFunction implements Saveable<DescriptionOf<PciFunctionState>> {
     const header = this.config.define("header", 0, headerTable(options));
     this.#command = header.command;
     this.#status = header.status;
+    this.#lastCapability = header.capabilities;
     if (options.powerManagement === true) this.#power = this.#addPowerManagement();
     const { msi, msix } = options;
     // The line is silent while messages are on.
@@ -137,7 +138,6 @@ export class PciFunction implements Saveable<DescriptionOf<PciFunctionState>> {
       const at = this.addCapability("msix", spec.CapabilityId.msix, spec.Msix.lengthBytes);
       this.msix = new MsixCapability(this.config, at, msix, this.#messages(), onControl);
     }
-    assert(this.#lastCapability !== undefined, "a function has a capability", this.name);
     this.bars = options.bars.map((bar) => {
       const table = msix?.bar === bar.index ? [this.msix!.part] : [];
       return new PciBar(this.name, { ...bar, parts: [...bar.parts, ...table] });
@@ -168,7 +168,8 @@ export class PciFunction implements Saveable<DescriptionOf<PciFunctionState>> {
       id: { at: 0, widthBytes: 1, reset: id },
       next: { at: 1, widthBytes: 1 },
     });
-    this.#lastCapability?.setFixed(at);
+    this.#status.setFixed(spec.Status.capabilities);
+    this.#lastCapability.setFixed(at);
     this.#lastCapability = next;
     this.#nextCapability = (at + lengthBytes + 3) & ~3;
     return at;

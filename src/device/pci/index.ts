@@ -1,7 +1,9 @@
 export { bytesHandler, PciBar, type BarSpec } from "./bar.ts";
+export { devfn, PciBus, type BridgeFunction, type BusUpstream, type PciBusOptions } from "./bus.ts";
 export { ConfigRegister, ConfigSpace, type ConfigRegisterSpec } from "./config-space.ts";
 export { PciStateError } from "./errors.ts";
 export { PciFunction, type PciFunctionOptions, type PciFunctionState, type PciIdentity } from "./function.ts";
+export { PciHostBridge, type PciHostBridgeOptions } from "./host-bridge.ts";
 export { MsiCapability } from "./msi.ts";
 export { MsixCapability, type MsixOptions } from "./msix.ts";
 export type * from "./port.ts";

@@ -7,6 +7,13 @@ export const BAR_COUNT = 6;
 /** Capabilities begin behind the header. */
 export const FIRST_CAPABILITY = 0x40;
 
+export const SLOT_COUNT = 32;
+export const FUNCTIONS_PER_SLOT = 8;
+/** INTA to INTD. */
+export const PIN_COUNT = 4;
+/** What QEMU's own functions have as subsystem. */
+export const QEMU_SUBSYSTEM = { subsystemVendorId: 0x1af4, subsystemId: 0x1100 } as const;
+
 /** Byte offsets in a type 0 header, §6.1. */
 export const Header = {
   vendorId: 0x00,
@@ -28,6 +35,9 @@ export const Header = {
   interruptLine: 0x3c,
   interruptPin: 0x3d,
 } as const;
+
+/** In the header type of function 0: there may be others in its slot. */
+export const HEADER_MULTIFUNCTION = 0x80;
 
 /** §6.2.2 */
 export const Command = {

@@ -30,6 +30,7 @@ import { buildBoardTree } from "./device-tree.ts";
 import { placeIrqChip, type IrqChip } from "./irq-chip.ts";
 import { TIMEBASE_HZ, UART_CLOCK_HZ, VIRTIO_SLOT_COUNT } from "./memory-map.ts";
 import { timerPlaces, virtIrq, virtMap, virtioSlot } from "./memory-map.ts";
+import { placePciHost } from "./pci-host.ts";
 import { uartConsole } from "./uart-console.ts";
 import { Plugs } from "./virtio-devices.ts";
 
@@ -107,6 +108,7 @@ class VirtBoard implements Board {
     lines.connect(this.harts);
     for (const hart of this.harts) system.saveables.set(`hart${hart.id}`, hart);
 
+    placePciHost(system, irqChip, config.memoryBytes, host.trace);
     const backends = new Backends(parts.host);
     this.#uart = this.#placeDevices(irqChip, backends);
     this.#slots = this.#placeSlots(irqChip);

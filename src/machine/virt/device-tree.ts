@@ -5,7 +5,7 @@ import { HartIrq, type Hart } from "../../target/riscv/port.ts";
 import type { VirtOptions } from "./config.ts";
 import { IMSIC_FILE_BYTES, IMSIC_IDENTITY_COUNT, IRQ_SOURCE_COUNT, MTIME_OFFSET } from "./memory-map.ts";
 import { TIMEBASE_HZ, UART_CLOCK_HZ, VIRTIO_SLOT_COUNT } from "./memory-map.ts";
-import { timerPlaces, virtIrq, virtMap, virtioSlot, type MapEntry, type TimerPlaces } from "./memory-map.ts";
+import { pciMmio64, timerPlaces, virtIrq, virtMap, virtioSlot, type MapEntry, type TimerPlaces } from "./memory-map.ts";
 
 /** What a hart says of itself in the tree. */
 export type HartFacts = Pick<Hart, "id" | "isa">;
@@ -23,11 +23,20 @@ interface Referable {
 
 /** How a device is wired to the platform's interrupt controller; PLIC and APLIC differ in their cells. */
 interface IrqParent extends Referable {
+  /** Who takes messages, if anybody does. */
+  readonly messages?: Referable;
   cells(irq: number): readonly number[];
 }
 
 /** Of APLIC's interrupt specifiers (Linux dt-bindings/interrupt-controller/irq.h). */
 const IRQ_TYPE_LEVEL_HIGH = 4;
+
+/** First cell of `ranges`: which address space of PCI. */
+const PCI_RANGE_IO = 0x0100_0000;
+const PCI_RANGE_MEMORY32 = 0x0200_0000;
+const PCI_RANGE_MEMORY64 = 0x0300_0000;
+/** Where the slot stands in the first cell of a PCI address. */
+const PCI_SLOT_SHIFT = 11;
 
 interface HartNodes {
   readonly interruptController: Referable;
@@ -75,6 +84,7 @@ class BoardTree {
     }
     if (options.aclint) this.#aclint(hartNodes, timerPlaces(options));
     else this.#clint(hartNodes);
+    this.#pci(irqParent, memoryBytes);
     root.children.push(this.#soc);
     return root;
   }
@@ -112,9 +122,14 @@ class BoardTree {
 
   /** Two domains; wires are the supervisor's, because the machine's delegates them all. */
   #aplic(harts: readonly HartNodes[], kind: "aplic" | "aplic-imsic"): IrqParent {
-    const deliver = (node: DeviceTreeNode, input: HartIrq, files: MapEntry): void => {
-      if (kind === "aplic") node.setU32("interrupts-extended", ...hartInputs(harts, [input]));
-      else node.setU32("msi-parent", this.#imsic(harts, input, files).phandle);
+    const deliver = (node: DeviceTreeNode, input: HartIrq, files: MapEntry): Referable | undefined => {
+      if (kind === "aplic") {
+        node.setU32("interrupts-extended", ...hartInputs(harts, [input]));
+        return undefined;
+      }
+      const imsic = this.#imsic(harts, input, files);
+      node.setU32("msi-parent", imsic.phandle);
+      return imsic;
     };
     const domain = (place: MapEntry): DeviceTreeNode => {
       const node = this.#mmio("interrupt-controller", place, ["qemu,aplic", "riscv,aplic"]);
@@ -124,11 +139,12 @@ class BoardTree {
     const machine = domain(virtMap.aplicM);
     const supervisor = domain(virtMap.aplicS);
     deliver(machine, HartIrq.meip, virtMap.imsicM);
-    deliver(supervisor, HartIrq.seip, virtMap.imsicS);
+    const messages = deliver(supervisor, HartIrq.seip, virtMap.imsicS);
     const { phandle } = this.#refer(supervisor);
     machine.setU32("riscv,children", phandle).setU32("riscv,delegation", phandle, 1, IRQ_SOURCE_COUNT);
     this.#refer(machine);
-    return { phandle, cells: (irq) => [irq, IRQ_TYPE_LEVEL_HIGH] };
+    const cells = (irq: number): number[] => [irq, IRQ_TYPE_LEVEL_HIGH];
+    return { phandle, cells, ...(messages === undefined ? {} : { messages }) };
   }
 
   #imsic(harts: readonly HartNodes[], input: HartIrq, { base }: MapEntry): Referable {
@@ -155,6 +171,37 @@ class BoardTree {
   #clint(harts: readonly HartNodes[]): void {
     const node = this.#mmio("clint", virtMap.clint, ["sifive,clint0", "riscv,clint0"]);
     node.setU32("interrupts-extended", ...hartInputs(harts, [HartIrq.msip, HartIrq.mtip]));
+  }
+
+  /** IEEE 1275's PCI binding, with configuration space mapped. */
+  #pci(irqParent: IrqParent, memoryBytes: number): void {
+    const node = this.#mmio("pci", virtMap.pciEcam, ["pci-host-ecam-generic"]).setString("device_type", "pci");
+    node.setU32("#address-cells", 3).setU32("#size-cells", 2).setU32("#interrupt-cells", 1);
+    node.setU32("linux,pci-domain", 0).setU32("bus-range", 0, 0xff).setEmpty("dma-coherent");
+    if (irqParent.messages !== undefined) node.setU32("msi-parent", irqParent.messages.phandle);
+    const { pciPio, pciMmio32 } = virtMap;
+    const mmio64 = pciMmio64(memoryBytes);
+    node.setU32(
+      "ranges",
+      ...[PCI_RANGE_IO, ...twoCells(0), ...twoCells(pciPio.base), ...twoCells(pciPio.lengthBytes)],
+      ...[
+        PCI_RANGE_MEMORY32,
+        ...twoCells(pciMmio32.base),
+        ...twoCells(pciMmio32.base),
+        ...twoCells(pciMmio32.lengthBytes),
+      ],
+      ...[PCI_RANGE_MEMORY64, ...twoCells(mmio64.base), ...twoCells(mmio64.base), ...twoCells(mmio64.lengthBytes)],
+    );
+    // The pins of four slots; those of the others repeat them.
+    node.setU32("interrupt-map-mask", 3 << PCI_SLOT_SHIFT, 0, 0, 7);
+    const pins = [0, 1, 2, 3];
+    const map = pins.flatMap((slot) =>
+      pins.flatMap((pin) => {
+        const wire = irqParent.cells(virtIrq.pci + ((slot + pin) % pins.length));
+        return [slot << PCI_SLOT_SHIFT, 0, 0, pin + 1, irqParent.phandle, ...wire];
+      }),
+    );
+    node.setU32("interrupt-map", ...map);
   }
 
   #finisher(): Referable {
@@ -202,6 +249,10 @@ function isaString(isa: Hart["isa"]): string {
 
 function hartInputs(harts: readonly HartNodes[], inputs: readonly HartIrq[]): number[] {
   return harts.flatMap((hart) => inputs.flatMap((input) => [hart.interruptController.phandle, input]));
+}
+
+function twoCells(n: number): [high: number, low: number] {
+  return [Math.floor(n / 2 ** 32), n >>> 0];
 }
 
 function hex(n: number): string {

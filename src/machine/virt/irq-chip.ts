@@ -1,10 +1,10 @@
 // The board's interrupt controllers, whichever `-M virt,aia=` asks for, behind one seam: a wire for each platform
 // source, and what harts and firmware need to know of them.
-import { iova, type TracePort } from "../../base/index.ts";
-import { Aplic, APLIC_PRIORITY_MASK, Imsic, Plic, type IrqLine, type MsiPort } from "../../device/index.ts";
-import { DmaStatus, dmaPort } from "../../memory/index.ts";
+import type { TracePort } from "../../base/index.ts";
+import { Aplic, APLIC_PRIORITY_MASK, Imsic, Plic, type IrqLine } from "../../device/index.ts";
 import { HartIrq, type ExternalInterruptPort, type ExternalInterrupts } from "../../target/riscv/port.ts";
 import type { HartLines } from "../hart-lines.ts";
+import { messagePort } from "../message-port.ts";
 import type { System } from "../system.ts";
 import { delegateToSupervisor } from "./aplic-firmware.ts";
 import type { VirtOptions } from "./config.ts";
@@ -70,7 +70,7 @@ function placeMessageAplic(parts: IrqChipParts): IrqChip {
     });
   const machineFiles = files("m", virtMap.imsicM.base, HartIrq.meip);
   const supervisorFiles = files("s", virtMap.imsicS.base, HartIrq.seip);
-  const delivery: Delivery = { kind: "msi", port: msiPort(system, trace) };
+  const delivery: Delivery = { kind: "msi", port: messagePort(system.space, "aplic", trace) };
   const { machine } = placeDomains(parts, delivery, delivery);
   const port = (file: Imsic): ExternalInterruptPort => ({ priority: () => file.top, priorityMask: 0xff, file });
   return {
@@ -94,17 +94,6 @@ function placeDomains(
   system.place("aplic.m", virtMap.aplicM.base, machine);
   system.place("aplic.s", virtMap.aplicS.base, supervisor);
   return { machine, supervisor };
-}
-
-/** A message is a write to the address space, as from any device. */
-function msiPort(system: System, trace: TracePort): MsiPort {
-  const dma = dmaPort(system.space, "aplic");
-  return {
-    send(address, data) {
-      const status = dma.write(iova(address), new Uint8Array(Uint32Array.of(data).buffer));
-      if (status !== DmaStatus.ok) trace.guestError("aplic", `nobody takes messages at 0x${address.toString(16)}`);
-    },
-  };
 }
 
 function eachHart<T>(hartCount: number, make: (hartId: number) => T): T[] {

@@ -1,6 +1,6 @@
 // QEMU's `virt` board as a table: where everything is and which interrupt it has (hw/riscv/virt.c; measured with
 // `dumpdtb` and `info mtree` of QEMU 11.1.3). Nothing else in this room writes an address down.
-
+import { alignUp } from "../../base/index.ts";
 import type { VirtOptions } from "./config.ts";
 
 export interface MapEntry {
@@ -33,6 +33,13 @@ export const virtMap = {
   pciMmio32: { base: 0x4000_0000, lengthBytes: 0x4000_0000 },
   ram: { base: 0x8000_0000, lengthBytes: 0 },
 } as const;
+
+/** PCI's window for 64-bit BARs: at the next multiple of its length above RAM. */
+export function pciMmio64(memoryBytes: number): MapEntry {
+  return { base: alignUp(virtMap.ram.base + memoryBytes, PCI_MMIO64_BYTES), lengthBytes: PCI_MMIO64_BYTES };
+}
+
+const PCI_MMIO64_BYTES = 16 * 2 ** 30;
 
 /** Inputs of the platform interrupt controller. */
 export const virtIrq = {
