@@ -21,14 +21,16 @@ export interface LocalCallerOptions {
   readonly credentials?: Partial<CallerCredentials>;
   /** Names the memory where several callers see the same; default: this memory is its own. */
   readonly space?: MemorySpace;
+  /** Told of bytes that a device of the host wrote. */
+  readonly onDeviceWrite?: (offset: number, lengthBytes: number) => void;
 }
 
 let nextSpace = 1;
 
 /** Pages of one run of bytes: one backing, addressed directly. */
-function localMemory(bytes: Uint8Array, space: MemorySpace): CallerMemory {
+function localMemory({ bytes, onDeviceWrite }: LocalCallerOptions, space: MemorySpace): CallerMemory {
   const inside = (va: bigint, lengthBytes: number): boolean => va + BigInt(lengthBytes) <= BigInt(bytes.length);
-  const backing = bytesBacking(`local:${space.id}`, bytes);
+  const backing = bytesBacking(`local:${space.id}`, bytes, onDeviceWrite);
   return {
     space,
     read(va, into) {
@@ -48,8 +50,12 @@ function localMemory(bytes: Uint8Array, space: MemorySpace): CallerMemory {
   };
 }
 
-/** A backing over bytes of this process. */
-export function bytesBacking(key: string, bytes: Uint8Array): FileBacking {
+/** A backing over bytes of this process; `onWrite` is told of writes through it. */
+export function bytesBacking(
+  key: string,
+  bytes: Uint8Array,
+  onWrite?: (offset: number, lengthBytes: number) => void,
+): FileBacking {
   return {
     key,
     lengthBytes: bytes.length,
@@ -61,6 +67,7 @@ export function bytesBacking(key: string, bytes: Uint8Array): FileBacking {
     write(offset, from) {
       if (offset + from.length > bytes.length) return false;
       bytes.set(from, offset);
+      onWrite?.(offset, from.length);
       return true;
     },
     window(offset, lengthBytes) {
@@ -143,7 +150,7 @@ export interface LocalCaller extends Caller {
 export function makeLocalCaller(options: LocalCallerOptions): LocalCaller {
   const space = options.space ?? { id: nextSpace++ };
   return {
-    memory: localMemory(options.bytes, space),
+    memory: localMemory(options, space),
     files: new LocalFiles(),
     credentials: {
       pid: 1,

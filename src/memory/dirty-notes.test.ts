@@ -313,3 +313,20 @@ describe("collectors", () => {
     expect(seen).toEqual([4096, 3 * 4096 - 1]);
   });
 });
+
+describe("a foreign write", () => {
+  test("reaches the code watcher and no epoch", () => {
+    const plan = new WorldPlan();
+    const ram = plan.ram("ram", 4 * 4096);
+    const { notes } = plan.create();
+    const seen: number[][] = [];
+    notes.setCodeWatcher((first, last) => seen.push([first, last]));
+    notes.watchCode(ram.offset / 4096 + 1);
+    const epoch = notes.openEpoch("test");
+    notes.noteForeignWrite(ram.offset, 4096);
+    notes.noteForeignWrite(ram.offset + 4000, 200);
+    expect(seen).toEqual([[ram.offset + 4000, ram.offset + 4199]]);
+    expect(epoch.read().dirtyPageCount).toBe(0);
+    epoch.close();
+  });
+});

@@ -100,6 +100,16 @@ export class DirtyNotes implements WriteNotes, EpochOwner {
     if ((seen & CODE) !== 0) this.#codeWatcher?.(offset, last);
   }
 
+  noteForeignWrite(offset: number, lengthBytes: number): void {
+    const last = offset + lengthBytes - 1;
+    const flags = this.#flags;
+    for (let page = offset >>> PAGE_SHIFT; page <= last >>> PAGE_SHIFT; page++) {
+      if ((flags[page]! & CODE) === 0) continue;
+      this.#codeWatcher?.(offset, last);
+      return;
+    }
+  }
+
   isQuiet(page: number): boolean {
     return this.#flags[page] === 0;
   }

@@ -5,6 +5,7 @@ export * from "./world.ts";
 export { anonymousRam } from "./ram.ts";
 export { type Collector, DirtyNotes, MAX_EPOCHS } from "./dirty-notes.ts";
 export type { DirtyEpoch, DirtyRound } from "./dirty-epoch.ts";
+export { DirtyOracle, type MissedPage, type OracleCounts } from "./dirty-oracle.ts";
 export { inlineTracker } from "./dirty-tracker.ts";
 export { dirtyTrackerContract, type TrackerClaim, type TrackerUnderTest } from "./dirty-tracker.contract.ts";
 export { memoryTransaction } from "./transaction.ts";

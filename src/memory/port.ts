@@ -57,6 +57,11 @@ export interface WriteNotes {
   source(name: string): DirtySource;
   /** Reports a write of `lengthBytes` at `offset` in the WebAssembly memory: dirties open epochs, tells code watchers. */
   noteWrite(source: DirtySource, offset: number, lengthBytes: number): void;
+  /**
+   * Reports a write that somebody else keeps track of (an assigned device's, whose IOMMU or log is pulled): code watchers
+   * are told, epochs are not.
+   */
+  noteForeignWrite(offset: number, lengthBytes: number): void;
   sourceName(source: DirtySource): string;
   /** Offset in the WebAssembly memory of one byte per page, indexed by page: zero exactly when the page is quiet. */
   readonly flagsOffset: number;

@@ -1,0 +1,181 @@
+// One IOAS with a guest's memory in it, the page tables of its devices, and the sources that tell what devices write.
+import { Errno, IommufdError, type IommufdClient } from "../iommufd/index.ts";
+import type { AddressSpace, RamBlock } from "../memory/index.ts";
+import { AutoDomains, type AttachableDevice, type AutoDomain } from "./autodomains.ts";
+import { VfioError } from "./errors.ts";
+import { MappedRam, type BlockFile, type MappedRange } from "./mapped-ram.ts";
+import { allSource } from "./trackers/all-source.ts";
+import { hwptSource } from "./trackers/hwpt-source.ts";
+import { logSource } from "./trackers/log-source.ts";
+import { chooseTrackers, type TrackedDevice, type TrackerChoice, type TrackerPolicy } from "./trackers/policy.ts";
+import type { DmaLog, TrackingSource } from "./trackers/source.ts";
+import { Tracking } from "./trackers/tracking.ts";
+
+/** A device as far as a container is concerned. */
+export interface ContainedDevice extends AttachableDevice {
+  /** Undefined when it cannot log what it writes. */
+  readonly log: DmaLog | undefined;
+  /** The operator lets it. */
+  readonly mayLog: boolean;
+}
+
+/** `hwpt`: page tables of our own making, with dirty bits. `ioas`: the kernel makes them, without. */
+export const DMA_MODES = ["hwpt", "ioas"] as const;
+export type DmaMode = (typeof DMA_MODES)[number];
+
+export interface ContainerOptions {
+  readonly iommufd: IommufdClient;
+  /** The guest's memory, whose bytes the host reaches at their offsets in the machine's memory. */
+  readonly space: AddressSpace;
+  readonly mode: DmaMode;
+  readonly policy: TrackerPolicy;
+  readonly fileOf?: (block: RamBlock) => BlockFile | undefined;
+  /** What an operator should know though everything goes on. */
+  readonly warn: (message: string) => void;
+}
+
+export class Container {
+  readonly ioasId: number;
+  readonly #options: ContainerOptions;
+  readonly #domains: AutoDomains;
+  readonly #devices: ContainedDevice[] = [];
+  readonly #ram: MappedRam;
+  readonly #tracking: Tracking;
+  #unlisten: (() => void) | undefined;
+
+  /** Throws IommufdError when there is no IOAS to be had. */
+  constructor(options: ContainerOptions) {
+    const { iommufd, space, warn } = options;
+    this.#options = options;
+    this.ioasId = iommufd.ioasAlloc();
+    this.#domains = new AutoDomains(iommufd, this.ioasId);
+    this.#tracking = new Tracking(space.world.notes, () => this.#ram.ranges);
+    this.#ram = new MappedRam({
+      calls: iommufd,
+      ioasId: this.ioasId,
+      ...(options.fileOf !== undefined && { fileOf: options.fileOf }),
+      beforeUnmap: (range) => this.#tracking.flush(range),
+      onMapped: (range) => this.#tracking.onMapped(range),
+      onFailure: (error) => warn(`${error.message}; devices do not reach it`),
+    });
+  }
+
+  get devices(): readonly ContainedDevice[] {
+    return this.#devices;
+  }
+
+  /** Newest first. */
+  get domains(): readonly AutoDomain[] {
+    return this.#domains.domains;
+  }
+
+  domainOf(device: ContainedDevice): AutoDomain | undefined {
+    return this.#domains.domainOf(device);
+  }
+
+  get ranges(): readonly MappedRange[] {
+    return this.#ram.ranges;
+  }
+
+  /** How each device is tracked while an epoch is open, in the order of attaching. */
+  get trackers(): readonly TrackerChoice[] {
+    return chooseTrackers(
+      this.#devices.map((device) => this.#facts(device)),
+      this.#options.policy,
+    );
+  }
+
+  /**
+   * Takes a device in: page table, guest memory, tracking. Throws VfioError; the device is where it was before, and so is
+   * everything else.
+   */
+  attach(device: ContainedDevice): void {
+    const undo: (() => void)[] = [];
+    try {
+      this.#attachTable(device);
+      undo.push(() => this.#detachTable(device));
+      this.#devices.push(device);
+      undo.push(() => this.#devices.splice(this.#devices.indexOf(device), 1));
+      // Only now: with the device's reserved regions in the IOAS, a mapping over one of them fails here.
+      this.#unlisten ??= this.#ram.follow(this.#options.space);
+      undo.push(() => this.#devices.length === 0 && this.#stopListening());
+      this.#tracking.use(this.#sources());
+    } catch (cause) {
+      for (const step of undo.reverse()) step();
+      throw this.#refused(device, cause);
+    }
+    this.#warnUntracked(device);
+  }
+
+  /** Lets a device go; what it wrote is known to open epochs. */
+  detach(device: ContainedDevice): void {
+    this.#devices.splice(this.#devices.indexOf(device), 1);
+    // While the page table and the log are still there to be asked.
+    this.#tracking.use(this.#sources());
+    this.#detachTable(device);
+    if (this.#devices.length === 0) this.#stopListening();
+  }
+
+  /** Gives the IOAS back; no device is attached any more. */
+  close(): void {
+    this.#stopListening();
+    this.#options.iommufd.destroy(this.ioasId);
+  }
+
+  #attachTable(device: ContainedDevice): void {
+    if (this.#options.mode === "ioas") device.attach(this.ioasId);
+    else this.#domains.attach(device);
+  }
+
+  #detachTable(device: ContainedDevice): void {
+    if (this.#options.mode === "ioas") device.detach();
+    else this.#domains.detach(device);
+  }
+
+  #stopListening(): void {
+    this.#unlisten?.();
+    this.#unlisten = undefined;
+  }
+
+  #facts(device: ContainedDevice): TrackedDevice {
+    const { name, log, mayLog } = device;
+    const hasDirtyBits = this.#domains.domainOf(device)?.hasDirtyBits ?? false;
+    return { name, hasLog: log !== undefined, mayLog, hasDirtyBits };
+  }
+
+  /** One source per page table and per device that is tracked another way, without repetition. */
+  #sources(): TrackingSource[] {
+    const sources = new Map<string, TrackingSource>();
+    this.trackers.forEach(({ tracker }, i) => {
+      const source = this.#sourceOf(this.#devices[i]!, tracker);
+      sources.set(source.name, source);
+    });
+    return [...sources.values()];
+  }
+
+  #sourceOf(device: ContainedDevice, tracker: TrackerChoice["tracker"]): TrackingSource {
+    switch (tracker) {
+      case "device":
+        return logSource(device.name, device.log!, () => this.ranges);
+      case "iommu":
+        return hwptSource(this.#options.iommufd, this.#domains.domainOf(device)!.hwptId);
+      case "none":
+        return allSource(device.name);
+    }
+  }
+
+  #warnUntracked(device: ContainedDevice): void {
+    const choice = this.trackers[this.#devices.indexOf(device)]!;
+    if (choice.tracker === "none") this.#options.warn(`${device.name}: ${choice.because}`);
+  }
+
+  #refused(device: ContainedDevice, cause: unknown): unknown {
+    if (!(cause instanceof IommufdError)) return cause;
+    const code = cause.ioctl === "IOMMU_HWPT_SET_DIRTY_TRACKING" ? "cannotTrack" : "cannotAttach";
+    const hint = cause.errno === Errno.EINVAL && code === "cannotAttach" ? ": no page table takes it" : "";
+    return new VfioError(code, `Device ${device.name} cannot be attached${hint}: ${cause.message}`, {
+      subject: device.name,
+      cause,
+    });
+  }
+}
