@@ -1,4 +1,5 @@
 export * from "./autodomains.ts";
+export * from "./blockers.ts";
 export * from "./container.ts";
 export * from "./errors.ts";
 export type { BlockFile, MappedRange } from "./mapped-ram.ts";

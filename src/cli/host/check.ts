@@ -53,6 +53,7 @@ export function checkHost(plan: HostPlan, memory: readonly CheckedRange[]): Chec
         migration: device.migration,
         dmaLog: device.dmaLog,
         dirtyBits: table?.needs.dirtyBits ?? false,
+        unitHasDirtyBits: device.placement?.unit.description.dirtyTracking ?? false,
         mediated: device.placement === undefined,
       };
     });

@@ -136,8 +136,8 @@ function msiRefusal(reserved: readonly ReservedRegion[]): Refusal | undefined {
 }
 
 /**
- * Where the devices end up when one VMM takes them all, in this order, the usual way: each tries the tables there are and
- * takes EINVAL for "the next one"; else it gets one of its own, with dirty bits when its unit has them.
+ * Where the devices end up when one VMM takes them all, in this order, the usual way: each tries the tables there are, the
+ * newest first, and takes EINVAL for "the next one"; else it gets one of its own, with dirty bits when its unit has them.
  */
 export function planAttachments(devices: readonly AttachSubject[]): AttachPlan {
   const tables: { needs: TableNeeds; devices: string[] }[] = [];
@@ -151,7 +151,8 @@ export function planAttachments(devices: readonly AttachSubject[]): AttachPlan {
       continue;
     }
     // A group is attached as one.
-    let table = groups.get(device.group.id) ?? tables.find((t) => attachRefusal(t.needs, device.unit) === undefined);
+    let table =
+      groups.get(device.group.id) ?? newestFirst(tables).find((t) => attachRefusal(t.needs, device.unit) === undefined);
     if (table === undefined) {
       const needs: TableNeeds = {
         unitId: id,
@@ -166,4 +167,8 @@ export function planAttachments(devices: readonly AttachSubject[]): AttachPlan {
     table.devices.push(device.name);
   }
   return { tables, refusals };
+}
+
+function newestFirst<T>(list: readonly T[]): T[] {
+  return [...list].reverse();
 }

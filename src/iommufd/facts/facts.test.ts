@@ -55,13 +55,13 @@ describe("attaching", () => {
   test("a VMM that tries each table gets the planned ones", () => {
     const order = ["vtd-ssads", "vtd", "vtd without enforcement", "vtd", "amd", "smmuv3-httu", "vtd-ssads"];
     const plan = planAttachments(order.map((unit, i) => subject(String(i), unit)));
-    expect(plan.tables.map((t) => t.devices)).toEqual([["0", "6"], ["1", "3"], ["2"], ["4"], ["5"]]);
+    expect(plan.tables.map((t) => t.devices)).toEqual([["0"], ["1"], ["2", "3", "6"], ["4"], ["5"]]);
     const b = testBench();
     const ioasId = b.client.ioasAlloc();
     const tables: number[] = [];
     const places = order.map((unit) => {
       const { bound } = b.bind(UNITS[unit]!);
-      for (const table of tables) {
+      for (const table of [...tables].reverse()) {
         const result = attachDevice(bound, NO_PASID, table);
         if (result >= 0) return tables.indexOf(table);
         expect(result).toBe(-Errno.EINVAL);
@@ -71,7 +71,7 @@ describe("attaching", () => {
       expect(attachDevice(bound, NO_PASID, tables.at(-1)!)).toBe(tables.at(-1));
       return tables.length - 1;
     });
-    expect(places).toEqual([0, 1, 2, 1, 3, 4, 0]);
+    expect(places).toEqual([0, 1, 2, 2, 3, 4, 2]);
   });
 
   test.for([
@@ -139,6 +139,7 @@ describe("migration", () => {
     [{ ...device, migration: [] as const }, Errno.ENOTTY, "the device has no migration"],
     [{ ...device, migration: ["stop-copy"] as const }, Errno.EINVAL, "it has no P2P state, and 2 devices"],
     [{ ...device, dirtyBits: false }, Errno.EOPNOTSUPP, "its page table no dirty bits"],
+    [{ ...device, dirtyBits: false, unitHasDirtyBits: true }, Errno.EOPNOTSUPP, "it shares a page table made without"],
     [{ ...device, dirtyBits: false, mediated: true }, Errno.ENOTTY, "a mediated device has no page table"],
   ] as const)("a device beside another is refused for %j", ([bad, errno, because]) => {
     const found = migrationRefusals([

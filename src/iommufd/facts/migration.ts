@@ -10,6 +10,8 @@ export interface MigrationSubject {
   readonly dmaLog: boolean;
   /** The page table that it is attached to has dirty bits; false for a mediated device, which has no page table. */
   readonly dirtyBits: boolean;
+  /** Its unit could set them; a page table that was made for a device without is shared all the same. */
+  readonly unitHasDirtyBits?: boolean;
   readonly mediated: boolean;
 }
 
@@ -58,6 +60,14 @@ function untracked(device: MigrationSubject): Refusal {
       errno: Errno.ENOTTY,
       because: "nobody tracks what it writes: it has no DMA log, and a mediated device has no page table",
       remedy: "dmaLog true",
+    };
+  }
+  if (device.unitHasDirtyBits === true) {
+    return {
+      call: "IOMMU_HWPT_SET_DIRTY_TRACKING",
+      errno: Errno.EOPNOTSUPP,
+      because: "nobody tracks what it writes: it has no DMA log, and it shares a page table made without dirty bits",
+      remedy: "attaching it before the devices whose unit has no dirty bits, or dmaLog true",
     };
   }
   return {

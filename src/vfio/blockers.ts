@@ -1,0 +1,91 @@
+// What keeps assigned devices from migrating: QEMU's conditions in QEMU's order and words, each with the call and errno
+// behind it and what would change it.
+import { Errno, migrationRefusals, type Refusal } from "../iommufd/index.ts";
+import type { TrackerChoice } from "./trackers/policy.ts";
+
+/** QEMU's `enable-migration`: `on` refuses a device that cannot migrate, and takes one that nobody tracks. */
+export const MIGRATION_WISHES = ["auto", "on", "off"] as const;
+export type MigrationWish = (typeof MIGRATION_WISHES)[number];
+
+/** What its host said when asked for a device's migration abilities. */
+export type MigrationAnswer =
+  | { readonly stopCopy: boolean; readonly p2p: boolean; readonly preCopy: boolean }
+  | { readonly errno: Errno };
+
+export interface MigratingDevice {
+  readonly name: string;
+  readonly wish: MigrationWish;
+  readonly answer: MigrationAnswer;
+  readonly isMediated: boolean;
+  /** Its unit reports dirty tracking, whether or not its page table was made with it. */
+  readonly unitHasDirtyBits: boolean;
+  readonly choice: TrackerChoice;
+}
+
+export interface Blocker {
+  readonly device: string;
+  /** QEMU's sentence. */
+  readonly message: string;
+  readonly refusal: Refusal;
+}
+
+const FEATURE = "VFIO_DEVICE_FEATURE";
+
+/** Everything that blocks, in the order of the devices. */
+export function migrationBlockers(devices: readonly MigratingDevice[]): readonly Blocker[] {
+  const migratable = devices.filter((device) => ownBlocker(device) === undefined);
+  return devices.flatMap((device) => {
+    const found = [ownBlocker(device), peerBlocker(device, migratable), trackingBlocker(device)];
+    return found.filter((blocker) => blocker !== undefined);
+  });
+}
+
+function canStopCopy(answer: MigrationAnswer): answer is Exclude<MigrationAnswer, { readonly errno: Errno }> {
+  return !("errno" in answer) && answer.stopCopy;
+}
+
+/** The device itself cannot, or is not to. */
+function ownBlocker({ name, wish, answer }: MigratingDevice): Blocker | undefined {
+  if (wish === "off") {
+    const refusal = {
+      call: `${FEATURE} (MIGRATION)`,
+      errno: Errno.EOPNOTSUPP,
+      because: "enable-migration is off",
+      remedy: "enable-migration=auto",
+    };
+    return { device: name, message: `${name}: Migration is disabled for VFIO device`, refusal };
+  }
+  if (canStopCopy(answer)) return undefined;
+  const errno = "errno" in answer ? answer.errno : Errno.EOPNOTSUPP;
+  const known = migrationRefusals([{ name, migration: [], dmaLog: true, dirtyBits: true, mediated: false }])[0]!;
+  const message =
+    errno === Errno.ENOTTY
+      ? `${name}: VFIO migration is not supported in kernel`
+      : `${name}: Migration couldn't be initialized for VFIO device, err: ${-errno} (${Errno.name(errno)})`;
+  return { device: name, message, refusal: { ...known.refusal, errno } };
+}
+
+/** Several devices must fall silent together before the first of them stops. */
+function peerBlocker(device: MigratingDevice, migratable: readonly MigratingDevice[]): Blocker | undefined {
+  const { name, answer } = device;
+  if (migratable.length < 2 || !migratable.includes(device) || ("p2p" in answer && answer.p2p)) return undefined;
+  const [known] = migrationRefusals(
+    migratable.map((d) => ({
+      name: d.name,
+      migration: d === device ? (["stop-copy"] as const) : (["stop-copy", "p2p"] as const),
+      dmaLog: true,
+      dirtyBits: true,
+      mediated: false,
+    })),
+  );
+  const message = `${name}: Multiple VFIO devices migration is supported only if all of them support P2P migration`;
+  return { device: name, message, refusal: known!.refusal };
+}
+
+function trackingBlocker({ name, wish, isMediated, unitHasDirtyBits, choice }: MigratingDevice): Blocker | undefined {
+  if (!choice.isUntrackable || wish !== "auto") return undefined;
+  const untracked = { migration: ["stop-copy"] as const, dmaLog: false, dirtyBits: false };
+  const [known] = migrationRefusals([{ ...untracked, name, unitHasDirtyBits, mediated: isMediated }]);
+  const message = `${name}: VFIO device doesn't support device and IOMMU dirty tracking`;
+  return { device: name, message, refusal: known!.refusal };
+}
