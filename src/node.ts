@@ -33,6 +33,8 @@ export interface DriveOptions {
 export interface VirtualMachineOptions extends VirtualMachineHooks {
   /** Default `virt`. */
   readonly board?: string;
+  /** Properties of the board by QEMU's names, as after `-machine virt,`: `{ aia: "aplic-imsic" }`. */
+  readonly boardOptions?: Readonly<Record<string, string | boolean>>;
   /** Bytes as a number, or QEMU's spelling: `512M`, `1G`. Default 128 MiB, with a guest 512 MiB. */
   readonly memory?: number | string;
   /** Harts; default 1. */
@@ -94,6 +96,9 @@ async function addGuest(draft: ConfigDraft, word: string, onNotice: VirtualMachi
 function draftOf(options: VirtualMachineOptions): ConfigDraft {
   const draft = new ConfigDraft();
   draft.board = options.board;
+  for (const [name, value] of Object.entries(options.boardOptions ?? {})) {
+    draft.boardOptions[name] = typeof value === "boolean" ? (value ? "on" : "off") : value;
+  }
   draft.smp = options.cpus ?? 1;
   if (options.memory !== undefined) draft.memoryBytes = memoryBytes(options.memory);
   if (options.cpu !== undefined) draft.cpu = { model: options.cpu, features: {} };

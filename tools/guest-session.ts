@@ -1,5 +1,5 @@
 // Drives a Debian guest's shell from a script: boot, run commands and check them, power off.
-import { createMachine, type VirtualMachineOptions } from "ratite/node";
+import { createMachine, type VirtualMachine, type VirtualMachineOptions } from "ratite/node";
 
 const prompt = /root@ratite:\S*# /;
 const bootTimeoutMs = 300_000;
@@ -17,7 +17,7 @@ export async function withGuest(
   options: VirtualMachineOptions,
   work: (guest: GuestSession) => Promise<void>,
 ): Promise<void> {
-  await using vm = await createMachine({ guest: "debian", ...options });
+  await using vm = await createMachine(options);
   const begun = performance.now();
   await vm.start();
   await vm.console.expect(prompt, { timeoutMs: bootTimeoutMs });
@@ -37,6 +37,15 @@ export async function withGuest(
     },
   });
   await vm.console.write("poweroff\n");
-  const { cause, status } = await vm.ended;
+  await poweredOff(vm);
+}
+
+async function poweredOff(vm: VirtualMachine): Promise<void> {
+  let limit: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const seconds = commandTimeoutMs / 1000;
+    limit = setTimeout(() => reject(new Error(`the guest did not power off within ${seconds} s`)), commandTimeoutMs);
+  });
+  const { cause, status } = await Promise.race([vm.ended, late]).finally(() => clearTimeout(limit));
   if (status !== 0) throw new Error(`the machine ended by ${cause} with status ${status}`);
 }

@@ -14,7 +14,7 @@ try {
   await writeFile(disk, "");
   await truncate(disk, diskBytes);
   let sums = "";
-  await withGuest({ cpus: 2, drives: [disk] }, async (guest) => {
+  await withGuest({ guest: "debian", cpus: 2, drives: [disk] }, async (guest) => {
     console.log(`first boot: shell after ${guest.bootSeconds.toFixed(1)} s`);
     console.log((await guest.run("uname -a")).trim());
     await guest.run("mkfs.ext4 -q /dev/vda");
@@ -23,7 +23,7 @@ try {
     sums = await guest.run(sumOfAll);
     await guest.run("sync && umount /mnt");
   });
-  await withGuest({ cpus: 1, drives: [disk] }, async (guest) => {
+  await withGuest({ guest: "debian", cpus: 1, drives: [disk] }, async (guest) => {
     console.log(`second boot: shell after ${guest.bootSeconds.toFixed(1)} s`);
     await guest.run("e2fsck -f -n /dev/vda");
     await guest.run("mkdir -p /mnt && mount -o ro /dev/vda /mnt");

@@ -1,5 +1,6 @@
 // `ratite/node` as its users import it: built, the machine in a worker.
 import { afterAll, describe, expect, test } from "vitest";
+import { parseTree } from "../../src/format/index.ts";
 import { echoProgram, failProgram, FLOOD_BYTES, floodProgram, spinProgram } from "../support/firmware-programs.ts";
 
 const door = (await import(new URL("../../dist/node.js", import.meta.url).href)) as typeof import("../../src/node.ts");
@@ -24,6 +25,15 @@ describe("a machine in a worker", () => {
     expect(await vm.console.expect(/l+o/)).toMatchObject({ before: "he", text: "llo" });
     await vm.console.write("q");
     expect(await vm.ended).toEqual({ cause: "guest-shutdown", status: 0 });
+  });
+
+  test("the board's properties are QEMU's, switches as booleans", async () => {
+    const vm = await door.createMachine({ memory: "64M", boardOptions: { aclint: true, aia: "aplic" } });
+    made.push(vm);
+    const soc = parseTree(vm.deviceTree).root.find("/soc")!;
+    expect(soc.children.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(["sswi@2f00000", "interrupt-controller@d000000"]),
+    );
   });
 
   test("an iteration sees all of a long output, and ends", async () => {
@@ -125,6 +135,7 @@ describe("mistakes reject with the error that the machine's thread had", () => {
   test.each([
     [{ memory: "lots" }, "Parameter 'memory' expects a size"],
     [{ board: "spike" }, "unsupported machine type"],
+    [{ boardOptions: { aia: "gic" } }, "'none', 'aplic' or 'aplic-imsic' would do"],
     [{ devices: [{ driver: "floppy", properties: {} }] }, "'floppy' is not a valid device model name"],
     [{ guest: "debain" }, "did you mean debian?"],
     [{ append: "x" }, "only allowed with -kernel option"],

@@ -1,0 +1,67 @@
+// `npm run matrix`: every boot of cases.ts. Resumable: what has passed is in the results file and not run again.
+//
+//     npm run matrix -- --fresh            from the beginning
+//     npm run matrix -- --share N          the first N only
+//     npm run matrix -- --only "debian × 2 × imsic × opensbi"      those whose name has this in it; may be repeated
+//     npm run matrix -- --opensbi FILE     instead of the one of Debian's package
+//     npm run matrix -- --jobs N           so many at a time; default 2 where there are two cores
+import { availableParallelism } from "node:os";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { boot, type Outcome } from "./boot.ts";
+import { bootCases, caseName } from "./cases.ts";
+
+const { values } = parseArgs({
+  options: {
+    fresh: { type: "boolean", default: false },
+    share: { type: "string" },
+    only: { type: "string", multiple: true, default: [] },
+    opensbi: { type: "string" },
+    jobs: { type: "string", default: String(Math.min(2, availableParallelism())) },
+  },
+});
+const { only } = values;
+const chosen = bootCases
+  .map((what) => ({ what, name: caseName(what) }))
+  .filter(({ name }) => only.length === 0 || only.some((part) => name.includes(part)))
+  .slice(0, Number(values.share ?? Infinity));
+
+const file = join(import.meta.dirname, "../../test/results/matrix.json");
+const known = new Map<string, Outcome>(
+  values.fresh ? [] : Object.entries(JSON.parse(await readFile(file, "utf8").catch(() => "{}")) as object),
+);
+await mkdir(dirname(file), { recursive: true });
+
+const count = { passed: 0, failed: 0, skipped: 0 };
+const rest = chosen.values();
+await Promise.all(Array.from({ length: Number(values.jobs) }, work));
+const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : "";
+console.log(`${count.passed} passed, ${count.failed} failed${skipped}`);
+process.exitCode = count.failed === 0 && chosen.length > 0 ? 0 : 1;
+
+/** The workers take from one list. */
+async function work(): Promise<void> {
+  for (const { what, name } of rest) {
+    let outcome = known.get(name);
+    if (outcome === undefined || !("seconds" in outcome)) {
+      outcome = await boot(what, { openSbi: values.opensbi });
+      known.set(name, outcome);
+      await writeFile(file, JSON.stringify(Object.fromEntries(known), undefined, 2));
+    }
+    console.log(`${name.padEnd(46)} ${tell(outcome)}`);
+  }
+}
+
+function tell(outcome: Outcome): string {
+  if ("seconds" in outcome) {
+    count.passed++;
+    return `${outcome.seconds.toFixed(1).padStart(6)} s  ${outcome.kernel}`;
+  }
+  if ("skipped" in outcome) {
+    count.skipped++;
+    return `skipped: ${outcome.skipped}`;
+  }
+  count.failed++;
+  return `FAILED ${outcome.error}`;
+}
