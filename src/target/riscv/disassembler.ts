@@ -2,6 +2,7 @@
 import { csrByNumber } from "./csr/table.ts";
 import type { Decoded, Decoder } from "./decoder.ts";
 import { csrNumber, funct3 } from "./encoding.ts";
+import { floatConstantName } from "./fp/constants.ts";
 
 const abi = [
   ...["zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7"],
@@ -65,6 +66,8 @@ function operandText(name: string, d: Decoded, word: number, pc: bigint): string
       return String((word >>> 15) & 31);
     case "csr":
       return csrByNumber[csrNumber(word)]?.name ?? `0x${csrNumber(word).toString(16)}`;
+    case "constant":
+      return floatConstantName((word >>> 15) & 31);
     case "rm":
       return roundingModes[funct3(word)]!;
     case "fence":

@@ -1,9 +1,15 @@
 // Encodings: how an instruction states its operands, and how they are read from its bits (unprivileged spec §2.2, §2.3).
 import type { Code } from "../../accel/index.ts";
+import { floatConstant } from "./fp/constants.ts";
 import { FpFast } from "./state.ts";
 
-/** Where the immediate of a 32-bit instruction comes from. `raw` is the instruction itself, `fp` see `fpImmediate`. */
-export type ImmediateKind = "i" | "s" | "b" | "u" | "j" | "shamt6" | "shamt5" | "raw" | "fp";
+/**
+ * Where the immediate of a 32-bit instruction comes from. `raw` is the instruction itself, `fp` see `fpImmediate`, `fli.`
+ * the upper 32 bits (of narrower formats: all) of the constant that the field rs1 names.
+ */
+export type ImmediateKind =
+  | ("i" | "s" | "b" | "u" | "j" | "shamt6" | "shamt5" | "raw" | "fp")
+  | ("fli.h" | "fli.s" | "fli.d");
 export type RegisterClass = "x" | "f";
 
 export interface Operands {
@@ -23,7 +29,7 @@ export interface Instruction {
   readonly match: number;
   readonly mask: number;
   readonly operands: Operands;
-  /** Operand part of its assembly text: rd, rs1, rs2, rs3, fd, fs1, fs2, fs3, imm, target, mem, csr, zimm, rm, fence. */
+  /** Operand part of its assembly text: rd, rs1, rs2, rs3, fd, fs1, fs2, fs3, imm, target, mem, csr, zimm, rm, fence, constant. */
   readonly assembly: string;
   readonly semantics: (code: Code) => void;
 }
@@ -79,6 +85,10 @@ export function immediate(kind: ImmediateKind | undefined, word: number): number
       return word | 0;
     case "fp":
       return fpImmediate(word);
+    case "fli.h":
+    case "fli.s":
+    case "fli.d":
+      return floatConstant(kind, rs1(word));
     case undefined:
       return 0;
   }

@@ -14,13 +14,15 @@ import { zbb } from "./instructions/zbb.ts";
 import { zbc } from "./instructions/zbc.ts";
 import { zbs } from "./instructions/zbs.ts";
 import { zcb } from "./instructions/zcb.ts";
+import { zfa } from "./instructions/zfa.ts";
+import { zfh } from "./instructions/zfh.ts";
 import { zicond } from "./instructions/zicond.ts";
 import { zicbo } from "./instructions/zicbo.ts";
 import { zcmop, zimop } from "./instructions/zimop.ts";
 
 /** Every 32-bit instruction; a special case of another comes before it. */
 export const instructions: readonly Instruction[] = [
-  ...[...rv64i, ...rv64m, ...rv64a, ...rv64fd, ...system],
+  ...[...rv64i, ...rv64m, ...rv64a, ...rv64fd, ...zfh, ...zfa, ...system],
   ...[...zba, ...zbb, ...zbc, ...zbs, ...zicond, ...zicbo, ...zimop, ...zawrs, ...zacas],
 ];
 

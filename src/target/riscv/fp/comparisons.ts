@@ -1,4 +1,4 @@
-// Order, minimum, maximum and class of bit patterns (unprivileged spec §20.6, §20.8, §20.9).
+// Order, minimum, maximum and class of bit patterns (unprivileged spec §20.6, §20.8, §20.9, Zfa).
 import {
   isInfinite,
   isNaNBits,
@@ -33,6 +33,26 @@ export function less(f: FloatFormat, a: bigint, b: bigint, status: FpStatus): bo
 
 export function lessOrEqual(f: FloatFormat, a: bigint, b: bigint, status: FpStatus): boolean {
   return !unordered(f, a, b, status, true) && rank(f, a, false) <= rank(f, b, false);
+}
+
+/** As `less`, but a quiet NaN raises nothing (Zfa). */
+export function quietLess(f: FloatFormat, a: bigint, b: bigint, status: FpStatus): boolean {
+  return !unordered(f, a, b, status, false) && rank(f, a, false) < rank(f, b, false);
+}
+
+export function quietLessOrEqual(f: FloatFormat, a: bigint, b: bigint, status: FpStatus): boolean {
+  return !unordered(f, a, b, status, false) && rank(f, a, false) <= rank(f, b, false);
+}
+
+/** minimum of IEEE 754-2019 §9.6: NaN wins over a number. */
+export function minimumOrNaN(f: FloatFormat, a: bigint, b: bigint, status: FpStatus): bigint {
+  if (unordered(f, a, b, status, false)) return f.canonicalNaN;
+  return rank(f, a, true) <= rank(f, b, true) ? a : b;
+}
+
+export function maximumOrNaN(f: FloatFormat, a: bigint, b: bigint, status: FpStatus): bigint {
+  if (unordered(f, a, b, status, false)) return f.canonicalNaN;
+  return rank(f, a, true) >= rank(f, b, true) ? a : b;
 }
 
 /** minimumNumber of IEEE 754-2019 §9.6: a number wins over NaN. */

@@ -1,4 +1,4 @@
-// Conversions between formats and to and from integers (unprivileged spec §20.7, §21.5).
+// Conversions between formats and to and from integers (unprivileged spec §20.7, §21.5, Zfa).
 import {
   exactly,
   isInfinite,
@@ -6,6 +6,7 @@ import {
   isNegative,
   isSignaling,
   isZeroBits,
+  magnitudeOf,
   signed,
   type FloatFormat,
 } from "./float-format.ts";
@@ -38,6 +39,25 @@ export function toInteger(f: FloatFormat, bits: bigint, range: IntegerRange, sta
   if (integer > range.greatest) return saturate(range.greatest);
   if (value.exponent < 0 && integer << BigInt(-value.exponent) !== value.significand) status.flags |= Flag.inexact;
   return integer;
+}
+
+/** The integer part modulo 2^32, sign-extended; flags as when it saturates (fcvtmod.w.d of Zfa). */
+export function toWordModulo(f: FloatFormat, bits: bigint, status: FpStatus): bigint {
+  toInteger(f, bits, integerRanges.w, status);
+  if (isNaNBits(f, bits) || isInfinite(f, bits)) return 0n;
+  return BigInt.asIntN(32, roundToInteger(exactly(f, bits), status.rounding));
+}
+
+/** Rounded to an integer in the same format; `raises` says whether a changed value is inexact (fround and froundnx of Zfa). */
+export function roundWithin(f: FloatFormat, bits: bigint, status: FpStatus, raises: boolean): bigint {
+  if (isNaNBits(f, bits)) return convert(f, f, bits, status);
+  if (isInfinite(f, bits)) return bits;
+  const value = exactly(f, bits);
+  if (value.exponent >= 0) return bits;
+  const integer = roundToInteger(value, status.rounding);
+  if (raises && integer << BigInt(-value.exponent) !== value.significand) status.flags |= Flag.inexact;
+  const whole = fromInteger(f, integer, status);
+  return signed(f, isNegative(f, bits), magnitudeOf(f, whole));
 }
 
 export function fromInteger(f: FloatFormat, integer: bigint, status: FpStatus): bigint {

@@ -2,10 +2,29 @@
 import { F, Mstatus, W, type HartCore } from "../hart-core.ts";
 import { funct3, rd, rs1, rs2, rs3 } from "../encoding.ts";
 import { add, divide, multiply, multiplyAdd, squareRoot, subtract } from "./arithmetic.ts";
-import { classify, equal, less, lessOrEqual, maximum, minimum } from "./comparisons.ts";
-import { convert, fromInteger, integerRanges, toInteger, type IntegerRange } from "./conversions.ts";
-import { binary32, binary64, type FloatFormat } from "./float-format.ts";
-import { fpOperationNames, type FpOperationName } from "./operations.ts";
+import {
+  classify,
+  equal,
+  less,
+  lessOrEqual,
+  maximum,
+  maximumOrNaN,
+  minimum,
+  minimumOrNaN,
+  quietLess,
+  quietLessOrEqual,
+} from "./comparisons.ts";
+import {
+  convert,
+  fromInteger,
+  integerRanges,
+  roundWithin,
+  toInteger,
+  toWordModulo,
+  type IntegerRange,
+} from "./conversions.ts";
+import { bfloat16, binary16, binary32, binary64, type FloatFormat } from "./float-format.ts";
+import { fpConversionNames, fpOperationNames, type FpConversionName, type FpOperationName } from "./operations.ts";
 import type { FpStatus, Rounding } from "./rounding.ts";
 
 /** An operation on a hart: where its result goes, whether its encoding has a rounding mode, what it computes. */
@@ -15,17 +34,20 @@ interface Operation {
   readonly compute: (core: HartCore, word: number, status: FpStatus) => bigint;
 }
 
-const boxBits = 0xffff_ffff_0000_0000n;
 const low32 = 0xffff_ffffn;
+const mask64 = (1n << 64n) - 1n;
 
-/** Value of f register `n`: a single that is not boxed counts as the canonical NaN (unprivileged spec §21.2). */
+/** Ones above a value that is narrower than a register. */
+const boxBits = (f: FloatFormat): bigint => mask64 ^ (2n * f.signBit - 1n);
+
+/** Value of f register `n`: what is narrower and not boxed counts as the canonical NaN (unprivileged spec §21.2). */
 function read(core: HartCore, format: FloatFormat, n: number): bigint {
   const bits = core.get(F.f + n);
-  if (format === binary64) return bits;
-  return bits >= boxBits ? bits & low32 : format.canonicalNaN;
+  const ones = boxBits(format);
+  return bits >= ones ? bits ^ ones : format.canonicalNaN;
 }
 
-const box = (format: FloatFormat, bits: bigint): bigint => (format === binary64 ? bits : bits | boxBits);
+const box = (format: FloatFormat, bits: bigint): bigint => bits | boxBits(format);
 const register64 = (value: bigint): bigint => BigInt.asUintN(64, value);
 
 type Unary<R> = (f: FloatFormat, a: bigint, status: FpStatus) => R;
@@ -92,7 +114,7 @@ const integerToFloat = (format: FloatFormat, range: IntegerRange): Operation => 
   };
 };
 
-function ofFormat(suffix: "s" | "d", format: FloatFormat): Partial<Record<FpOperationName, Operation>> {
+function ofFormat(suffix: "h" | "s" | "d", format: FloatFormat): Partial<Record<FpOperationName, Operation>> {
   return {
     [`fadd.${suffix}`]: binary(format, true, add),
     [`fsub.${suffix}`]: binary(format, true, subtract),
@@ -109,6 +131,12 @@ function ofFormat(suffix: "s" | "d", format: FloatFormat): Partial<Record<FpOper
     [`flt.${suffix}`]: comparison(format, less),
     [`fle.${suffix}`]: comparison(format, lessOrEqual),
     [`fclass.${suffix}`]: classification(format),
+    [`fminm.${suffix}`]: binary(format, false, minimumOrNaN),
+    [`fmaxm.${suffix}`]: binary(format, false, maximumOrNaN),
+    [`fltq.${suffix}`]: comparison(format, quietLess),
+    [`fleq.${suffix}`]: comparison(format, quietLessOrEqual),
+    [`fround.${suffix}`]: unary(format, (f, a, status) => roundWithin(f, a, status, false)),
+    [`froundnx.${suffix}`]: unary(format, (f, a, status) => roundWithin(f, a, status, true)),
     ...Object.fromEntries(
       (["w", "wu", "l", "lu"] as const).flatMap((integer) => [
         [`fcvt.${suffix}.${integer}`, integerToFloat(format, integerRanges[integer])],
@@ -118,19 +146,27 @@ function ofFormat(suffix: "s" | "d", format: FloatFormat): Partial<Record<FpOper
   };
 }
 
+const formats: Readonly<Record<string, FloatFormat>> = { h: binary16, s: binary32, d: binary64, bf16: bfloat16 };
+
+function conversion(name: FpConversionName): Operation {
+  const [, toName, fromName] = name.split(".");
+  const [from, to] = [formats[fromName!]!, formats[toName!]!];
+  return {
+    destination: "f",
+    rounds: true,
+    compute: (core, word, status) => box(to, convert(from, to, read(core, from, rs1(word)), status)),
+  };
+}
+
 const byName: Partial<Record<FpOperationName, Operation>> = {
+  ...ofFormat("h", binary16),
   ...ofFormat("s", binary32),
   ...ofFormat("d", binary64),
-  "fcvt.s.d": {
-    destination: "f",
+  ...Object.fromEntries(fpConversionNames.map((name) => [name, conversion(name)])),
+  "fcvtmod.w.d": {
+    destination: "x",
     rounds: true,
-    compute: (core, word, status) =>
-      box(binary32, convert(binary64, binary32, read(core, binary64, rs1(word)), status)),
-  },
-  "fcvt.d.s": {
-    destination: "f",
-    rounds: true,
-    compute: (core, word, status) => convert(binary32, binary64, read(core, binary32, rs1(word)), status),
+    compute: (core, word, status) => toWordModulo(binary64, read(core, binary64, rs1(word)), status),
   },
 };
 const operations: readonly Operation[] = fpOperationNames.map((name) => byName[name]!);

@@ -1,6 +1,7 @@
 // The binary interchange formats of IEEE 754-2019 (§3.4) as bit patterns, and what a pattern stands for.
 
 export interface FloatFormat {
+  readonly widthBits: number;
   /** Bits of significand, the hidden one included. */
   readonly precision: number;
   /** Exponent of the smallest normal number. */
@@ -19,6 +20,7 @@ function makeFormat(widthBits: number, precision: number): FloatFormat {
   const infinity = ((1n << BigInt(exponentBits)) - 1n) << fraction;
   const quietBit = 1n << (fraction - 1n);
   return {
+    widthBits,
     precision,
     minExponent: 2 - 2 ** (exponentBits - 1),
     signBit: 1n << BigInt(widthBits - 1),
@@ -28,6 +30,9 @@ function makeFormat(widthBits: number, precision: number): FloatFormat {
   };
 }
 
+export const binary16: FloatFormat = makeFormat(16, 11);
+/** BF16: the upper half of a single (Zfbfmin). */
+export const bfloat16: FloatFormat = makeFormat(16, 8);
 export const binary32: FloatFormat = makeFormat(32, 24);
 export const binary64: FloatFormat = makeFormat(64, 53);
 

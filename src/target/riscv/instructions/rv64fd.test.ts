@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { convert } from "../fp/conversions.ts";
 import { executeFp } from "../fp/execute.ts";
-import { binary32, binary64, type FloatFormat } from "../fp/float-format.ts";
+import { bfloat16, binary16, binary32, binary64, type FloatFormat } from "../fp/float-format.ts";
 import { fpOperation, fpOperationNames, type FpOperationName } from "../fp/operations.ts";
-import { Patterns } from "../fp/testing/patterns.ts";
+import { operandFormat, Patterns } from "../fp/testing/patterns.ts";
 import { F, HartCore, Mstatus, W } from "../hart-core.ts";
 import { instructions } from "../instruction-set.ts";
 import { hartLayout } from "../state.ts";
@@ -15,7 +15,7 @@ const fsClean = 2 << 13;
 const fsInitial = 1 << 13;
 const [NX, UF, OF, DZ, NV] = [1, 2, 4, 8, 16];
 
-const shared = bareMachine();
+const shared = bareMachine({ model: "max" });
 
 /** The machine after reset, with the FPU on and `words` in the place of the next instructions. */
 function machine(words: readonly number[] = [], fs = fsDirty): BareMachine {
@@ -199,7 +199,9 @@ describe("with NX set already, underflow is raised", () => {
 });
 
 describe("mstatus.FS", () => {
-  const everyName = instructions.filter((i) => i.extensions.some((e) => e === "f" || e === "d")).map((i) => i.name);
+  const everyName = instructions
+    .filter((i) => i.extensions.some((e) => /^([fd]|zf\w+)(\+[df]|\+zfh)?$/.test(e)))
+    .map((i) => i.name);
 
   test.each(everyName)("Off makes %s illegal, with its bits as trap value", (name) => {
     const word = a(name, { rd: 1, rs1: 5, rm: 0 });
@@ -258,7 +260,14 @@ describe("mstatus.FS", () => {
   });
 });
 
-const rounding = fpOperationNames.filter((name) => !/^(fmin|fmax|feq|flt|fle|fclass)/.test(name));
+const rounding = fpOperationNames.filter((name) => !/^(fmin|fmax|feq|flt|fle|fclass|fcvtmod)/.test(name));
+
+const ones = new Map<FloatFormat, bigint>([
+  [binary16, 0xffff_ffff_ffff_3c00n],
+  [bfloat16, 0xffff_ffff_ffff_3f80n],
+  [binary32, single(1)],
+  [binary64, double(1)],
+]);
 
 describe("a reserved rounding mode is illegal", () => {
   test.each(rounding)("in %s", (name) => {
@@ -273,7 +282,7 @@ describe("a reserved rounding mode is illegal", () => {
       const m = machine([word]);
       m.hart.writeCsr(3, BigInt((frm << 5) | NX));
       // A plain operand, for which nothing but the mode asks for the slow path.
-      setF(m, 2, name.endsWith(".s") ? single(1) : double(1));
+      setF(m, 2, ones.get(operandFormat(name))!);
       m.hart.setX(2, 1n);
       m.hart.run(1);
       expect([m.hart.readCsr(0x342), m.hart.readCsr(0x343)], `${rm} ${frm}`).toEqual([2n, BigInt(word >>> 0)]);
@@ -295,6 +304,13 @@ function show(core: HartCore, word: number): string {
   const integers = names.map((n) => core.x(n).toString(16)).join();
   return `f ${floats} x ${integers} fcsr ${core.word(W.fcsr).toString(16)}`;
 }
+
+const narrowing: Partial<Record<FpOperationName, FloatFormat>> = {
+  "fcvt.s.d": binary32,
+  "fcvt.h.d": binary16,
+  "fcvt.h.s": binary16,
+  "fcvt.bf16.s": bfloat16,
+};
 
 /** Runs an instruction in generated code and by `executeFp` alone, and compares everything that they leave. */
 class Differential {
@@ -329,8 +345,9 @@ class Differential {
 
   private operands(name: FpOperationName, word: number): void {
     const { patterns } = this;
-    const type: FloatFormat = name.endsWith(".s") ? binary32 : binary64;
-    const one = name === "fcvt.s.d" ? this.nearSingle() : patterns.any(type);
+    const type = operandFormat(name);
+    const narrower = narrowing[name];
+    const one = narrower === undefined ? patterns.any(type) : this.near(narrower, type);
     const two = patterns.partner(type, one);
     const three = patterns.addend(type, one, two);
     const values = [patterns.register(type, one), patterns.register(type, two), patterns.register(type, three)];
@@ -341,11 +358,12 @@ class Differential {
     }
   }
 
-  /** A double in or next to the range of singles. */
-  private nearSingle(): bigint {
+  /** A pattern in or next to the range of a narrower format. */
+  private near(narrower: FloatFormat, type: FloatFormat): bigint {
     const { patterns } = this;
-    const wide = convert(binary32, binary64, patterns.any(binary32), { rounding: 0, flags: 0 });
-    return patterns.below(2) === 0 ? patterns.any(binary64) : wide ^ BigInt(patterns.below(2 ** 30));
+    const wide = convert(narrower, type, patterns.any(narrower), { rounding: 0, flags: 0 });
+    const below = 2 ** Math.min(30, type.precision - narrower.precision);
+    return patterns.below(2) === 0 ? patterns.any(type) : wide ^ BigInt(patterns.below(below));
   }
 
   private same(): boolean {

@@ -1,7 +1,18 @@
 // Bit patterns that floating-point code goes wrong on, from a seed.
 import { SeededRng } from "../../../../base/index.ts";
 import { multiply } from "../arithmetic.ts";
-import { binary32, binary64, isInfinite, isNaNBits, magnitudeOf, signed, type FloatFormat } from "../float-format.ts";
+import {
+  bfloat16,
+  binary16,
+  binary32,
+  binary64,
+  isInfinite,
+  isNaNBits,
+  magnitudeOf,
+  signed,
+  type FloatFormat,
+} from "../float-format.ts";
+import type { FpOperationName } from "../operations.ts";
 import { fromInteger } from "../conversions.ts";
 
 const integerLimits = [1n << 31n, 1n << 32n, 1n << 63n, 1n << 64n, 1n << 24n, 1n << 53n, 1n, 2n, 3n, 10n];
@@ -18,7 +29,7 @@ function edgesOf(f: FloatFormat): readonly bigint[] {
   ];
 }
 
-const edges = new Map([binary32, binary64].map((f) => [f, edgesOf(f)]));
+const edges = new Map([bfloat16, binary16, binary32, binary64].map((f) => [f, edgesOf(f)]));
 
 export class Patterns {
   private readonly rng: SeededRng;
@@ -98,10 +109,17 @@ export class Patterns {
     }
   }
 
-  /** A 64-bit f register: a double, a boxed single, or a single that is not boxed. */
+  /** A 64-bit f register: a double, a narrower number that is boxed, or one that is not. */
   register(f: FloatFormat, value: bigint): bigint {
     if (f === binary64) return value;
-    const box = this.rng.below(12) === 0 ? BigInt.asUintN(32, this.rng.next64()) : 0xffff_ffffn;
-    return (box << 32n) | value;
+    const boxed = this.rng.below(12) !== 0;
+    return BigInt.asUintN(64, (boxed ? -1n : this.rng.next64()) << BigInt(f.widthBits)) | value;
   }
+}
+
+const formats: Readonly<Record<string, FloatFormat>> = { h: binary16, s: binary32, d: binary64, bf16: bfloat16 };
+
+/** The format of an operation's f operands; one that takes integers reads none. */
+export function operandFormat(name: FpOperationName): FloatFormat {
+  return formats[name.split(".").at(-1)!] ?? binary64;
 }
