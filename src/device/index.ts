@@ -5,6 +5,8 @@ export * from "./irqchip/aplic/device.ts";
 export { APLIC_PRIORITY_MASK } from "./irqchip/aplic/spec.ts";
 export * from "./irqchip/imsic.ts";
 export * from "./irqchip/plic.ts";
+export { eduInfo, readEduConfig, type EduConfig } from "./misc/edu/config.ts";
+export { Edu } from "./misc/edu/device.ts";
 export * from "./misc/sifive-test.ts";
 export * from "./port.ts";
 export * from "./register-bank.ts";

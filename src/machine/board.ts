@@ -1,6 +1,7 @@
 // What a machine asks of its board.
 import type { RamBlock } from "../memory/port.ts";
 import type { Saveable } from "../state/index.ts";
+import type { DeviceConfig } from "./port.ts";
 import type { Hart } from "../target/riscv/port.ts";
 
 export interface Board {
@@ -17,6 +18,12 @@ export interface Board {
   reset(): void;
   /** Resolves when no device has host requests in flight. */
   drain(): Promise<void>;
+  /** Plugs a device in while the guest runs. Throws typed errors. */
+  plugDevice(config: DeviceConfig): void;
+  /** Asks the guest to let a device go. Throws MachineError. */
+  unplugDevice(id: string): void;
+  /** Told when the guest has let it go. */
+  set onDeviceRemoved(told: (id: string) => void);
   /** Lets go of everything that the host lent; idempotent. */
   close(): void;
 }

@@ -7,7 +7,7 @@ export type * from "./port.ts";
 export { MAX_ICOUNT_SHIFT } from "./instruction-clock.ts";
 export { MachineError, type MachineErrorCode } from "./errors.ts";
 export { boardNames } from "./virt/config.ts";
-export { virtDeviceTypes } from "./virt/virtio-devices.ts";
+export { virtDeviceTypes } from "./virt/plugs.ts";
 
 /**
  * Makes a machine that stands in `prelaunch`, its images loaded; `start` lets it go, also with `startPaused`, which is

@@ -5,7 +5,7 @@ import { MachineError } from "./errors.ts";
 import type { GuestRequest } from "./guest-request.ts";
 import type { HostWork } from "./host-work.ts";
 import type { GuestClock } from "./pace.ts";
-import type { Machine, MachineExit, MachineStatistics, RunState } from "./port.ts";
+import type { DeviceConfig, Machine, MachineExit, MachineStatistics, RunState } from "./port.ts";
 import { RunStates, needsReset } from "./run-states.ts";
 import type { Scheduler } from "./scheduler.ts";
 
@@ -24,6 +24,7 @@ export interface MachineParts {
 export class VirtualMachine implements Machine {
   readonly ended: Promise<MachineExit>;
   onRunState?: (state: RunState) => void;
+  onDeviceRemoved?: (id: string) => void;
   readonly #parts: MachineParts;
   readonly #scheduler: Scheduler;
   readonly #states = new RunStates((state) => this.onRunState?.(state));
@@ -40,6 +41,7 @@ export class VirtualMachine implements Machine {
       this.#resolveEnded = resolve;
     });
     this.#scheduler = parts.scheduler({ attend: () => this.#attend(), failed: (error) => this.#failed(error) });
+    parts.board.onDeviceRemoved = (id) => this.onDeviceRemoved?.(id);
     parts.board.reset();
   }
 
@@ -95,6 +97,18 @@ export class VirtualMachine implements Machine {
     this.#pending = undefined;
     this.#parts.board.reset();
     if (this.runState !== "running") this.#states.to("prelaunch");
+    this.#scheduler.wake();
+  }
+
+  addDevice(config: DeviceConfig): void {
+    this.#checkAlive();
+    this.#parts.board.plugDevice(config);
+    this.#scheduler.wake();
+  }
+
+  removeDevice(id: string): void {
+    this.#checkAlive();
+    this.#parts.board.unplugDevice(id);
     this.#scheduler.wake();
   }
 

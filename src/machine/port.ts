@@ -103,6 +103,11 @@ export interface Machine {
   /** Resolves once, when the machine has ended. With noShutdown it pauses in `shutdown` instead. */
   readonly ended: Promise<MachineExit>;
   onRunState?: (state: RunState) => void;
+  /** Plugs a PCI device into the slot of a root port while the guest runs. Throws a VmError. */
+  addDevice(config: DeviceConfig): void;
+  /** Asks the guest to let such a device go; `onDeviceRemoved` follows when it has. Throws MachineError. */
+  removeDevice(id: string): void;
+  onDeviceRemoved?: (id: string) => void;
   /** The board's flattened device tree as `-machine dumpdtb=` writes it. */
   readonly boardDeviceTree: Uint8Array;
   readonly statistics: MachineStatistics;

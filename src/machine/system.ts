@@ -21,7 +21,7 @@ export class System {
   /** Everything with saved state, by a name that is the same in every machine of this configuration. */
   readonly saveables: Map<string, Saveable> = new Map();
   readonly #root: MemoryRegion = containerRegion("system", SPACE_BYTES);
-  readonly #devices: Device[] = [];
+  readonly #devices = new Set<Device>();
   readonly #closers: (() => void)[] = [];
 
   constructor(world: World) {
@@ -44,11 +44,21 @@ export class System {
     return device;
   }
 
-  /** Takes a device that is reached through another one: it is reset, saved and closed with the others. */
-  adopt(name: string, device: Device): void {
-    this.#closers.push(() => device.close?.());
-    this.#devices.push(device);
+  /**
+   * Takes a device that is reached through another one: it is reset, saved and closed with the others. The function that
+   * is returned closes it and forgets it.
+   */
+  adopt(name: string, device: Device): () => void {
+    const close = (): void => device.close?.();
+    this.#closers.push(close);
+    this.#devices.add(device);
     this.saveables.set(name, device);
+    return () => {
+      this.#closers.splice(this.#closers.indexOf(close), 1);
+      this.#devices.delete(device);
+      this.saveables.delete(name);
+      close();
+    };
   }
 
   /** Puts a region at `at`; where several overlap, the highest priority is seen. */

@@ -26,6 +26,9 @@ function makeMachine(boardOptions: Record<string, string>): VirtualMachine {
       { driver: "virtio-blk-device", properties: { drive: "disk0" } },
       { driver: "virtio-rng-device", properties: {} },
       { driver: "virtio-serial-device", properties: {} },
+      { driver: "edu", properties: {} },
+      { driver: "pcie-root-port", id: "rp0", properties: { addr: "4" } },
+      { driver: "dma-engine", properties: { bus: "rp0" } },
     ],
     noReboot: false,
     noShutdown: false,
@@ -57,7 +60,9 @@ const CHIPS: readonly [string, Record<string, string>, readonly string[]][] = [
 ];
 const PARTS = [
   ...["hart0", "hart1", "pcie", "test", "rtc", "uart"],
-  ...["virtio-mmio.5/virtio-serial-device", "virtio-mmio.6/virtio-rng-device", "virtio-mmio.7/virtio-blk-device"],
+  ...["virtio-mmio.7/virtio-blk-device", "virtio-mmio.6/virtio-rng-device", "virtio-mmio.5/virtio-serial-device"],
+  ...["pcie.0/01.0", "pcie.0/01.0/edu", "pcie.0/04.0", "pcie.0/04.0/pcie-root-port"],
+  ...["rp0/00.0", "rp0/00.0/dma-engine", "rp0/00.0/memory"],
   "sbi",
 ];
 

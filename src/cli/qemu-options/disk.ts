@@ -26,7 +26,7 @@ const DRIVE_REFUSED: Readonly<Record<string, string>> = {
   index: "disks are plugged in the order they are given",
   unit: "disks are plugged in the order they are given",
   bus: "name the bus with -device",
-  addr: "there is no PCI bus yet",
+  addr: "name the place with -device",
   group: NO_THROTTLE,
   iops_size: NO_THROTTLE,
   throttling: NO_THROTTLE,

@@ -47,7 +47,7 @@ export function unknownDevice(driver: string, subject: string): OptionError {
   const mmio = `${driver.replace(/-(?:pci|pci-transitional|pci-non-transitional)$/, "")}-device`;
   const hasMmioForm = catalogue.deviceTypes.some(({ typeName }) => typeName === mmio);
   if (hasMmioForm) {
-    const message = `'${driver}' is not supported: there is no PCI bus yet; ${mmio} would do`;
+    const message = `'${driver}' is not supported: there is no PCI form of it yet; ${mmio} would do`;
     return new OptionError("unsupported", message, { subject });
   }
   const message = `'${driver}' is not a valid device model name; -device help lists them`;

@@ -286,7 +286,7 @@ const device: QemuOption = {
   synopsis: "DRIVER[,id=ID][,PROPERTY=VALUE...]",
   description: "Plugs in a device. '-device help' lists them, '-device DRIVER,help' its properties",
   example: "-drive file=disk.img,format=raw,if=none,id=disk0 -device virtio-blk-device,drive=disk0",
-  differs: "virtio over MMIO only; there is no PCI bus yet",
+  differs: "the devices below; virtio over MMIO only",
   apply: applyDevice,
 };
 

@@ -1,5 +1,13 @@
 import { isPowerOfTwo } from "../../base/index.ts";
-import { intRange, property, Refusal, size, type PropertySpec, type PropertyType } from "../../object/index.ts";
+import {
+  intRange,
+  property,
+  readProperties,
+  Refusal,
+  size,
+  type PropertySpec,
+  type PropertyType,
+} from "../../object/index.ts";
 import type { DeviceTypeInfo } from "../type-info.ts";
 
 export interface DmaEngineConfig {
@@ -39,3 +47,9 @@ export const dmaEngineInfo: DeviceTypeInfo = {
   bus: "PCI",
   properties: dmaEngineProperties,
 };
+
+/** Throws OptionError. */
+export function readDmaEngineConfig(given: Readonly<Record<string, unknown>>, subject?: string): DmaEngineConfig {
+  const { memory, vectors } = readProperties(dmaEngineInfo.typeName, dmaEngineProperties, given, subject);
+  return { memoryBytes: memory, vectors };
+}

@@ -1,4 +1,4 @@
-export { dmaEngineInfo, dmaEngineProperties, type DmaEngineConfig } from "./config.ts";
+export { dmaEngineInfo, dmaEngineProperties, readDmaEngineConfig, type DmaEngineConfig } from "./config.ts";
 export { DmaEngine, type DmaEngineOptions } from "./device.ts";
 export { DmaEngineError } from "./errors.ts";
 export * as dmaEngine from "./spec.ts";

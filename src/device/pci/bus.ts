@@ -27,16 +27,21 @@ export interface PciBusOptions {
   readonly number: () => number;
 }
 
-/** A function that leads to another bus. */
-export interface BridgeFunction extends BusFunction {
+/** What a function that leads to another bus says of it. */
+export interface BridgeRoute {
   readonly secondary: PciBus;
   /** The highest bus number behind it. */
   readonly subordinateNumber: number;
 }
 
-interface Plugged {
+export interface PlugOptions {
+  /** Other functions may be in the slot. */
+  readonly isMultifunction?: boolean;
+  readonly bridge?: BridgeRoute;
+}
+
+interface Plugged extends PlugOptions {
   readonly fn: BusFunction;
-  readonly isMultifunction: boolean;
 }
 
 /** Slot and function as one number of 8 bits. */
@@ -95,9 +100,9 @@ export class PciBus {
   }
 
   /** Puts a function into its place, which is free; it answers configuration cycles from now on. */
-  plug(at: number, fn: BusFunction, options: { readonly isMultifunction?: boolean } = {}): void {
+  plug(at: number, fn: BusFunction, options: PlugOptions = {}): void {
     assert(!this.#plugged.has(at), "a function's place is free", this.name, at);
-    this.#plugged.set(at, { fn, isMultifunction: options.isMultifunction ?? false });
+    this.#plugged.set(at, { fn, ...options });
     fn.onMapping = (bar) => this.#place(bar);
     memoryTransaction(() => {
       for (const bar of fn.bars) this.#place(bar);
@@ -122,9 +127,9 @@ export class PciBus {
   /** The bus with this number among this one and those behind its bridges. */
   find(busNumber: number): PciBus | undefined {
     if (busNumber === this.number) return this;
-    for (const { fn } of this.#plugged.values()) {
-      if (!isBridge(fn) || busNumber < fn.secondary.number || busNumber > fn.subordinateNumber) continue;
-      const found = fn.secondary.find(busNumber);
+    for (const { bridge } of this.#plugged.values()) {
+      if (bridge === undefined || busNumber < bridge.secondary.number || busNumber > bridge.subordinateNumber) continue;
+      const found = bridge.secondary.find(busNumber);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -137,7 +142,7 @@ export class PciBus {
     if (plugged === undefined || register + widthBytes > plugged.fn.config.lengthBytes) return ones;
     const value = plugged.fn.config.read(register, widthBytes);
     const shown = Header.headerType - register;
-    if (!plugged.isMultifunction || shown < 0 || shown >= widthBytes) return value;
+    if (plugged.isMultifunction !== true || shown < 0 || shown >= widthBytes) return value;
     return (value | (HEADER_MULTIFUNCTION << (8 * shown))) >>> 0;
   }
 
@@ -186,8 +191,4 @@ export class PciBus {
   #space(bar: BusBar): MemoryRegion {
     return bar.kind === "io" ? this.io : this.memory;
   }
-}
-
-function isBridge(fn: BusFunction): fn is BridgeFunction {
-  return "secondary" in fn;
 }

@@ -96,6 +96,13 @@ export class ConfigSpace {
     return made as { readonly [K in keyof T]: ConfigRegister };
   }
 
+  /** The register that was defined under this name, with its prefix. */
+  register(name: string): ConfigRegister {
+    const found = this.registers.find((register) => register.name === name);
+    assert(found !== undefined, "a register is defined before it is asked for", name);
+    return found;
+  }
+
   /** `widthBytes` bytes at `at`, little-endian; past the end there are ones. */
   read(at: number, widthBytes: number): number {
     if (at + widthBytes > this.lengthBytes) return widthBytes === 4 ? 0xffff_ffff : 2 ** (8 * widthBytes) - 1;

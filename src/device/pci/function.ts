@@ -21,6 +21,9 @@ export interface PciIdentity {
   readonly classCode: number;
 }
 
+/** A root port has the header of a bridge, and a slot. */
+export type ExpressKind = "endpoint" | "integrated-endpoint" | "root-port";
+
 export interface PciFunctionOptions {
   /** As traces call it. */
   readonly name: string;
@@ -32,7 +35,7 @@ export interface PciFunctionOptions {
   readonly msi?: number;
   readonly msix?: MsixOptions;
   /** PCI Express with 4 KiB of configuration space and function-level reset; absent: conventional. */
-  readonly express?: "endpoint" | "integrated-endpoint";
+  readonly express?: ExpressKind;
   readonly powerManagement?: boolean;
   readonly ports: PciPorts;
   /** Puts the device behind the function into its state after power-on. */
@@ -46,11 +49,11 @@ export type PciFunctionState = {
   intxLevel: boolean;
 };
 
-function headerTable(options: PciFunctionOptions) {
+function headerTable(options: PciFunctionOptions, isBridge: boolean) {
   const { identity, interruptPin = 0 } = options;
   const { Header, Command, Status } = spec;
-  const hasMemory = options.bars.some((bar) => bar.kind === "memory");
-  const hasIo = options.bars.some((bar) => bar.kind === "io");
+  const hasMemory = isBridge || options.bars.some((bar) => bar.kind === "memory");
+  const hasIo = isBridge || options.bars.some((bar) => bar.kind === "io");
   const command =
     Command.busMaster |
     Command.parityError |
@@ -72,17 +75,19 @@ function headerTable(options: PciFunctionOptions) {
     classCode: { at: Header.classCode, widthBytes: 3, reset: identity.classCode },
     cacheLineSize: { at: Header.cacheLineSize, widthBytes: 1, writable: 0xff },
     latencyTimer: { at: Header.latencyTimer, widthBytes: 1 },
-    headerType: { at: Header.headerType, widthBytes: 1 },
+    headerType: { at: Header.headerType, widthBytes: 1, reset: isBridge ? spec.HEADER_BRIDGE : 0 },
     bist: { at: Header.bist, widthBytes: 1 },
-    subsystemVendorId: {
-      at: Header.subsystemVendorId,
-      widthBytes: 2,
-      reset: identity.subsystemVendorId ?? identity.vendorId,
-    },
-    subsystemId: { at: Header.subsystemId, widthBytes: 2, reset: identity.subsystemId ?? identity.deviceId },
     capabilities: { at: Header.capabilities, widthBytes: 1 },
     interruptLine: { at: Header.interruptLine, widthBytes: 1, writable: 0xff },
     interruptPin: { at: Header.interruptPin, widthBytes: 1, reset: interruptPin },
+  } as const;
+}
+
+function subsystemTable({ identity }: PciFunctionOptions) {
+  const { subsystemVendorId = identity.vendorId, subsystemId = identity.deviceId } = identity;
+  return {
+    subsystemVendorId: { at: spec.Header.subsystemVendorId, widthBytes: 2, reset: subsystemVendorId },
+    subsystemId: { at: spec.Header.subsystemId, widthBytes: 2, reset: subsystemId },
   } as const;
 }
 
@@ -93,11 +98,15 @@ export class PciFunction implements BusFunction, Saveable<DescriptionOf<PciFunct
   readonly msi: MsiCapability | undefined;
   readonly msix: MsixCapability | undefined;
   readonly isExpress: boolean;
+  /** Byte offset of the PCI Express capability; 0 without it. */
+  readonly expressAt: number = 0;
   readonly hasInterruptPin: boolean;
   /** DMA as far as command register and power state allow it. */
   readonly dma: DmaPort;
   /** Told when a BAR begins, ceases or moves to be decoded; `bar.address` says where. */
   onMapping: ((bar: BusBar) => void) | undefined;
+  /** Told when the command register was written. */
+  onCommand: (() => void) | undefined;
   readonly stateDescription: DescriptionOf<PciFunctionState> = describeState("pci-function", 1, [
     field("config", blob),
     field("msix", blob),
@@ -121,7 +130,9 @@ export class PciFunction implements BusFunction, Saveable<DescriptionOf<PciFunct
     this.isExpress = options.express !== undefined;
     this.hasInterruptPin = (options.interruptPin ?? 0) !== 0;
     this.config = new ConfigSpace(this.isExpress ? spec.EXTENDED_CONFIG_BYTES : spec.CONFIG_BYTES);
-    const header = this.config.define("header", 0, headerTable(options));
+    const isBridge = options.express === "root-port";
+    const header = this.config.define("header", 0, headerTable(options, isBridge));
+    if (!isBridge) this.config.define("header", 0, subsystemTable(options));
     this.#command = header.command;
     this.#status = header.status;
     this.#lastCapability = header.capabilities;
@@ -133,7 +144,7 @@ export class PciFunction implements BusFunction, Saveable<DescriptionOf<PciFunct
       const at = this.addCapability("msi", spec.CapabilityId.msi, spec.Msi.lengthBytes);
       this.msi = new MsiCapability(this.config, at, msi, this.#messages(), onControl);
     }
-    if (options.express !== undefined) this.#addExpress(options.express);
+    if (options.express !== undefined) this.expressAt = this.#addExpress(options.express);
     if (msix !== undefined) {
       const at = this.addCapability("msix", spec.CapabilityId.msix, spec.Msix.lengthBytes);
       this.msix = new MsixCapability(this.config, at, msix, this.#messages(), onControl);
@@ -143,8 +154,16 @@ export class PciFunction implements BusFunction, Saveable<DescriptionOf<PciFunct
       return new PciBar(this.name, { ...bar, parts: [...bar.parts, ...table] });
     });
     this.#barRegisters = this.bars.map((bar) => ({ bar, registers: this.#defineBar(bar) }));
-    this.#command.onWrite = () => this.#decode();
+    this.#command.onWrite = () => {
+      this.#decode();
+      this.onCommand?.();
+    };
     this.dma = this.#gatedDma(options.ports.dma);
+  }
+
+  /** Bits of `spec.Command` that are set. */
+  get command(): number {
+    return this.#command.value;
   }
 
   get canMasterBus(): boolean {
@@ -307,33 +326,39 @@ export class PciFunction implements BusFunction, Saveable<DescriptionOf<PciFunct
     return control;
   }
 
-  #addExpress(kind: "endpoint" | "integrated-endpoint"): void {
+  #addExpress(kind: ExpressKind): number {
     const { Exp, ExpFlags, ExpDeviceCapability } = spec;
     const at = this.addCapability("express", spec.CapabilityId.pciExpress, Exp.lengthBytes);
-    const hasLink = kind === "endpoint";
+    const hasLink = kind !== "integrated-endpoint";
+    const isPort = kind === "root-port";
+    const portType = { endpoint: ExpFlags.endpoint, "integrated-endpoint": ExpFlags.integratedEndpoint };
+    const type = isPort ? ExpFlags.rootPort | ExpFlags.slotImplemented : portType[kind];
     const { deviceControl } = this.config.define("express", at, {
-      flags: {
-        at: Exp.flags,
-        widthBytes: 2,
-        reset: ExpFlags.version2 | (hasLink ? ExpFlags.endpoint : ExpFlags.integratedEndpoint),
-      },
+      flags: { at: Exp.flags, widthBytes: 2, reset: ExpFlags.version2 | type },
       deviceCapabilities: {
         at: Exp.deviceCapabilities,
         widthBytes: 4,
-        reset: ExpDeviceCapability.roleBasedErrors | ExpDeviceCapability.functionReset,
+        reset: ExpDeviceCapability.roleBasedErrors | (isPort ? 0 : ExpDeviceCapability.functionReset),
       },
       // Relaxed ordering and no-snoop on, 512-byte reads, as after power-on; bit 15 starts a reset and reads 0.
-      deviceControl: { at: Exp.deviceControl, widthBytes: 2, reset: 0x2810, writable: 0xf8ff },
+      deviceControl: { at: Exp.deviceControl, widthBytes: 2, reset: 0x2810, writable: isPort ? 0x7fff : 0xf8ff },
       deviceStatus: { at: Exp.deviceStatus, widthBytes: 2, clearable: 0x000f, isLive: true },
       linkCapabilities: { at: Exp.linkCapabilities, widthBytes: 4, reset: hasLink ? spec.EXP_LINK.capabilities : 0 },
       linkControl: { at: Exp.linkControl, widthBytes: 2, writable: hasLink ? 0x00cb : 0 },
-      linkStatus: { at: Exp.linkStatus, widthBytes: 2, reset: hasLink ? spec.EXP_LINK.status : 0 },
+      linkStatus: {
+        at: Exp.linkStatus,
+        widthBytes: 2,
+        reset: hasLink ? spec.EXP_LINK.status : 0,
+        isLive: isPort,
+      },
       deviceCapabilities2: { at: Exp.deviceCapabilities2, widthBytes: 4 },
       deviceControl2: { at: Exp.deviceControl2, widthBytes: 2 },
     });
+    if (isPort) return at;
     deviceControl.onWrite = (value) => {
       if ((value & spec.ExpDeviceControl.initiateReset) !== 0) this.reset();
     };
+    return at;
   }
 }
 

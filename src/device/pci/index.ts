@@ -1,5 +1,6 @@
 export { bytesHandler, PciBar, type BarSpec } from "./bar.ts";
-export { devfn, PciBus, type BridgeFunction, type BusUpstream, type PciBusOptions } from "./bus.ts";
+export { devfn, PciBus, type BridgeRoute, type BusUpstream, type PciBusOptions, type PlugOptions } from "./bus.ts";
+export { pciProperties, placeName, readPciPlacement, type PciPlacement } from "./config.ts";
 export { ConfigRegister, ConfigSpace, type ConfigRegisterSpec } from "./config-space.ts";
 export { PciStateError } from "./errors.ts";
 export { PciFunction, type PciFunctionOptions, type PciFunctionState, type PciIdentity } from "./function.ts";
@@ -7,4 +8,6 @@ export { PciHostBridge, type PciHostBridgeOptions } from "./host-bridge.ts";
 export { MsiCapability } from "./msi.ts";
 export { MsixCapability, type MsixOptions } from "./msix.ts";
 export type * from "./port.ts";
+export { readRootPortConfig, rootPortInfo, type RootPortConfig } from "./root-port/config.ts";
+export { RootPort, type RootPortState } from "./root-port/device.ts";
 export * as pciSpec from "./spec.ts";

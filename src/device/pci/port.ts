@@ -66,4 +66,6 @@ export interface PciDevice extends Device {
   readonly localMemory?: Uint8Array;
   /** `quiet`: begins no DMA and sends no interrupts of its own accord, but answers accesses. `stopped`: stands still. */
   setActivity(activity: Activity): void;
+  /** Resolves when no request is in flight at the host; no new one may begin meanwhile. */
+  drain?(): Promise<void>;
 }

@@ -36,6 +36,31 @@ export const Header = {
   interruptPin: 0x3d,
 } as const;
 
+/** Byte offsets in a type 1 header, where they differ (PCI-to-PCI Bridge 1.2, §3.2). */
+export const BridgeHeader = {
+  primaryBus: 0x18,
+  secondaryBus: 0x19,
+  subordinateBus: 0x1a,
+  secondaryLatency: 0x1b,
+  ioBase: 0x1c,
+  ioLimit: 0x1d,
+  secondaryStatus: 0x1e,
+  memoryBase: 0x20,
+  memoryLimit: 0x22,
+  prefetchableBase: 0x24,
+  prefetchableLimit: 0x26,
+  prefetchableBaseUpper: 0x28,
+  prefetchableLimitUpper: 0x2c,
+  ioBaseUpper: 0x30,
+  ioLimitUpper: 0x32,
+  bridgeControl: 0x3e,
+} as const;
+export const HEADER_BRIDGE = 0x01;
+/** Low bits of the prefetchable window's registers. */
+export const WINDOW_64 = 1;
+/** Bits of the bridge control register that software can write, and the one that resets what is behind. */
+export const BridgeControl = { writable: 0x007f, secondaryReset: 0x0040 } as const;
+
 /** In the header type of function 0: there may be others in its slot. */
 export const HEADER_MULTIFUNCTION = 0x80;
 
@@ -89,12 +114,61 @@ export const Exp = {
   linkCapabilities: 12,
   linkControl: 16,
   linkStatus: 18,
+  /** Of ports with a slot. */
+  slotCapabilities: 20,
+  slotControl: 24,
+  slotStatus: 26,
+  /** Of root ports. */
+  rootControl: 28,
+  rootCapabilities: 30,
+  rootStatus: 32,
   deviceCapabilities2: 36,
   deviceControl2: 40,
   lengthBytes: 60,
 } as const;
-export const ExpFlags = { version2: 2, endpoint: 0x00, integratedEndpoint: 0x90 } as const;
+export const ExpFlags = {
+  version2: 2,
+  endpoint: 0x00,
+  integratedEndpoint: 0x90,
+  rootPort: 0x40,
+  slotImplemented: 0x100,
+} as const;
 export const ExpDeviceCapability = { roleBasedErrors: 0x8000, functionReset: 0x1000_0000 } as const;
 export const ExpDeviceControl = { initiateReset: 0x8000 } as const;
 /** 2.5 GT/s, one lane, up. */
 export const EXP_LINK = { capabilities: 0x0000_0411, status: 0x0011 } as const;
+/** Bits of the link capabilities and status: the port says whether the link is up. */
+export const ExpLink = { reportsActive: 0x0010_0000, portShift: 24, active: 0x2000 } as const;
+
+/** §7.5.3.9; the slot's number stands from bit 19 on. */
+export const SlotCapability = {
+  attentionButton: 0x01,
+  powerController: 0x02,
+  attentionIndicator: 0x08,
+  powerIndicator: 0x10,
+  surprise: 0x20,
+  hotplug: 0x40,
+  interlock: 0x0002_0000,
+  numberShift: 19,
+} as const;
+/** §7.5.3.10; the low bits enable the events of the slot status register, whose bits they are. */
+export const SlotControl = {
+  interruptEnable: 0x0020,
+  attentionIndicatorOff: 0x00c0,
+  powerIndicator: 0x0300,
+  powerIndicatorOn: 0x0100,
+  powerOff: 0x0400,
+  writable: 0x17ff,
+} as const;
+/** §7.5.3.11; events are cleared by writing ones. */
+export const SlotStatus = {
+  attentionPressed: 0x0001,
+  presenceChanged: 0x0008,
+  commandCompleted: 0x0010,
+  present: 0x0040,
+  linkChanged: 0x0100,
+  events: 0x011f,
+} as const;
+/** Enables of events that have the same bit in the status register; the link's has another. */
+export const SLOT_EVENT_ENABLES = 0x001f;
+export const SLOT_LINK_EVENT_ENABLE = 0x1000;

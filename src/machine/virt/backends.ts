@@ -28,6 +28,11 @@ export class Backends {
     return this.#take(this.#blockNodes, "block node", name, user);
   }
 
+  /** What `user` had is free again. */
+  release(user: string): void {
+    for (const [backend, who] of this.#users) if (who === user) this.#users.delete(backend);
+  }
+
   #take<T extends CharBackend | BlockNode>(from: ReadonlyMap<string, T>, kind: string, id: string, user: string): T {
     const backend = from.get(id);
     if (backend === undefined) {

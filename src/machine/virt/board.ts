@@ -11,6 +11,7 @@ import {
   type IrqLine,
   type WorkPort,
 } from "../../device/index.ts";
+import type { PciBus } from "../../device/pci/index.ts";
 import { VirtioMmio } from "../../device/virtio/index.ts";
 import { WorldPlan, dmaPort } from "../../memory/index.ts";
 import { HartIrq, type Hart } from "../../target/riscv/port.ts";
@@ -21,7 +22,7 @@ import { MachineError } from "../errors.ts";
 import { BuiltInSbi } from "../firmware/sbi/sbi.ts";
 import type { GuestRequest } from "../guest-request.ts";
 import { HartLines } from "../hart-lines.ts";
-import type { HartPlanner, MachineConfig, MachineHost } from "../port.ts";
+import type { DeviceConfig, HartPlanner, MachineConfig, MachineHost } from "../port.ts";
 import { rtcTime } from "../rtc-time.ts";
 import { System } from "../system.ts";
 import { Backends } from "./backends.ts";
@@ -31,8 +32,8 @@ import { placeIrqChip, type IrqChip } from "./irq-chip.ts";
 import { TIMEBASE_HZ, UART_CLOCK_HZ, VIRTIO_SLOT_COUNT } from "./memory-map.ts";
 import { timerPlaces, virtIrq, virtMap, virtioSlot } from "./memory-map.ts";
 import { placePciHost } from "./pci-host.ts";
+import { Plugs } from "./plugs.ts";
 import { uartConsole } from "./uart-console.ts";
-import { Plugs } from "./virtio-devices.ts";
 
 export interface BoardParts {
   readonly config: MachineConfig;
@@ -81,6 +82,7 @@ class VirtBoard implements Board {
   readonly #parts: BoardParts;
   readonly #system: System;
   readonly #slots: readonly VirtioMmio[];
+  readonly #plugs: Plugs;
   readonly #uart: Ns16550a;
   readonly #boot: BootPlan;
   readonly #sbi: BuiltInSbi | undefined;
@@ -108,11 +110,11 @@ class VirtBoard implements Board {
     lines.connect(this.harts);
     for (const hart of this.harts) system.saveables.set(`hart${hart.id}`, hart);
 
-    placePciHost(system, irqChip, config.memoryBytes, host.trace);
+    const rootBus = placePciHost(system, irqChip, config.memoryBytes, host.trace);
     const backends = new Backends(parts.host);
     this.#uart = this.#placeDevices(irqChip, backends);
     this.#slots = this.#placeSlots(irqChip);
-    this.#plugDevices(backends);
+    this.#plugs = this.#plugDevices(backends, rootBus);
 
     const tree = buildBoardTree({ harts: this.harts, memoryBytes: config.memoryBytes, options });
     this.#boot = planBoot(config, { base: virtMap.ram.base, lengthBytes: config.memoryBytes }, tree);
@@ -126,6 +128,10 @@ class VirtBoard implements Board {
 
   get deviceTree(): Uint8Array {
     return this.#boot.boardTree(this.#seed);
+  }
+
+  set onDeviceRemoved(told: (id: string) => void) {
+    this.#plugs.onRemoved = told;
   }
 
   get memoryBlocks(): Board["memoryBlocks"] {
@@ -148,7 +154,16 @@ class VirtBoard implements Board {
 
   async drain(): Promise<void> {
     this.#uart.flush();
-    await Promise.all(this.#slots.map(async (slot) => slot.device?.drain()));
+    const devices = [...this.#slots.map((slot) => slot.device), ...this.#plugs.pciDevices];
+    await Promise.all(devices.map(async (device) => device?.drain?.()));
+  }
+
+  plugDevice(config: DeviceConfig): void {
+    this.#plugs.hotPlug(config);
+  }
+
+  unplugDevice(id: string): void {
+    this.#plugs.unplug(id);
   }
 
   close(): void {
@@ -200,18 +215,21 @@ class VirtBoard implements Board {
     });
   }
 
-  #plugDevices(backends: Backends): void {
+  #plugDevices(backends: Backends, rootBus: PciBus): Plugs {
     const { config, host, timers, work } = this.#parts;
+    const system = this.#system;
     const shared = { trace: host.trace, timers, ...(work === undefined ? {} : { work }) };
-    const plugs = new Plugs(this.#slots, {
-      context: (name) => ({ dma: dmaPort(this.#system.space, name), ...shared }),
+    const plugs = new Plugs({
+      system,
+      mmio: this.#slots,
+      rootBus,
+      timers,
+      context: (name) => ({ dma: dmaPort(system.space, name), ...shared }),
       rng: host.rng,
       backends,
     });
     for (const device of config.devices) plugs.plug(device);
-    for (const [slot, { device }] of this.#slots.entries()) {
-      if (device !== undefined) this.#system.saveables.set(`virtio-mmio.${slot}/${device.typeName}`, device);
-    }
+    return plugs;
   }
 
   #makeFirmware(timebase: AclintMtimer): BuiltInSbi | undefined {

@@ -1,0 +1,76 @@
+// The board with harts that do nothing, for tests that do a driver's part: physical accesses, configuration cycles.
+import { ManualTimers, SeededRng } from "../../base/index.ts";
+import type { BlockNode } from "../../block/port.ts";
+import type { CpuBus, World } from "../../memory/index.ts";
+import { buildMachine } from "../builder.ts";
+import type { VirtualMachine } from "../machine.ts";
+import type { DeviceConfig, HartPlanner, HartSurroundings, MachineConfig } from "../port.ts";
+import { virtMap } from "../virt/memory-map.ts";
+import { FakeHart } from "./fake-hart.ts";
+import { testImage } from "./test-images.ts";
+
+export interface PciBenchOptions {
+  readonly boardOptions?: MachineConfig["boardOptions"];
+  readonly blockNodes?: readonly BlockNode[];
+}
+
+export class PciBench {
+  readonly machine: VirtualMachine;
+  readonly timers: ManualTimers = new ManualTimers();
+  readonly guestErrors: string[] = [];
+  world!: World;
+  #surroundings!: HartSurroundings;
+  #bus!: CpuBus;
+
+  constructor(devices: readonly DeviceConfig[], { boardOptions = {}, blockNodes = [] }: PciBenchOptions = {}) {
+    const config: MachineConfig = {
+      board: "virt",
+      boardOptions,
+      cpu: { model: "rv64", features: {} },
+      smp: 1,
+      memoryBytes: 32 << 20,
+      firmware: "default",
+      kernel: { name: "Image", bytes: testImage(0x1000) },
+      commandLine: "",
+      serials: [],
+      devices,
+      noReboot: false,
+      noShutdown: false,
+      startPaused: false,
+      rtc: { base: 0n, clock: "vm" },
+    };
+    const planHarts: HartPlanner = (_plan, configs) => ({
+      create: (world, surroundings) => {
+        this.world = world;
+        this.#surroundings = surroundings;
+        return configs.map(({ hartId }) => new FakeHart(hartId));
+      },
+    });
+    const host = {
+      clock: this.timers.clock,
+      wallClock: { nowUnixNs: () => 0n },
+      timers: this.timers,
+      rng: new SeededRng(1n),
+      trace: { guestError: (source: string, message: string) => void this.guestErrors.push(`${source}: ${message}`) },
+      yield: { turn: () => Promise.resolve(), sleep: () => Promise.resolve(), wake: () => undefined },
+      chardevs: new Map(),
+      blockNodes: new Map(blockNodes.map((node) => [node.nodeName, node])),
+    };
+    this.machine = buildMachine(config, host, planHarts);
+    this.#bus = this.#surroundings.bus("test");
+  }
+
+  read(gpa: number, width: 1 | 2 | 4 = 4): number {
+    this.#bus.load(gpa, width);
+    return this.#bus.low;
+  }
+
+  write(gpa: number, value: number, width: 1 | 2 | 4 = 4): void {
+    this.#bus.store(gpa, width, value, 0);
+  }
+
+  /** Where a function's configuration space is. */
+  ecam(bus: number, slot: number, fn = 0): number {
+    return virtMap.pciEcam.base + bus * 0x10_0000 + slot * 0x8000 + fn * 0x1000;
+  }
+}
