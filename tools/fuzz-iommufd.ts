@@ -7,14 +7,18 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { SeededRng } from "../src/base/index.ts";
 import { BlockCoverage } from "../test/fuzz/iommufd/coverage.ts";
-import { mutate, randomProgram, STEP_BYTES } from "../test/fuzz/iommufd/program.ts";
+import { mutate, randomProgram } from "../test/fuzz/iommufd/program.ts";
 import { runProgram } from "../test/fuzz/iommufd/run-program.ts";
+import { showStep } from "../test/fuzz/iommufd/show-step.ts";
+import { STEP_BYTES } from "../test/fuzz/iommufd/steps.ts";
+import { Watchdog } from "../test/fuzz/iommufd/watchdog.ts";
 
 const STEPS_PER_PROGRAM = 250;
 /** Coverage is read after this many calls. */
 const CALLS_PER_READING = 10_000;
 const FRESH_SHARE = 8;
 const REPORT_MS = 5000;
+const HANG_MS = 20_000;
 const SHRINK_TRIES = 2000;
 
 const { values } = parseArgs({
@@ -47,7 +51,7 @@ function writeCorpus(path: string, corpus: Corpus): void {
 
 function failureOf(program: Uint8Array): string | undefined {
   try {
-    runProgram(program);
+    watchdog.watch(program, () => runProgram(program));
     return undefined;
   } catch (error) {
     return (error as Error).message;
@@ -89,12 +93,17 @@ function wholeNumber(name: string, text: string): number {
 }
 
 if (values.replay !== undefined) {
-  // The whole stack, once.
-  runProgram(new Uint8Array(readFileSync(values.replay)));
+  // The whole stack, once; each step is shown before it is made, for one that never ends.
+  runProgram(
+    new Uint8Array(readFileSync(values.replay)),
+    (step) => process.stdout.write(showStep(step)),
+    (answer) => process.stdout.write(` = ${answer}\n`),
+  );
   process.stdout.write("nothing went wrong\n");
   process.exit(0);
 }
 
+const watchdog = new Watchdog(`${values.corpus}.failure`, HANG_MS, STEPS_PER_PROGRAM * STEP_BYTES);
 const seed = wholeNumber("seed", values.seed);
 const wanted = wholeNumber("calls", values.calls);
 const corpus = readCorpus(values.corpus);
@@ -146,4 +155,5 @@ while (done < wanted) {
   }
 }
 coverage.close();
+await watchdog.close();
 process.stdout.write(`${done} calls: nothing crashed, hung or leaked\n`);

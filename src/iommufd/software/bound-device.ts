@@ -57,7 +57,7 @@ export class BoundDevice extends IommufdObject {
   override destroy(): void {
     const group = this.device.group;
     if (--group.ownerCount === 0) group.owner = undefined;
-    if (--this.group.bound === 0) this.context.groups.delete(group.id);
+    if (--this.group.bound === 0) this.context.groups.delete(group);
     if (this.holdsContext) this.context.put();
   }
 }
@@ -74,7 +74,7 @@ export function bindDevice(
   if (!group.isolatedMsi && !options.allowUnsafeInterrupts) return -Errno.EPERM;
   if (group.owner !== undefined && group.owner !== context) return -Errno.EPERM;
   if (group.owner === undefined && group.domain !== undefined) return -Errno.EBUSY;
-  let shared = context.groups.get(group.id);
+  let shared = context.groups.get(group);
   const isNew = shared === undefined;
   shared ??= new ContextGroup(group);
   const bound = new BoundDevice(context, device, shared, options.holdsContext);
@@ -83,7 +83,7 @@ export function bindDevice(
     if (options.holdsContext) context.put();
     return rc;
   }
-  if (isNew) context.groups.set(group.id, shared);
+  if (isNew) context.groups.set(group, shared);
   shared.bound++;
   group.owner = context;
   group.ownerCount++;

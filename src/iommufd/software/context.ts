@@ -9,6 +9,7 @@ import type { HostMemory } from "./host-memory.ts";
 import { Ioas } from "./ioas.ts";
 import { ObjectTable, type IommufdObject } from "./objects.ts";
 import type { SwMsiPage } from "./sw-msi.ts";
+import type { DeviceGroup } from "./unit.ts";
 import { readVersioned } from "./user-data.ts";
 import { vfioCompatIoctl } from "./vfio-compat.ts";
 
@@ -52,8 +53,7 @@ export class IommufdContext implements HostFile {
   readonly memory: HostMemory;
   readonly kernelQuirks: boolean;
   readonly objects: ObjectTable;
-  /** By group id. */
-  readonly groups: Map<number, ContextGroup> = new Map<number, ContextGroup>();
+  readonly groups: Map<DeviceGroup, ContextGroup> = new Map<DeviceGroup, ContextGroup>();
   readonly swMsi: SwMsiPage[] = [];
   accountMode: AccountMode;
   /** What the VFIO type 1 calls work on. */

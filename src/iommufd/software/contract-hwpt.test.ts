@@ -106,6 +106,17 @@ describe("attaching", () => {
     expect(b.client.attempt("destroy", { id: other }).errno).toBe(Errno.EBUSY);
   });
 
+  test("groups of the same number behind different units are different groups", () => {
+    const b = testBench();
+    const [x, y] = [b.client.ioasAlloc(), b.client.ioasAlloc()];
+    const first = b.bind(ssads, makeGroup(7)).bound;
+    const second = b.bind(plain, makeGroup(7)).bound;
+    expect(attachDevice(first, NO_PASID, x)).toBeGreaterThan(0);
+    expect(attachDevice(second, NO_PASID, y)).toBeGreaterThan(0);
+    detachDevice(first, NO_PASID);
+    expect(second.device.group.domain).toBeDefined();
+  });
+
   test("a device's reserved regions narrow the IOAS while it is attached, and refuse what is mapped there", () => {
     const b = testBench();
     const ioas = b.client.ioasAlloc();

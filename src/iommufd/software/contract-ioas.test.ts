@@ -11,7 +11,10 @@ import {
   TestCreateAccess,
   TestOp,
 } from "../uapi/index.ts";
+import { attachDevice } from "./attach-device.ts";
 import { MEMORY_BYTES, testBench } from "./test-bench.ts";
+import { NO_PASID } from "./unit.ts";
+import { unitProfiles } from "./unit-description.ts";
 
 const TOP = 0xffff_ffff_ffff_ffffn;
 const READ_WRITE = 6;
@@ -188,6 +191,32 @@ describe("IOAS_MAP", () => {
     expect(b.client.attempt("ioasMap", { ...map, ioas_id, length: 0x3000n }).errno).toBe(Errno.ENOMEM);
     expect(b.client.attempt("ioasMap", { ...map, ioas_id, length: 0x2000n }).errno).toBe(0);
     expect(() => b.mockDevice(lazy)).toThrow(`${-Errno.EFAULT}`);
+  });
+
+  test("a mapping far longer than the caller's memory is EFAULT at its first bad page", () => {
+    const b = testBench();
+    const ioas_id = b.client.ioasAlloc();
+    attachDevice(b.bind(unitProfiles["amd"]!).bound, NO_PASID, ioas_id);
+    const errno = b.client.attempt("ioasMap", {
+      ...map,
+      flags: FIXED,
+      ioas_id,
+      iova: 1n << 40n,
+      length: 1n << 62n,
+    }).errno;
+    expect(errno).toBe(Errno.EFAULT);
+    expect(b.host.audit().pinnedPages).toBe(0);
+  });
+
+  test("more than the host's own memory is ENOMEM, and nothing stays pinned", () => {
+    const b = testBench({ memoryBytes: 0x8000 });
+    const ioas_id = b.client.ioasAlloc();
+    attachDevice(b.bind(unitProfiles["amd"]!).bound, NO_PASID, ioas_id);
+    b.client.map(0n, { ioasId: ioas_id, lengthBytes: 0x5000n });
+    expect(b.client.attempt("ioasMap", { ...map, ioas_id, user_va: 0x8000n, length: 0x4000n }).errno).toBe(
+      Errno.ENOMEM,
+    );
+    expect(b.host.audit().pinnedPages).toBe(5);
   });
 
   test("the chosen IOVA keeps the source's place in its page and starts no lower than one page", () => {

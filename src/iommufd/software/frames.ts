@@ -17,11 +17,18 @@ interface Slot {
 }
 
 export class FrameSpace {
+  /** How much can be pinned at once: the host's memory. */
+  readonly capacityPages: number;
   readonly #byKey = new Map<string, Slot>();
   readonly #slots: (Slot | undefined)[] = [];
   readonly #free: number[] = [];
   readonly #pins = new Map<number, Int32Array>();
   readonly #chunkPins = new Map<number, number>();
+  #pinnedPages = 0;
+
+  constructor(capacityPages: number) {
+    this.capacityPages = capacityPages;
+  }
 
   /** Pins `pageCount` pages of a backing and returns the frame number of the first. */
   pin(backing: PageBacking, offset: number, pageCount: number): number {
@@ -38,6 +45,7 @@ export class FrameSpace {
       slot.backing = backing;
     }
     slot.pinnedPages += pageCount;
+    this.#pinnedPages += pageCount;
     const frame = slot.index * SLOT_PAGES + offset / PAGE_SIZE;
     this.#count(frame, pageCount, 1);
     return frame;
@@ -46,6 +54,7 @@ export class FrameSpace {
   unpin(frame: number, pageCount: number): void {
     const slot = this.#slots[Math.floor(frame / SLOT_PAGES)]!;
     slot.pinnedPages -= pageCount;
+    this.#pinnedPages -= pageCount;
     this.#count(frame, pageCount, -1);
     if (slot.pinnedPages === 0) {
       this.#byKey.delete(slot.key);
@@ -67,9 +76,7 @@ export class FrameSpace {
 
   /** Pages pinned now, over all backings. */
   get pinnedPages(): number {
-    let sum = 0;
-    for (const slot of this.#byKey.values()) sum += slot.pinnedPages;
-    return sum;
+    return this.#pinnedPages;
   }
 
   /** Reads at a physical byte address given as frame and offset from its start; false when the bytes are out of reach. */

@@ -1,6 +1,6 @@
 // What every context of a host shares: physical frames, accounting, and the fault injector.
 import { Accounting } from "./accounting.ts";
-import { FrameSpace } from "./frames.ts";
+import { FrameSpace, PAGE_SIZE } from "./frames.ts";
 
 /**
  * Steps that can be made to fail. The later ones are calls of device drivers: `open` and `reset` of a device, `irq` (getting
@@ -23,11 +23,15 @@ export const FAIL_POINTS = [
 export type FailPoint = (typeof FAIL_POINTS)[number];
 
 export class HostMemory {
-  readonly frames: FrameSpace = new FrameSpace();
+  readonly frames: FrameSpace;
   readonly accounting: Accounting = new Accounting();
   /** Counts down; the step that reaches zero fails, once. */
   readonly #countdown = new Map<FailPoint, number>();
   #serial = 0;
+
+  constructor(memoryBytes: number) {
+    this.frames = new FrameSpace(Math.floor(memoryBytes / PAGE_SIZE));
+  }
 
   /** A number that names one thing of this host, in the order of creation. */
   nextSerial(): number {

@@ -17,7 +17,11 @@ export interface SoftwareHostOptions {
   readonly kernelMock?: boolean;
   /** Reproduce what Linux 7.2 gets wrong. Default: yes. */
   readonly kernelQuirks?: boolean;
+  /** The host's memory: more than that cannot be pinned (ENOMEM). Default: 128 GiB. */
+  readonly memoryBytes?: number;
 }
+
+const MEMORY_BYTES = 128 * 2 ** 30;
 
 /** What is still held; all zero and clear when every descriptor is closed. */
 export interface HostAudit {
@@ -27,13 +31,14 @@ export interface HostAudit {
 }
 
 export class SoftwareHost implements HostPort {
-  readonly memory: HostMemory = new HostMemory();
+  readonly memory: HostMemory;
   readonly #ioctls: IoctlTable;
   readonly #kernelQuirks: boolean;
   readonly #files = new Map<string, FileOpener>();
   #openContexts = 0;
 
   constructor(options: SoftwareHostOptions = {}) {
+    this.memory = new HostMemory(options.memoryBytes ?? MEMORY_BYTES);
     const mock = options.kernelMock === true ? mockHandlers(new MockUnit()) : [];
     this.#ioctls = makeIoctlTable([...iommufdHandlers, ...mock]);
     this.#kernelQuirks = options.kernelQuirks ?? true;

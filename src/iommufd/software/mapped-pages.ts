@@ -9,6 +9,8 @@ import { PAGE_SIZE } from "./frames.ts";
 import type { HostMemory } from "./host-memory.ts";
 
 const CHUNK = 512;
+/** Pages that are pinned at once, so that a mapping of absurd length fails at its first bad page. */
+const BATCH = 0x1_0000;
 
 interface Chunk {
   readonly frames: Float64Array;
@@ -110,8 +112,7 @@ export class MappedPages {
         at++;
         continue;
       }
-      let end = at;
-      while (end < last && this.#usesOf(end + 1) === 0) end++;
+      const end = this.#lastUnused(at, Math.min(last, at + BATCH - 1));
       const rc = this.#pin(at, end - at + 1);
       if (rc < 0) {
         this.#unpinUnused(first, at - 1);
@@ -126,22 +127,18 @@ export class MappedPages {
       return rc;
     }
     this.pinnedPages += pinned;
-    for (let i = first; i <= last; i++) {
-      const chunk = this.#chunks!.get(Math.floor(i / CHUNK))!;
-      chunk.uses[i % CHUNK]!++;
-    }
+    this.#eachChunk(first, last, ({ uses }, from, to) => {
+      for (let i = from; i <= to; i++) uses[i]!++;
+    });
     return 0;
   }
 
   release(first: number, last: number): void {
     let unpinned = 0;
-    for (let i = first; i <= last; i++) {
-      const number = Math.floor(i / CHUNK);
-      const chunk = this.#chunks!.get(number)!;
-      if (--chunk.uses[i % CHUNK]! > 0) continue;
-      this.#memory.frames.unpin(chunk.frames[i % CHUNK]!, 1);
-      unpinned++;
-    }
+    this.#eachChunk(first, last, (chunk, from, to) => {
+      for (let i = from; i <= to; i++) chunk.uses[i]!--;
+      unpinned += this.#unpinUnusedOf(chunk, from, to);
+    });
     if (unpinned === 0) return;
     this.pinnedPages -= unpinned;
     if (this.pinnedPages === 0) this.#chunks = undefined;
@@ -159,8 +156,22 @@ export class MappedPages {
     return this.#chunks?.get(Math.floor(index / CHUNK))?.uses[index % CHUNK] ?? 0;
   }
 
+  /** Where the pages without users that begin at `first` end, at most at `last`. */
+  #lastUnused(first: number, last: number): number {
+    for (let at = first; at <= last;) {
+      const uses = this.#chunks?.get(Math.floor(at / CHUNK))?.uses;
+      const end = Math.min(last, at - (at % CHUNK) + CHUNK - 1);
+      if (uses !== undefined) {
+        for (let i = at; i <= end; i++) if (uses[i % CHUNK] !== 0) return i - 1;
+      }
+      at = end + 1;
+    }
+    return last;
+  }
+
   #pin(first: number, count: number): number {
     if (this.#memory.failAt("pin")) return -Errno.EFAULT;
+    if (this.#memory.frames.pinnedPages + count > this.#memory.frames.capacityPages) return -Errno.ENOMEM;
     let runs: readonly PageRun[] | undefined;
     const source = this.source;
     if (source.kind === "user") {
@@ -176,29 +187,55 @@ export class MappedPages {
     let index = first;
     for (const run of runs) {
       let frame = this.#memory.frames.pin(run.backing, run.offset, run.pageCount);
-      for (let n = 0; n < run.pageCount; n++) this.#chunk(index).frames[index++ % CHUNK] = frame++;
+      const end = index + run.pageCount - 1;
+      for (let n = Math.floor(index / CHUNK); n <= Math.floor(end / CHUNK); n++) this.#makeChunk(n);
+      this.#eachChunk(index, end, ({ frames }, from, to) => {
+        for (let i = from; i <= to; i++) frames[i] = frame++;
+      });
+      index = end + 1;
     }
     return 0;
   }
 
   /** Undoes `#pin` for the pages of [first, last] that nobody uses. */
   #unpinUnused(first: number, last: number): void {
-    for (let i = first; i <= last; i++) {
-      const chunk = this.#chunks?.get(Math.floor(i / CHUNK));
-      if (chunk !== undefined && chunk.uses[i % CHUNK] === 0) this.#memory.frames.unpin(chunk.frames[i % CHUNK]!, 1);
-    }
+    this.#eachChunk(first, last, (chunk, from, to) => void this.#unpinUnusedOf(chunk, from, to));
     if (this.pinnedPages === 0) this.#chunks = undefined;
   }
 
-  #chunk(index: number): Chunk {
-    const number = Math.floor(index / CHUNK);
-    const chunks = (this.#chunks ??= new Map<number, Chunk>());
-    let chunk = chunks.get(number);
-    if (chunk === undefined) {
-      const length = Math.min(CHUNK, this.pageCount - number * CHUNK);
-      chunk = { frames: new Float64Array(length), uses: new Uint32Array(length) };
-      chunks.set(number, chunk);
+  /** Unpins pages without users, run by run; how many. */
+  #unpinUnusedOf({ frames, uses }: Chunk, from: number, to: number): number {
+    let unpinned = 0;
+    for (let i = from; i <= to;) {
+      if (uses[i]! > 0) {
+        i++;
+        continue;
+      }
+      const start = i++;
+      while (i <= to && uses[i] === 0 && frames[i] === frames[start]! + (i - start)) i++;
+      this.#memory.frames.unpin(frames[start]!, i - start);
+      unpinned += i - start;
     }
-    return chunk;
+    return unpinned;
+  }
+
+  /** Visits the chunks of pages [first, last] that exist, with places in them. */
+  #eachChunk(first: number, last: number, visit: (chunk: Chunk, from: number, to: number) => void): void {
+    if (this.#chunks === undefined) return;
+    for (let at = first; at <= last;) {
+      const number = Math.floor(at / CHUNK);
+      const from = at % CHUNK;
+      const to = Math.min(CHUNK - 1, from + (last - at));
+      const chunk = this.#chunks.get(number);
+      if (chunk !== undefined) visit(chunk, from, to);
+      at += to - from + 1;
+    }
+  }
+
+  #makeChunk(number: number): void {
+    const chunks = (this.#chunks ??= new Map<number, Chunk>());
+    if (chunks.has(number)) return;
+    const length = Math.min(CHUNK, this.pageCount - number * CHUNK);
+    chunks.set(number, { frames: new Float64Array(length), uses: new Uint32Array(length) });
   }
 }

@@ -62,7 +62,7 @@ class MockAttachment extends IommufdObject {
 
   override destroy(): void {
     if (this.bound !== undefined) {
-      detachDevice(this.bound, NO_PASID);
+      for (const pasid of [...this.bound.group.attachments.keys()]) detachDevice(this.bound, pasid);
       unbindDevice(this.bound);
     }
     this.unit.freeDevice(this.device);

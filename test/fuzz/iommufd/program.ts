@@ -1,164 +1,148 @@
-// A fuzz program: steps of 128 bytes each, so that any bytes are one and mutation needs no grammar. How a step is read
-// stands in run-program.ts; here are the generators that make steps likely to get somewhere.
+// Random programs, and children of programs that reached something.
 import type { SeededRng } from "../../../src/base/index.ts";
 import {
-  HwptDataType,
-  InvalidateDataType,
-  IOMMU_HWPT_DATA_SELFTEST,
-  IOMMU_HWPT_INVALIDATE_DATA_SELFTEST,
-  IOMMU_HW_QUEUE_TYPE_SELFTEST,
-  IOMMU_VEVENTQ_TYPE_SELFTEST,
-  IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST,
-  IOMMU_VIOMMU_TYPE_SELFTEST,
   iommufdIoctls,
-  iommuTestIoctl,
-  type IoctlRow,
+  VfioIommuType1DmaMap,
+  VfioIommuType1DmaUnmap,
+  type IommufdIoctl,
 } from "../../../src/iommufd/index.ts";
+import { chains } from "./chains.ts";
+import { Guess } from "./guess.ts";
+import { bare, ioctl, testOp, vfio } from "./make-step.ts";
+import { requests, testRequests } from "./requests.ts";
+import { KINDS, REQUEST_AT, STEP_BYTES, StepKind, VFIO_NUMBERS } from "./steps.ts";
 
-export const STEP_BYTES = 128;
-export const REQUEST_AT = 8;
-export const REQUEST_BYTES = 88;
-export const PAYLOAD_AT: number = REQUEST_AT + REQUEST_BYTES;
-export const PAYLOAD_BYTES: number = STEP_BYTES - PAYLOAD_AT;
+const NAMES = Object.keys(iommufdIoctls) as IommufdIoctl[];
+const TEST_OPS = Object.keys(testRequests).map(Number);
 
-/** What a step does; its first byte modulo their number. Calls come first and most often. */
-export const StepKind = {
-  IOCTL: 0,
-  RAW_IOCTL: 1,
-  READ: 2,
-  WRITE: 3,
-  CLOSE: 4,
-  DUPLICATE: 5,
-  MMAP: 6,
-  UNMAP: 7,
-  ATTACH: 8,
-  REPLACE: 9,
-  DETACH: 10,
-  DMA: 11,
-  PAGE_REQUEST: 12,
-  STREAM_EVENT: 13,
-  SW_MSI: 14,
-  DRIVER_ACCESS: 15,
-} as const;
-export const KINDS = 16;
-
-/** Every ioctl of /dev/iommu, then VFIO's numbers by raw value. */
-export const ROWS: readonly IoctlRow[] = [...Object.values(iommufdIoctls), iommuTestIoctl];
-export const VFIO_NUMBERS: readonly number[] = [100, 101, 102, 103, 112, 113, 114, 115];
-
-/** Where in the caller's memory requests, payloads and buffers lie. */
-export const REQUEST_VA = 0x1000;
-export const PAYLOAD_VA = 0x800;
-
-const MAGIC: readonly number[] = [
-  IOMMU_HWPT_DATA_SELFTEST,
-  IOMMU_HWPT_INVALIDATE_DATA_SELFTEST,
-  IOMMU_HW_QUEUE_TYPE_SELFTEST,
-  IOMMU_VEVENTQ_TYPE_SELFTEST,
-  IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST,
-  IOMMU_VIOMMU_TYPE_SELFTEST,
-  HwptDataType.VTD_S1,
-  HwptDataType.ARM_SMMUV3,
-  HwptDataType.AMD_GUEST,
-  InvalidateDataType.VIOMMU_ARM_SMMUV3,
-];
-
-/** Numbers that mean something somewhere: ids, flags, sizes, aligned addresses, edges. */
-export function interesting(rng: SeededRng): bigint {
-  switch (rng.below(10)) {
-    case 0:
-    case 1:
-      return BigInt(rng.below(16));
-    case 2:
-      return 1n << BigInt(rng.below(64));
-    case 3:
-      return 0x100_0000n + BigInt(rng.below(64)) * 0x1000n;
-    case 4:
-      return BigInt(rng.below(1024)) * 0x1000n;
-    case 5:
-      return BigInt(rng.below(32)) * 0x800n;
-    case 6:
-      return 0xffff_ffff_ffff_ffffn - BigInt(rng.below(4)) * 0xfffn;
-    case 7:
-      return BigInt(MAGIC[rng.below(MAGIC.length)]!);
-    case 8:
-      return BigInt(PAYLOAD_VA);
-    default:
-      return BigInt(rng.below(0x1_0000));
-  }
-}
-
-/** One step: mostly a call with its own size, no reserved bits, and small flags, so that it gets past the first checks. */
-export function randomStep(rng: SeededRng): Uint8Array {
-  const step = new Uint8Array(STEP_BYTES);
-  const view = new DataView(step.buffer);
-  for (let at = REQUEST_AT; at < STEP_BYTES; at += 4) {
-    const whole = at % 8 === 0 && rng.below(2) === 0;
-    if (whole && at + 8 <= STEP_BYTES) {
-      view.setBigUint64(at, interesting(rng), true);
-      at += 4;
-    } else {
-      view.setUint32(at, Number(interesting(rng) & 0xffff_ffffn), true);
-    }
-  }
-  step[0] = rng.below(4) > 0 ? StepKind.IOCTL : rng.below(KINDS);
-  step[1] = rng.below(ROWS.length);
+/** A step by itself: mostly a call that is likely to do something. */
+export function randomStep(g: Guess): Uint8Array {
+  const { rng } = g;
+  const step = plausibleStep(g);
   step[2] = rng.below(256);
-  step[3] = rng.below(256);
-  const row = ROWS[step[1]]!;
-  view.setUint32(REQUEST_AT, rng.below(8) === 0 ? rng.below(REQUEST_BYTES) : row.layout.lengthBytes, true);
-  const { flags } = row.layout.offsets;
-  if (flags !== undefined) view.setUint32(REQUEST_AT + flags, rng.below(16), true);
-  for (const field of row.reserved ?? []) {
-    const at = REQUEST_AT + row.layout.offsets[field]!;
-    if (rng.below(16) > 0) step.fill(0, at, at + 4);
+  if (step[0] !== StepKind.VFIO) {
+    step[3] = rng.below(256);
+    step[4] = rng.below(256);
+    step[5] = rng.below(256);
   }
-  if (row === iommuTestIoctl) view.setUint32(REQUEST_AT + 4, rng.below(25), true);
+  step[6] = g.once(3) ? 160 + rng.below(8) : 0;
+  if (g.once(4)) spoil(g, step);
   return step;
 }
 
+function plausibleStep(g: Guess): Uint8Array {
+  const { rng } = g;
+  switch (rng.below(8)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3: {
+      const name = g.once(3) ? "ioasMap" : NAMES[rng.below(NAMES.length)]!;
+      return ioctl(name, requests[name](g));
+    }
+    case 4:
+    case 5: {
+      const op = TEST_OPS[rng.below(TEST_OPS.length)]!;
+      return testOp(op, testRequests[op]!(g));
+    }
+    case 6:
+      return vfioStep(g);
+    default:
+      return bare(2 + rng.below(KINDS - 2), { 1: rng.below(256) }, { id: g.parent(), iova: g.iova() });
+  }
+}
+
+function vfioStep(g: Guess): Uint8Array {
+  const nr = g.of(...VFIO_NUMBERS);
+  const length = g.length();
+  const structure =
+    nr === 113
+      ? VfioIommuType1DmaMap.encode({
+          argsz: 32,
+          flags: g.of(3, 3, 1, 8),
+          vaddr: g.va(length),
+          iova: g.iova(),
+          size: length,
+        })
+      : VfioIommuType1DmaUnmap.encode({
+          argsz: g.of(24, 24, 72, 15),
+          flags: g.of(0, 0, 2, 1),
+          iova: g.iova(),
+          size: length,
+        });
+  return vfio(nr, structure, nr === 101 || nr === 102 ? g.rng.below(12) : undefined);
+}
+
+/** Changes a word or a byte of what a step says. */
+function spoil(g: Guess, step: Uint8Array): void {
+  const { rng } = g;
+  const at = REQUEST_AT + 4 * rng.below((STEP_BYTES - REQUEST_AT) / 4);
+  const view = new DataView(step.buffer, step.byteOffset);
+  if (g.once(2)) view.setUint32(at, Number(g.edge() & 0xffff_ffffn), true);
+  else step[at + rng.below(4)] = rng.below(256);
+}
+
+/** Chains that follow each other, steps of their own between. */
 export function randomProgram(rng: SeededRng, steps: number): Uint8Array {
-  const program = new Uint8Array(steps * STEP_BYTES);
-  for (let i = 0; i < steps; i++) program.set(randomStep(rng), i * STEP_BYTES);
+  const g = new Guess(rng);
+  const list: Uint8Array[] = [];
+  while (list.length < steps) {
+    if (g.once(2)) list.push(...randomChain(g));
+    for (let i = rng.below(16); i > 0; i--) list.push(randomStep(g));
+  }
+  return join(list, steps);
+}
+
+function randomChain(g: Guess): Uint8Array[] {
+  const chain = g.of(...chains)(g);
+  for (const step of chain) if (g.once(16)) spoil(g, step);
+  return chain;
+}
+
+function join(list: readonly Uint8Array[], most: number): Uint8Array {
+  const program = new Uint8Array(Math.min(list.length, most) * STEP_BYTES);
+  list.slice(0, most).forEach((step, i) => program.set(step, i * STEP_BYTES));
   return program;
 }
 
-/** A child of a program that reached something: a stretch of another inserted, steps changed, added, dropped, repeated. */
-export function mutate(rng: SeededRng, program: Uint8Array, other: Uint8Array, steps: number): Uint8Array {
+function split(program: Uint8Array): Uint8Array[] {
   const list: Uint8Array[] = [];
   for (let at = 0; at < program.length; at += STEP_BYTES) list.push(program.slice(at, at + STEP_BYTES));
+  return list;
+}
+
+/** A child of a program that reached something: stretches of another or a chain put in, steps changed, added, dropped. */
+export function mutate(rng: SeededRng, program: Uint8Array, other: Uint8Array, steps: number): Uint8Array {
+  const g = new Guess(rng);
+  const list = split(program);
   for (let changes = 1 + rng.below(8); changes > 0; changes--) {
     const at = rng.below(list.length);
-    switch (rng.below(6)) {
+    switch (rng.below(8)) {
       case 0:
-        list.splice(at, 0, randomStep(rng));
-        break;
       case 1:
-        if (list.length > 1) list.splice(at, 1);
+        list.splice(at, 0, randomStep(g));
         break;
-      case 2: {
+      case 2:
+        if (list.length > 1) list.splice(at, 1 + rng.below(Math.min(8, list.length - 1)));
+        break;
+      case 3: {
         const from = rng.below(other.length / STEP_BYTES);
-        const count = Math.min(1 + rng.below(20), other.length / STEP_BYTES - from);
-        for (let i = 0; i < count; i++) {
-          list.splice(at + i, 0, other.slice((from + i) * STEP_BYTES, (from + i + 1) * STEP_BYTES));
-        }
+        list.splice(at, 0, ...split(other).slice(from, from + 1 + rng.below(20)));
         break;
       }
-      case 3:
+      case 4:
         list.splice(at, 0, list[rng.below(list.length)]!.slice());
         break;
-      case 4:
-        new DataView(list[at]!.buffer).setUint32(
-          4 * rng.below(STEP_BYTES / 4),
-          Number(interesting(rng) & 0xffff_ffffn),
-          true,
-        );
+      case 5:
+        list.splice(at, 0, ...randomChain(g));
+        break;
+      case 6:
+        // The next step of some kind fails in the host.
+        list.splice(at, 0, bare(StepKind.FAIL, { 1: rng.below(256), 2: rng.below(4) }));
         break;
       default:
-        list[at]![rng.below(STEP_BYTES)] = rng.below(256);
+        spoil(g, list[at]!);
     }
   }
-  const child = new Uint8Array(Math.min(list.length, steps) * STEP_BYTES);
-  list.slice(0, steps).forEach((step, i) => child.set(step, i * STEP_BYTES));
-  return child;
+  return join(list, steps);
 }

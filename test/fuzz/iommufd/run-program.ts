@@ -5,8 +5,10 @@ import {
   bindDevice,
   DescribedDevice,
   DescribedUnit,
+  bytesBacking,
   detachDevice,
   DeviceDma,
+  FAIL_POINTS,
   ioctlCommand,
   type IommufdContext,
   makeGroup,
@@ -25,6 +27,9 @@ import {
   type HostSession,
   type LocalCaller,
 } from "../../../src/iommufd/index.ts";
+import { DEVICES } from "./devices.ts";
+import { ID_AT, IOVA_AT } from "./make-step.ts";
+import { resolve } from "./references.ts";
 import {
   KINDS,
   PAYLOAD_AT,
@@ -36,22 +41,12 @@ import {
   STEP_BYTES,
   StepKind,
   VFIO_NUMBERS,
-} from "./program.ts";
+} from "./steps.ts";
 
 const MEMORY_BYTES = 0x40_0000;
+const FILE_BYTES = 0x40_0000;
 const SLOW_CALL_MS = 2000;
 const LEAST_ERRNO = -4095;
-
-/** Units and groups as a host might have them; the last two devices share a group. */
-const DEVICES: readonly { readonly profile: string; readonly group: number }[] = [
-  { profile: "vtd-ssads", group: 1 },
-  { profile: "smmuv3-httu", group: 2 },
-  { profile: "amd", group: 3 },
-  { profile: "riscv", group: 4 },
-  { profile: "mock", group: 5 },
-  { profile: "vtd", group: 6 },
-  { profile: "vtd", group: 6 },
-];
 
 export interface ProgramResult {
   readonly calls: number;
@@ -59,12 +54,21 @@ export interface ProgramResult {
   readonly answers: ReadonlySet<number>;
 }
 
-/** Throws an Error that says what went wrong, and at which step. */
-export function runProgram(program: Uint8Array): ProgramResult {
+/** Throws an Error that says what went wrong, and at which step; `before` and `after` are told of every step. */
+export function runProgram(
+  program: Uint8Array,
+  before?: (step: Uint8Array) => void,
+  after?: (answer: number) => void,
+): ProgramResult {
   const run = new Run(program);
   let at = 0;
   try {
-    for (; at + STEP_BYTES <= program.length; at += STEP_BYTES) run.step(program.subarray(at, at + STEP_BYTES));
+    for (; at + STEP_BYTES <= program.length; at += STEP_BYTES) {
+      const step = program.slice(at, at + STEP_BYTES);
+      before?.(step);
+      const answer = run.step(step);
+      after?.(answer);
+    }
     run.end();
   } catch (cause) {
     const where = at < program.length ? `step ${at / STEP_BYTES}` : "the end";
@@ -73,10 +77,14 @@ export function runProgram(program: Uint8Array): ProgramResult {
   return { calls: program.length / STEP_BYTES, answers: run.answers };
 }
 
+/** Every run begins with both all zero. */
+const memory = new Uint8Array(MEMORY_BYTES);
+const file = new Uint8Array(FILE_BYTES);
+
 class Run {
   readonly answers = new Set<number>();
   readonly #host: SoftwareHost;
-  readonly #bytes = new Uint8Array(MEMORY_BYTES);
+  readonly #bytes = memory.fill(0);
   readonly #view = new DataView(this.#bytes.buffer);
   readonly #caller: LocalCaller;
   readonly #session: HostSession;
@@ -92,6 +100,7 @@ class Run {
     this.#session = this.#host.attach(this.#caller);
     const fd = this.#session.open("/dev/iommu");
     this.#context = this.#caller.files.lookup(fd) as IommufdContext;
+    this.#caller.files.installBacking(bytesBacking("file", file.fill(0)));
     const units = new Map<string, DescribedUnit>();
     const groups = new Map<number, ReturnType<typeof makeGroup>>();
     this.#devices = DEVICES.map(({ profile, group }, i) => {
@@ -106,13 +115,14 @@ class Run {
     });
   }
 
-  step(step: Uint8Array): void {
+  step(step: Uint8Array): number {
     const began = performance.now();
     const answer = this.#perform(step);
     if (!Number.isInteger(answer) || answer < LEAST_ERRNO) throw new Error(`the answer ${answer} is none`);
     this.answers.add(answer);
     const took = performance.now() - began;
     if (took > SLOW_CALL_MS) throw new Error(`a call took ${took.toFixed(0)} ms`);
+    return answer;
   }
 
   end(): void {
@@ -130,18 +140,23 @@ class Run {
   }
 
   #perform(step: Uint8Array): number {
+    resolve(step.subarray(REQUEST_AT, REQUEST_AT + REQUEST_BYTES), this.#context, this.#caller.files);
     const request = new DataView(step.buffer, step.byteOffset + REQUEST_AT, REQUEST_BYTES);
     const device = this.#devices[step[1]! % this.#devices.length]!;
-    const id = request.getUint32(8, true);
-    const iova = request.getBigUint64(16, true);
+    const id = request.getUint32(ID_AT, true);
+    const iova = request.getBigUint64(IOVA_AT, true);
     const fd = 3 + (step[2]! % 8);
     switch (step[0]! % KINDS) {
       case StepKind.IOCTL:
         return this.#ioctl(step, ioctlCommand(ROWS[step[1]! % ROWS.length]!.nr));
-      case StepKind.RAW_IOCTL: {
-        const nr = VFIO_NUMBERS[step[1]! % VFIO_NUMBERS.length]!;
-        return this.#ioctl(step, step[3]! < 200 ? ioctlCommand(nr) : request.getUint32(4, true));
+      case StepKind.VFIO: {
+        const command = ioctlCommand(VFIO_NUMBERS[step[1]! % VFIO_NUMBERS.length]!);
+        if (step[4] === 1) return this.#session.ioctl(3, command, BigInt(step[5]!));
+        return this.#ioctl(step, step[4]! < 250 ? command : request.getUint32(4, true));
       }
+      case StepKind.FAIL:
+        this.#host.failNext(FAIL_POINTS[step[1]! % FAIL_POINTS.length]!, 1 + (step[2]! % 8));
+        return 0;
       case StepKind.READ:
         return this.#session.read(fd, BigInt(REQUEST_VA), step[3]! % 128);
       case StepKind.WRITE:
