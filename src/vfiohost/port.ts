@@ -51,6 +51,18 @@ export interface VfioDeviceNode {
   readonly placement: VfioPlacement | undefined;
   /** Whether a program has it bound. */
   readonly isOpen: boolean;
+  /** Asks the program to give the device back (the interrupt REQ); false when it does not listen. */
+  requestBack(): boolean;
+  /** Tells the program of an error of the device (the interrupt ERR); false when it does not listen. */
+  reportError(): boolean;
+}
+
+/** What programs hold through device files; all zero when every descriptor is closed and every mapping gone. */
+export interface VfioAudit {
+  readonly boundDevices: number;
+  readonly eventFds: number;
+  readonly mappings: number;
+  readonly dataFiles: number;
 }
 
 /** A DMA access that a unit refused, as the host's log has it. */
@@ -75,4 +87,5 @@ export interface VfioHost {
    * for a property.
    */
   add(description: VfioDeviceDescription, placement?: VfioPlacement): VfioDeviceNode;
+  audit(): VfioAudit;
 }

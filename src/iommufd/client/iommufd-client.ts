@@ -16,17 +16,8 @@ import {
   type IommufdIoctl,
   type IommufdRequest,
 } from "../uapi/index.ts";
+import { LEAST_ARENA_BYTES, PAYLOAD_AT, placePayload, type ClientArena } from "./arena.ts";
 import { IommufdError } from "./error.ts";
-
-/** Memory of the caller that the host reads and writes: `bytes` lie at address `va`. */
-export interface ClientArena {
-  readonly va: bigint;
-  readonly bytes: Uint8Array;
-}
-
-/** Requests lie at the arena's start, what they point to after them. */
-const PAYLOAD_AT = 256;
-const LEAST_ARENA_BYTES = 4096;
 
 export interface IovaRange {
   readonly start: bigint;
@@ -305,9 +296,6 @@ export class IommufdClient {
   }
 
   #place(payload: Uint8Array): bigint {
-    const { va, bytes } = this.#arena;
-    assert(payload.length <= bytes.length - PAYLOAD_AT, "a payload fits the arena", payload.length, bytes.length);
-    bytes.set(payload, PAYLOAD_AT);
-    return va + BigInt(PAYLOAD_AT);
+    return placePayload(this.#arena, payload);
   }
 }

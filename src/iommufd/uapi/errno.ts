@@ -87,10 +87,33 @@ const particular: Readonly<Record<string, string>> = {
   "IOMMU_VEVENTQ_ALLOC EEXIST": "the vIOMMU has an event queue of this type",
   "IOMMU_VDEVICE_ALLOC EEXIST": "the device has a virtual device, or the virtual id is taken",
   "IOMMU_HW_QUEUE_ALLOC EFAULT": "the queue's memory is not physically contiguous",
+  "VFIO_DEVICE_BIND_IOMMUFD EINVAL": "it is bound already, or its unit does not snoop the caches",
+  "VFIO_DEVICE_BIND_IOMMUFD EPERM": "its group belongs to another context, or its interrupts are not isolated",
+  "VFIO_DEVICE_BIND_IOMMUFD EBUSY": "its group is used by another driver",
+  "VFIO_DEVICE_BIND_IOMMUFD EBADFD": "the descriptor is not one of /dev/iommu",
+  "VFIO_DEVICE_ATTACH_IOMMUFD_PT EINVAL": "the page table does not fit the device's unit, its group or its PASIDs",
+  "VFIO_DEVICE_ATTACH_IOMMUFD_PT ENOENT": "there is no IOAS or page table of this id",
+  "VFIO_DEVICE_ATTACH_IOMMUFD_PT EADDRINUSE": "mappings lie where the device or its unit reserves addresses",
+  "VFIO_DEVICE_SET_IRQS EINVAL": "the device has no such interrupt, or another kind of interrupt is on",
+  "VFIO_DEVICE_SET_IRQS ENOTTY": "this kind of interrupt does not take the action",
+  "VFIO_DEVICE_SET_IRQS EBUSY": "another eventfd unmasks the line already",
+  "VFIO_DEVICE_SET_IRQS ENOSPC": "the host has no vectors left",
+  "VFIO_DEVICE_RESET EAGAIN": "the host is busy with the device; try again",
+  "VFIO_DEVICE_PCI_HOT_RESET EINVAL": "a device on the bus is not bound to this context",
+  "VFIO_DEVICE_PCI_HOT_RESET ENODEV": "the device's bus cannot be reset",
+  "VFIO_DEVICE_FEATURE (MIG_DEVICE_STATE) EINVAL": "there is no way from the device's state to this one",
+  "VFIO_DEVICE_FEATURE (DMA_LOGGING_START) EINVAL":
+    "ranges overlap or miss the page size, there are none, or the log runs already",
+  "VFIO_DEVICE_FEATURE (DMA_LOGGING_START) E2BIG": "more ranges than fit a page",
+  "VFIO_DEVICE_FEATURE (DMA_LOGGING_REPORT) EINVAL": "the log does not run, or the page size is not a power of two",
+  "VFIO_MIG_GET_PRECOPY_INFO EINVAL": "the device is not in a state of pre-copy",
 };
+
+const noFeature = "the device does not have this feature";
 
 /** The sentence that explains `errno` as an answer of `call` (an ioctl's name); no final period. */
 export function explainErrno(call: string, errno: Errno): string {
   const name = Errno.name(errno);
+  if (name === "ENOTTY" && call.startsWith("VFIO_DEVICE_FEATURE (")) return noFeature;
   return particular[`${call} ${name}`] ?? general[name] ?? `the host answered with errno ${errno}`;
 }

@@ -3,3 +3,4 @@ export * from "./iommufd.ts";
 export * from "./ioctls.ts";
 export * from "./iommu-test.ts";
 export * from "./vfio.ts";
+export * from "./vfio-device-ioctls.ts";

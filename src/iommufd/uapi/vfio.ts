@@ -122,6 +122,15 @@ export const VfioDeviceInfo: Layout<{
   cap_offset: u32le,
   pad: u32le,
 });
+export const VfioDeviceInfoCap = {
+  ZPCI_BASE: 1,
+  ZPCI_GROUP: 2,
+  ZPCI_UTIL: 3,
+  ZPCI_PFIP: 4,
+  PCI_ATOMIC_COMP: 5,
+} as const;
+/** Widths of atomic operations that the device completes. */
+export const VfioPciAtomicComp = { BITS32: 1, BITS64: 2, BITS128: 4 } as const;
 export const VfioDeviceInfoCapPciAtomicComp: Layout<{
   id: Codec<number>;
   version: Codec<number>;
@@ -357,6 +366,8 @@ export const VfioDeviceFeatureDmaLoggingRange: Layout<{ iova: U64; length: U64 }
   16,
   { iova: u64le, length: u64le },
 );
+/** They must fit one page of the kernel. */
+export const MAX_LOG_RANGES = 256;
 export const VfioDeviceFeatureDmaLoggingReport: Layout<{ iova: U64; length: U64; page_size: U64; bitmap: U64 }> =
   layout("vfio_device_feature_dma_logging_report", 32, { iova: u64le, length: u64le, page_size: u64le, bitmap: u64le });
 export const VfioDeviceFeatureMigDataSize: Layout<{ stop_copy_length: U64 }> = layout(

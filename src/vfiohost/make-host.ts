@@ -1,0 +1,122 @@
+// The VFIO half of a software host: devices made from descriptions, each with its file.
+import type { TimerPort, TracePort } from "../base/index.ts";
+import { DescribedDevice, DeviceDma, DmaResult, Errno, type DmaFault, type SoftwareHost } from "../iommufd/index.ts";
+import { HostCounters } from "./counters.ts";
+import { VfioDevice } from "./device.ts";
+import { DeviceFile } from "./device-file.ts";
+import { VfioHostError } from "./errors.ts";
+import { builtInKinds, type DeviceKind } from "./kinds.ts";
+import { HostBus, parsePciAddress } from "./pci/host-bus.ts";
+import { PciDriver } from "./pci/pci-driver.ts";
+import type { VfioAudit, VfioDeviceDescription, VfioDmaFault, VfioHost, VfioPlacement } from "./port.ts";
+import { DeviceWires } from "./wires.ts";
+
+const MAX_FAULTS = 1000;
+
+export interface VfioHostOptions {
+  readonly host: SoftwareHost;
+  /** What devices work by. */
+  readonly timers: TimerPort;
+  readonly trace: TracePort;
+  /** Further kinds of device. */
+  readonly kinds?: readonly DeviceKind[];
+}
+
+/** Adds `/dev/vfio/devices/vfioN` to a software host. */
+export function makeVfioHost(options: VfioHostOptions): VfioHost {
+  return new SoftwareVfioHost(options);
+}
+
+class SoftwareVfioHost implements VfioHost {
+  readonly kinds: readonly DeviceKind[];
+  readonly devices: VfioDevice[] = [];
+  readonly faults: VfioDmaFault[] = [];
+  readonly #options: VfioHostOptions;
+  readonly #bus = new HostBus<PciDriver>();
+  readonly #counters = new HostCounters();
+
+  constructor(options: VfioHostOptions) {
+    this.#options = options;
+    this.kinds = [...builtInKinds, ...(options.kinds ?? [])];
+  }
+
+  add(description: VfioDeviceDescription, placement?: VfioPlacement): VfioDevice {
+    const kind = this.#check(description, placement);
+    const { host } = this.#options;
+    const driver = this.#makePci(kind, description, placement!);
+    const device = new VfioDevice({
+      path: `/dev/vfio/devices/vfio${this.devices.length}`,
+      name: description.name,
+      kind,
+      migration: description.migration ?? [],
+      dmaLog: description.dmaLog ?? false,
+      placement,
+      memory: host.memory,
+      counters: this.#counters,
+      driver,
+    });
+    this.devices.push(device);
+    host.addFile(device.path, () => (host.memory.failAt("alloc") ? -Errno.ENOMEM : new DeviceFile(device)));
+    return device;
+  }
+
+  audit(): VfioAudit {
+    const { boundDevices, eventFds, mappings, dataFiles } = this.#counters;
+    return { boundDevices, eventFds, mappings, dataFiles };
+  }
+
+  #check(description: VfioDeviceDescription, placement: VfioPlacement | undefined): DeviceKind {
+    const { name, migration = [], dmaLog = false } = description;
+    const refuse = (code: VfioHostError["code"], message: string): never => {
+      throw new VfioHostError(code, message, { subject: name });
+    };
+    const kind =
+      this.kinds.find((k) => k.name === description.kind) ??
+      refuse("unknownKind", `There is no kind of device "${description.kind}"; ${this.#names()} would do`);
+    if (this.devices.some((d) => d.name === name)) refuse("duplicateName", "There is a device of this name already");
+    if (kind.bus === "pci" && parsePciAddress(name) === undefined) {
+      refuse("badName", "A PCI device is named by its address, such as 0000:01:00.0");
+    }
+    if (kind.bus === "mdev" && (name === "" || name.includes("/"))) refuse("badName", "A name has no slash");
+    if ((kind.bus === "pci") !== (placement !== undefined)) {
+      const would = kind.bus === "pci" ? "stands behind a unit" : "stands behind no unit";
+      refuse("badPlacement", `A device of kind "${kind.name}" ${would}`);
+    }
+    for (const ability of migration) {
+      if (!kind.migration.includes(ability)) refuse("badAbility", `Kind "${kind.name}" cannot do "${ability}"`);
+      if (!migration.includes("stop-copy")) refuse("badAbility", `"${ability}" needs "stop-copy"`);
+    }
+    if (dmaLog && !kind.dmaLog) refuse("badAbility", `Kind "${kind.name}" cannot log its DMA`);
+    return kind;
+  }
+
+  #names(): string {
+    return this.kinds.map((k) => k.name).join(", ");
+  }
+
+  #makePci(kind: DeviceKind, description: VfioDeviceDescription, placement: VfioPlacement): PciDriver {
+    const { host, timers, trace } = this.#options;
+    const { name } = description;
+    const wires = new DeviceWires(trace);
+    const device = kind.make({ description, timers, ports: wires.ports });
+    const { unit, group, reserved = [] } = placement;
+    const physical = new DescribedDevice({ name, unit, group, reserved });
+    const driver = new PciDriver(device, {
+      address: parsePciAddress(name)!,
+      physical,
+      memory: host.memory,
+      counters: this.#counters,
+      bus: this.#bus,
+      onReset: () => device.setActivity("running"),
+      onPower: (isLow) => device.setActivity(isLow ? "stopped" : "running"),
+    });
+    wires.connect(new DeviceDma(host.memory, physical, (fault) => this.#note(name, fault)), driver);
+    return driver;
+  }
+
+  #note(device: string, { iova, pasid, write, result }: DmaFault): void {
+    const reason = result === DmaResult.forbidden ? "forbidden" : "unmapped";
+    this.faults.push({ device, iova, pasid, write, reason });
+    if (this.faults.length > MAX_FAULTS) this.faults.shift();
+  }
+}
