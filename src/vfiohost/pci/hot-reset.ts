@@ -18,7 +18,7 @@ const NOT_OWNED = -1;
 function deviceIdFor(caller: PciDriver, device: PciDriver): number {
   const { context } = caller.bound!;
   if (device.bound?.context === context) return device.bound.id;
-  return context.groups.has(device.physical.group.id) ? OWNED : NOT_OWNED;
+  return context.groups.has(device.physical.group) ? OWNED : NOT_OWNED;
 }
 
 export function hotResetInfo(driver: PciDriver, call: DeviceCall): number {
