@@ -53,6 +53,9 @@ export const Menvcfg = {
   stce: 0x8000_0000_0000_0000n,
 } as const;
 
+/** Bits of mcountinhibit (privileged spec §3.1.12). */
+export const CountInhibit = { cycle: 1, retired: 4 } as const;
+
 export const Mode = { U: 0, S: 1, M: 3 } as const;
 export type Mode = (typeof Mode)[keyof typeof Mode];
 
@@ -68,7 +71,7 @@ export class HartCore {
   /** Levels of the interrupt inputs that devices drive, as bits of mip. */
   lines = 0;
   readonly aia: AiaState;
-  /** What mcycle and minstret read beyond the instructions executed. */
+  /** What mcycle and minstret read beyond the instructions executed; while mcountinhibit stops them, what they read. */
   cycleOffset = 0n;
   instretOffset = 0n;
   /** Instructions executed before the current run of generated code. */

@@ -18,7 +18,7 @@ import type { CsrContext } from "./csr/definition.ts";
 import { csrByNumber } from "./csr/table.ts";
 import { Decoder } from "./decoder.ts";
 import { Fetch, type FetchOwner } from "./fetch.ts";
-import { F, HartCore, Menvcfg, Mode, W } from "./hart-core.ts";
+import { CountInhibit, F, HartCore, Menvcfg, Mode, W } from "./hart-core.ts";
 import { applyHartState, captureHartState, hartState, type HartState } from "./hart-state.ts";
 import { MemoryAccess } from "./memory-access.ts";
 import { AccessKind, Mmu, mmuFeatures } from "./mmu.ts";
@@ -265,6 +265,13 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     this.access.selectTables();
   }
 
+  /** The running instruction is counted, but one that traps does not retire (§3.3.1). */
+  private doNotRetire(): void {
+    const { core } = this;
+    if ((core.word(W.mcountinhibit) & CountInhibit.retired) !== 0) return;
+    core.instretOffset = (core.instretOffset - 1n) & rv64Mask;
+  }
+
   private exception(cause: number, tval: bigint): void {
     this.trap(cause, tval, false, isDelegated(this.core, cause));
   }
@@ -275,6 +282,8 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   }
 
   fault(cause: number, low: number, high: number): void {
+    // A fetch that faults is no instruction yet, and not counted.
+    if (cause !== Cause.fetchAccessFault && cause !== Cause.fetchPageFault) this.doNotRetire();
     this.exception(cause, (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0));
   }
 
@@ -286,6 +295,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   }
 
   raise(cause: number, tval: bigint): HelperStatus {
+    this.doNotRetire();
     this.exception(cause, tval);
     return this.resume();
   }
