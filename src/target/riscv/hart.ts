@@ -18,7 +18,7 @@ import type { CsrContext } from "./csr/definition.ts";
 import { csrByNumber } from "./csr/table.ts";
 import { Decoder } from "./decoder.ts";
 import { Fetch, type FetchOwner } from "./fetch.ts";
-import { CountInhibit, F, HartCore, Menvcfg, Mode, W } from "./hart-core.ts";
+import { CountInhibit, F, HartCore, Menvcfg, Mode, Mstatus, W } from "./hart-core.ts";
 import { applyHartState, captureHartState, hartState, type HartState } from "./hart-state.ts";
 import { MemoryAccess } from "./memory-access.ts";
 import { AccessKind, Mmu, mmuFeatures } from "./mmu.ts";
@@ -177,6 +177,8 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     // As QEMU: with Svadu and without Svade, hardware updates of A and D are on from the start.
     const { has } = this.parts.features;
     if (has("svadu") && !has("svade")) core.set(F.menvcfg, Menvcfg.adue);
+    // The only mode is the previous one, always.
+    if (!has("u")) core.setWord(W.mstatus, Mstatus.mpp);
     this.started = true;
     this.waiting = false;
     this.exit = undefined;

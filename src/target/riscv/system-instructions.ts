@@ -88,7 +88,8 @@ export class SystemInstructions {
   private sret(): HelperStatus {
     const { core } = this;
     const tsr = (core.word(W.mstatus) & Mstatus.tsr) !== 0;
-    if (core.mode < Mode.S || (core.mode === Mode.S && tsr)) return this.owner.illegalInstruction(0x10200073);
+    if (core.mode < Mode.S || (core.mode === Mode.S && tsr) || !this.context.has("s"))
+      return this.owner.illegalInstruction(0x10200073);
     leaveSupervisor(core);
     core.dropReservation();
     return this.owner.resume();
@@ -96,7 +97,7 @@ export class SystemInstructions {
 
   private mret(): HelperStatus {
     if (this.core.mode !== Mode.M) return this.owner.illegalInstruction(0x30200073);
-    leaveMachine(this.core);
+    leaveMachine(this.core, this.context.has("u") ? Mode.U : Mode.M);
     this.core.dropReservation();
     return this.owner.resume();
   }
@@ -104,7 +105,8 @@ export class SystemInstructions {
   private sfenceVma(word: number): HelperStatus {
     const { core } = this;
     const tvm = (core.word(W.mstatus) & Mstatus.tvm) !== 0;
-    if (core.mode < Mode.S || (core.mode === Mode.S && tvm)) return this.owner.illegalInstruction(word);
+    if (core.mode < Mode.S || (core.mode === Mode.S && tvm) || !this.context.has("s"))
+      return this.owner.illegalInstruction(word);
     const register = rs1(word);
     if (register === 0) {
       this.tlb.flushAll();

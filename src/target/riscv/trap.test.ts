@@ -136,3 +136,52 @@ test("a fault in the second half of an instruction uses up the budget when its h
   expect(m.hart.run(1000)).toBe("budget");
   expect(m.hart.readCsr(0x343)).toBe(BigInt(ramBase + 0x1_0000));
 });
+
+describe("modes that a hart does not have", () => {
+  const illegal = (features: Record<string, boolean>, word: number): boolean => {
+    const m = bareMachine({ features });
+    m.load(ramBase, [word]);
+    m.hart.run(1);
+    return m.hart.readCsr(mcause) === 2n;
+  };
+  const status = (features: Record<string, boolean>): bigint => {
+    const m = bareMachine({ features });
+    m.load(ramBase, [
+      a("addi", { rd: 5, imm: -1 }),
+      a("csrrw", { csr: 0x300, rs1: 5 }),
+      a("csrrs", { rd: 6, csr: 0x300 }),
+    ]);
+    m.hart.run(3);
+    return m.hart.x(6);
+  };
+
+  test("have no registers and no instructions", () => {
+    const noSupervisor = { s: false };
+    const sret = a("sret");
+    expect(
+      [sret, a("sfence.vma"), a("csrrs", { csr: 0x302 }), a("csrrs", { csr: 0x303 })].map((w) =>
+        illegal(noSupervisor, w),
+      ),
+    ).toEqual([true, true, true, true]);
+    expect([sret, a("sfence.vma"), a("csrrs", { csr: 0x302 })].map((w) => illegal({}, w))).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect(illegal({ s: false, u: false }, a("csrrs", { csr: 0x306 }))).toBe(true);
+  });
+
+  test("have no fields in mstatus", () => {
+    expect(status({})).toBe(0x8000_000a_007e_79aan);
+    expect(status({ s: false })).toBe(0x8000_0002_0022_7888n);
+    expect(status({ s: false, u: false })).toBe(0x8000_0000_0000_7888n);
+  });
+
+  test("are not returned to", () => {
+    const m = bareMachine({ features: { s: false, u: false } });
+    m.load(ramBase, [a("auipc", { rd: 5 }), a("csrrw", { csr: 0x341, rs1: 5 }), a("mret")]);
+    m.hart.run(3);
+    expect(m.hart.mode).toBe("M");
+    expect(m.hart.readCsr(0x300)! & 0x1800n).toBe(0x1800n);
+  });
+});

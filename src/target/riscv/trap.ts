@@ -45,11 +45,12 @@ export function leaveSupervisor(core: HartCore): void {
   core.pc = core.get(F.sepc);
 }
 
-export function leaveMachine(core: HartCore): void {
+/** `least` is the least privileged mode that the hart has: MPP afterwards. */
+export function leaveMachine(core: HartCore, least: Mode): void {
   let status = core.word(W.mstatus);
   core.mode = ((status & Mstatus.mpp) >>> mppShift) as Mode;
   status = (status & ~Mstatus.mie) | ((status & Mstatus.mpie) !== 0 ? Mstatus.mie : 0);
-  status = (status | Mstatus.mpie) & ~Mstatus.mpp;
+  status = ((status | Mstatus.mpie) & ~Mstatus.mpp) | (least << mppShift);
   if (core.mode !== Mode.M) status &= ~Mstatus.mprv;
   core.setWord(W.mstatus, status);
   core.pc = core.get(F.mepc);

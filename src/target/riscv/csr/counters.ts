@@ -64,7 +64,7 @@ export const counterCsrs: readonly Csr[] = [
   counter(2, "instret", "zicntr", (h) => readCounter(h, retirements)),
   ...range(29, 3).map((i) => counter(i, `hpmcounter${i}`, "zihpm", () => 0n)),
   plain(0x106, "scounteren", F.scounteren, 0xffff_ffffn),
-  plain(0x306, "mcounteren", F.mcounteren, 0xffff_ffffn),
+  { ...plain(0x306, "mcounteren", F.mcounteren, 0xffff_ffffn), available: (h) => h.has("u") },
   { number: 0x320, name: "mcountinhibit", read: (h) => h.core.get(F.mcountinhibit), write: writeInhibit },
   ...range(29, 3).map((i) => constant(0x320 + i, `mhpmevent${i}`, 0n, true)),
   machineCounter(0xb00, "mcycle", cycles),

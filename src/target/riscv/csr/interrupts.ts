@@ -11,6 +11,9 @@ const ssip = 0x2n;
 const stip = 0x20n;
 const seip = 0x200n;
 
+/** Without S-mode, its interrupts do not exist in mie and mip (§3.1.9). */
+const existing = (h: CsrContext): bigint => (h.has("s") ? allInterrupts : allInterrupts & ~supervisorInterrupts);
+
 function writeMip(h: CsrContext, value: bigint, mask: bigint): void {
   h.core.set(F.mip, (h.core.get(F.mip) & ~mask) | (value & mask));
 }
@@ -40,13 +43,18 @@ export const interruptCsrs: readonly Csr[] = [
       writeMvip(h, value, virtual(h) & ~seip);
     },
   },
-  plain(0x303, "mideleg", F.mideleg, supervisorInterrupts),
-  plain(0x304, "mie", F.mie, allInterrupts),
+  { ...plain(0x303, "mideleg", F.mideleg, supervisorInterrupts), available: (h) => h.has("s") },
+  {
+    number: 0x304,
+    name: "mie",
+    read: (h) => h.core.get(F.mie),
+    write: (h, value) => h.core.set(F.mie, value & existing(h)),
+  },
   {
     number: 0x344,
     name: "mip",
     read: (h) => BigInt(h.core.pendingBits),
     write: (h, value) =>
-      writeMip(h, value, (ssip | seip | (timerByCompare(h) ? 0n : stip)) & ~BigInt(h.core.aia.hiddenMip)),
+      writeMip(h, value, (ssip | seip | (timerByCompare(h) ? 0n : stip)) & existing(h) & ~BigInt(h.core.aia.hiddenMip)),
   },
 ];

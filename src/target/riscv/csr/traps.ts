@@ -32,7 +32,7 @@ export const trapCsrs: readonly Csr[] = [
   exceptionPc(0x141, "sepc", F.sepc),
   plain(0x142, "scause", F.scause),
   plain(0x143, "stval", F.stval),
-  plain(0x302, "medeleg", F.medeleg, delegableExceptions),
+  { ...plain(0x302, "medeleg", F.medeleg, delegableExceptions), available: (h) => h.has("s") },
   trapVector(0x305, "mtvec", F.mtvec),
   plain(0x340, "mscratch", F.mscratch),
   exceptionPc(0x341, "mepc", F.mepc),
