@@ -103,16 +103,40 @@ describe("without firmware", () => {
     expect(boot.start).toEqual({ kind: "machineMode" });
   });
 
-  test("an ELF file is run from the start of RAM too", () => {
-    const bytes = testElf(RAM, [{ at: RAM, bytes: [1, 2, 3, 4] }]);
-    expect(plan({ firmware: "none", kernel: { name: "test.elf", bytes } }).start).toEqual({ kind: "machineMode" });
+  const startOf = (kernel: Uint8Array): bigint => {
+    const boot = plan({ firmware: "none", kernel: { name: "k", bytes: kernel } });
+    expect(boot.start).toEqual({ kind: "machineMode" });
+    return new BigUint64Array(boot.maskRom.buffer, 24, 1)[0]!;
+  };
+
+  test("an ELF file is run from the start of RAM too, wherever its entry is", () => {
+    expect(startOf(testElf(RAM, [{ at: RAM, bytes: [1, 2, 3, 4] }]))).toBe(BigInt(RAM));
+    expect(startOf(testElf(RAM + 2, [{ at: RAM, bytes: [1, 2, 3, 4] }]))).toBe(BigInt(RAM));
   });
 
-  test("an ELF file that leaves the start of RAM empty is refused, because harts begin there", () => {
-    const bytes = testElf(0x8020_0000, [{ at: 0x8020_0000, bytes: [1] }]);
-    expect(() => plan({ firmware: "none", kernel: { name: "k", bytes } })).toThrow(
-      'Kernel "k" begins at 0x80200000, but without firmware (-bios none) harts start at 0x80000000',
+  test("an ELF file that leaves the start of RAM empty is run from its entry", () => {
+    expect(startOf(testElf(0x8020_0001, [{ at: 0x8020_0000, bytes: [1, 2] }]))).toBe(0x8020_0001n);
+  });
+
+  test("and so is one with its own header there", () => {
+    const header = [0x7f, 0x45, 0x4c, 0x46, 1, 1];
+    expect(startOf(testElf(RAM + 4, [{ at: RAM, bytes: header }]))).toBe(BigInt(RAM + 4));
+  });
+
+  test("an ELF file with neither code at the start of RAM nor at its entry is refused", () => {
+    expect(() => startOf(testElf(0x8030_0000, [{ at: 0x8020_0000, bytes: [1] }]))).toThrow(
+      'Kernel "k" begins at 0x80200000 and has its entry at 0x80300000, where it has nothing; ' +
+        "without firmware (-bios none) harts start at 0x80000000 or at the entry",
     );
+  });
+
+  test("a read-only segment outside RAM, which holds the file's own headers, is left out", () => {
+    const bytes = testElf(RAM, [
+      { at: 0x1_0000, bytes: [1], flags: 4 },
+      { at: RAM, bytes: [2] },
+    ]);
+    const boot = plan({ firmware: "none", kernel: { name: "k", bytes } });
+    expect(placed(boot).filter(([what]) => what === "Kernel")).toEqual([["Kernel", RAM, 1]]);
   });
 });
 

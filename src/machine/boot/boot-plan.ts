@@ -1,7 +1,7 @@
 // Where everything goes before the first instruction, as QEMU's `virt` board puts it (hw/riscv/boot.c), checked before
 // the machine exists. The plan is carried out at every reset.
 import { alignDown, alignUp, assert } from "../../base/index.ts";
-import { flattenTree, parseTree, type DeviceTreeNode } from "../../format/index.ts";
+import { flattenTree, isElf, parseTree, type DeviceTreeNode } from "../../format/index.ts";
 import { MachineError } from "../errors.ts";
 import type { MachineConfig } from "../port.ts";
 import { fixUpTree } from "../firmware/sbi/tree-fixups.ts";
@@ -35,7 +35,7 @@ export interface BootPlan {
 
 /** Throws `MachineError` for files that cannot be used or do not fit. */
 export function planBoot(config: BootConfig, ram: RamRange, board: DeviceTreeNode): BootPlan {
-  const firmware = typeof config.firmware === "string" ? undefined : loadFirmware(config.firmware, ram.base);
+  const firmware = typeof config.firmware === "string" ? undefined : loadFirmware(config.firmware, ram);
   const kernel = planKernel(config, ram, firmware);
   const initrd = planInitrd(config, ram, kernel);
   const tree = config.dtb === undefined ? board : readTree(config.dtb.name, config.dtb.bytes);
@@ -75,14 +75,14 @@ export function planBoot(config: BootConfig, ram: RamRange, board: DeviceTreeNod
     return [...(firmware?.segments ?? []), ...(kernel?.segments ?? []), ...(initrd ? [initrd] : []), treeSegment];
   };
   checkFit(segments(new Uint8Array(RNG_SEED_BYTES)), ram);
-  const start = planStart(config, ram, kernel);
+  const start = planStart(config, kernel);
   return {
     start,
     deviceTreeAt,
     boardTree: (seed) => flatten(seed, false),
     segments,
     maskRom: resetVector({
-      start: BigInt(firmware?.entry ?? ram.base),
+      start: BigInt(firmware?.entry ?? bareStart(config, ram, kernel)),
       deviceTree: BigInt(deviceTreeAt),
       nextAddress: BigInt(kernel?.low ?? 0),
     }),
@@ -93,9 +93,9 @@ function planKernel(config: BootConfig, ram: RamRange, firmware: LoadedProgram |
   if (config.kernel === undefined) return undefined;
   if (config.firmware === "default") {
     // The built-in SBI needs no memory; the kernel goes where it would be behind OpenSBI.
-    return loadKernel(config.kernel, ram.base + HUGE_PAGE_BYTES, { raw: false });
+    return loadKernel(config.kernel, ram.base + HUGE_PAGE_BYTES, { raw: false, ram });
   }
-  return loadKernel(config.kernel, alignUp(firmware?.end ?? ram.base, HUGE_PAGE_BYTES), { raw: true });
+  return loadKernel(config.kernel, alignUp(firmware?.end ?? ram.base, HUGE_PAGE_BYTES), { raw: true, ram });
 }
 
 function planInitrd(config: BootConfig, ram: RamRange, kernel: LoadedProgram | undefined): LoadSegment | undefined {
@@ -115,22 +115,35 @@ function planInitrd(config: BootConfig, ram: RamRange, kernel: LoadedProgram | u
   return { what, at, bytes, lengthBytes: bytes.length, zeroRest: false };
 }
 
-function planStart(config: BootConfig, ram: RamRange, kernel: LoadedProgram | undefined): BootPlan["start"] {
+function planStart(config: BootConfig, kernel: LoadedProgram | undefined): BootPlan["start"] {
   if (config.firmware === "default") {
     // The lowest address and not an ELF file's entry: that is where firmware jumps to (hw/riscv/boot.c).
     return kernel === undefined ? { kind: "nothing" } : { kind: "supervisor", entry: kernel.low };
   }
-  if (config.firmware !== "none") return { kind: "machineMode" };
-  if (kernel === undefined) return { kind: "nothing" };
-  const covered = kernel.segments.some(({ at, lengthBytes }) => at <= ram.base && at + lengthBytes > ram.base);
-  if (!covered) {
-    throw new MachineError(
-      "doesNotFit",
-      `Kernel "${config.kernel!.name}" begins at 0x${kernel.low.toString(16)}, but without firmware (-bios none) harts ` +
-        `start at 0x${ram.base.toString(16)}; an image linked there, or firmware, would do`,
-    );
-  }
-  return { kind: "machineMode" };
+  if (config.firmware !== "none" || kernel !== undefined) return { kind: "machineMode" };
+  return { kind: "nothing" };
+}
+
+/**
+ * Where harts begin without firmware: at the start of RAM, whatever a file's entry, as in QEMU; at the entry where the
+ * start of RAM holds no code.
+ */
+function bareStart(config: BootConfig, ram: RamRange, kernel: LoadedProgram | undefined): number {
+  if (config.firmware !== "none" || kernel === undefined || hasCodeAt(kernel, ram.base)) return ram.base;
+  const isLoaded = kernel.segments.some(({ at, lengthBytes }) => at <= kernel.entry && kernel.entry < at + lengthBytes);
+  if (isLoaded) return kernel.entry;
+  throw new MachineError(
+    "doesNotFit",
+    `Kernel "${config.kernel!.name}" begins at 0x${kernel.low.toString(16)} and has its entry at ` +
+      `0x${kernel.entry.toString(16)}, where it has nothing; without firmware (-bios none) harts start at ` +
+      `0x${ram.base.toString(16)} or at the entry: an image linked there, or firmware, would do`,
+  );
+}
+
+/** False where nothing is loaded, and where it is the header of the ELF file itself. */
+function hasCodeAt({ segments }: LoadedProgram, address: number): boolean {
+  const found = segments.find(({ at, lengthBytes }) => at <= address && address < at + lengthBytes);
+  return found !== undefined && !(found.at === address && isElf(found.bytes));
 }
 
 function readTree(name: string, bytes: Uint8Array): DeviceTreeNode {

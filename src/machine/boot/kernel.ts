@@ -7,10 +7,11 @@ import {
   parseElf,
   parseKernelImage,
   type Elf,
+  type ElfSegment,
 } from "../../format/index.ts";
 import { MachineError } from "../errors.ts";
 import type { NamedBytes } from "../port.ts";
-import type { LoadSegment } from "./image.ts";
+import type { LoadSegment, RamRange } from "./image.ts";
 import { peFileLength } from "./pe-length.ts";
 
 /** A program put into RAM. */
@@ -24,11 +25,15 @@ export interface LoadedProgram {
 }
 
 /** Loads `-kernel`: an ELF file where it says, an Image at `at`, and, when `raw` allows it, anything else at `at`. */
-export function loadKernel(file: NamedBytes, at: number, options: { readonly raw: boolean }): LoadedProgram {
+export function loadKernel(
+  file: NamedBytes,
+  at: number,
+  options: { readonly raw: boolean; readonly ram: RamRange },
+): LoadedProgram {
   const what = `Kernel "${file.name}"`;
   return reading(what, file, () => {
     const { form } = identifyKernel(file.bytes);
-    if (form === "elf") return loadElf(what, parseElf(file.bytes, { machine: ElfMachine.RiscV }));
+    if (form === "elf") return loadElf(what, parseElf(file.bytes, { machine: ElfMachine.RiscV }), options.ram);
     if (form === "compressed") {
       throw new MachineError("badImage", `${what} is compressed; the decompressed Image or ELF file would do`);
     }
@@ -48,13 +53,13 @@ export function loadKernel(file: NamedBytes, at: number, options: { readonly raw
   });
 }
 
-/** Loads `-bios FILE`: an ELF file where it says, anything else at `at`. */
-export function loadFirmware(file: NamedBytes, at: number): LoadedProgram {
+/** Loads `-bios FILE`: an ELF file where it says, anything else at the start of RAM. */
+export function loadFirmware(file: NamedBytes, ram: RamRange): LoadedProgram {
   const what = `Firmware "${file.name}"`;
   return reading(what, file, () => {
-    if (isElf(file.bytes)) return loadElf(what, parseElf(file.bytes, { machine: ElfMachine.RiscV }));
+    if (isElf(file.bytes)) return loadElf(what, parseElf(file.bytes, { machine: ElfMachine.RiscV }), ram);
     if (file.bytes.length === 0) throw new MachineError("badImage", `${what} is empty`);
-    return loadRaw(what, file.bytes, at);
+    return loadRaw(what, file.bytes, ram.base);
   });
 }
 
@@ -64,11 +69,25 @@ function loadRaw(what: string, bytes: Uint8Array, at: number, occupiedBytes = 0)
   return { segments: [{ what, at, bytes, lengthBytes, zeroRest: false }], low: at, end: at + bytes.length, entry: at };
 }
 
-function loadElf(what: string, elf: Elf): LoadedProgram {
+/** PF_R and neither PF_W nor PF_X. */
+const READ_ONLY = 4;
+
+/**
+ * Where the program of an ELF file is given an address by hand (`-Ttext=0x80000000`), linkers leave the file's headers and
+ * notes at their usual low address, in a read-only segment that the program does not need: QEMU loads it into nothing.
+ */
+function isNeeded({ physicalAddress, memoryLengthBytes, flags }: ElfSegment, { base, lengthBytes }: RamRange): boolean {
+  const outside =
+    physicalAddress + BigInt(memoryLengthBytes) <= BigInt(base) || physicalAddress >= BigInt(base + lengthBytes);
+  return flags !== READ_ONLY || !outside;
+}
+
+function loadElf(what: string, elf: Elf, ram: RamRange): LoadedProgram {
   if (elf.segments.length === 0) {
     throw new MachineError("badImage", `${what} is an ELF file without anything to load; an executable would do`);
   }
-  const segments = elf.segments.map((segment) => ({
+  const needed = elf.segments.filter((segment) => isNeeded(segment, ram));
+  const segments = (needed.length === 0 ? elf.segments : needed).map((segment) => ({
     what,
     at: address(what, segment.physicalAddress),
     bytes: segment.fileBytes,

@@ -4,6 +4,8 @@ export interface TestSegment {
   readonly at: number;
   readonly bytes: readonly number[];
   readonly memoryBytes?: number;
+  /** PF_X = 1, PF_W = 2, PF_R = 4; all of them when left out. */
+  readonly flags?: number;
 }
 
 /** An ELF64 executable; `machine` 243 is RISC-V. */
@@ -24,7 +26,7 @@ export function testElf(entry: number, segments: readonly TestSegment[], machine
   segments.forEach((segment, i) => {
     const header = 64 + 56 * i;
     view.setUint32(header, 1, true);
-    view.setUint32(header + 4, 7, true);
+    view.setUint32(header + 4, segment.flags ?? 7, true);
     view.setBigUint64(header + 8, BigInt(at), true);
     view.setBigUint64(header + 16, BigInt(segment.at), true);
     view.setBigUint64(header + 24, BigInt(segment.at), true);
