@@ -30,6 +30,13 @@ export interface CharPlan {
   readonly backend: CharKind;
 }
 
+export interface MonitorPlan {
+  readonly subject: string;
+  /** The character device's id. */
+  readonly chardev: string;
+  readonly pretty: boolean;
+}
+
 export interface BlockPlan {
   readonly nodeName: string;
   readonly subject: string;
@@ -62,6 +69,8 @@ export interface MachinePlan extends Omit<MachineConfig, Loaded> {
 /** What only a command-line program does around a machine. */
 export interface ProgramPlan {
   readonly machine: MachinePlan;
+  /** QMP servers. */
+  readonly monitors: readonly MonitorPlan[];
   readonly pidFile?: { readonly subject: string; readonly path: string };
   readonly dumpDeviceTree?: { readonly subject: string; readonly path: string };
   readonly report?: { readonly subject: string; readonly path: string };

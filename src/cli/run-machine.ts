@@ -14,6 +14,7 @@ import type { TracePort } from "../base/index.ts";
 import { withSubject } from "./errors.ts";
 import { makeMachine } from "./make-machine.ts";
 import { openPlan } from "./open-plan.ts";
+import { openMonitors } from "./open-monitors.ts";
 import { writeNamedFile } from "./named-file.ts";
 import { machineReport } from "./report.ts";
 import type { ProgramPlan } from "./plan.ts";
@@ -57,6 +58,8 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
     machine = makeMachine(plan.machine, opened, host);
     const made = machine;
     closers.push(() => made.close());
+    const monitor = openMonitors(plan, { machine: made, config: opened.config, host, chardevs: opened.chardevs });
+    closers.push(() => monitor.close());
     if (plan.dumpDeviceTree !== undefined) {
       writeNamedFile(plan.dumpDeviceTree, made.boardDeviceTree);
       return 0;

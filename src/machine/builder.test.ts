@@ -72,7 +72,7 @@ class Bench {
       },
     });
     this.machine = buildMachine(this.config, this.host, planHarts);
-    this.machine.onRunState = (state) => this.states.push(state);
+    this.machine.observe({ runState: (state) => this.states.push(state) });
   }
 
   /** A guest-physical word, as a hart loads it. */

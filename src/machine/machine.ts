@@ -5,7 +5,15 @@ import { MachineError } from "./errors.ts";
 import type { GuestRequest } from "./guest-request.ts";
 import type { HostWork } from "./host-work.ts";
 import type { GuestClock } from "./pace.ts";
-import type { DeviceConfig, Machine, MachineExit, MachineStatistics, RunState } from "./port.ts";
+import type {
+  DeviceConfig,
+  HostQuit,
+  Machine,
+  MachineExit,
+  MachineObserver,
+  MachineStatistics,
+  RunState,
+} from "./port.ts";
 import { RunStates, needsReset } from "./run-states.ts";
 import type { Scheduler } from "./scheduler.ts";
 
@@ -23,11 +31,10 @@ export interface MachineParts {
 
 export class VirtualMachine implements Machine {
   readonly ended: Promise<MachineExit>;
-  onRunState?: (state: RunState) => void;
-  onDeviceRemoved?: (id: string) => void;
   readonly #parts: MachineParts;
   readonly #scheduler: Scheduler;
-  readonly #states = new RunStates((state) => this.onRunState?.(state));
+  readonly #states = new RunStates((state) => this.#tell((observer) => observer.runState?.(state)));
+  readonly #observers = new Set<MachineObserver>();
   #resolveEnded: (exit: MachineExit) => void = () => undefined;
   #exit: MachineExit | undefined;
   /** Called when the host no longer waits for the end of a machine. */
@@ -41,7 +48,7 @@ export class VirtualMachine implements Machine {
       this.#resolveEnded = resolve;
     });
     this.#scheduler = parts.scheduler({ attend: () => this.#attend(), failed: (error) => this.#failed(error) });
-    parts.board.onDeviceRemoved = (id) => this.onDeviceRemoved?.(id);
+    parts.board.onDeviceRemoved = (id) => this.#tell((observer) => observer.deviceRemoved?.(id));
     parts.board.reset();
   }
 
@@ -66,6 +73,11 @@ export class VirtualMachine implements Machine {
   get statistics(): MachineStatistics {
     const { board, clock } = this.#parts;
     return { instructions: board.harts.map(({ executed }) => executed), guestNs: clock.nowNs() };
+  }
+
+  observe(observer: MachineObserver): () => void {
+    this.#observers.add(observer);
+    return () => this.#observers.delete(observer);
   }
 
   start(): void {
@@ -95,7 +107,7 @@ export class VirtualMachine implements Machine {
     if (this.#parts.noReboot) return this.#end({ cause: "host-quit", status: 0 });
     // No hart is in a run here: they run only in turns of the loop, and front ends are called between those.
     this.#pending = undefined;
-    this.#parts.board.reset();
+    this.#resetBoard(false);
     if (this.runState !== "running") this.#states.to("prelaunch");
     this.#scheduler.wake();
   }
@@ -112,7 +124,7 @@ export class VirtualMachine implements Machine {
     this.#scheduler.wake();
   }
 
-  quit(cause: "host-quit" | "host-signal"): void {
+  quit(cause: HostQuit): void {
     if (this.#exit === undefined) this.#finish({ cause, status: 0 });
     this.#hurry();
   }
@@ -136,21 +148,33 @@ export class VirtualMachine implements Machine {
     if (request.kind === "powerOff") this.#end({ cause: "guest-shutdown", status: 0 });
     else if (request.kind === "fail") this.#end({ cause: "guest-panic", status: request.status });
     else if (this.#parts.noReboot) this.#end({ cause: "guest-reset", status: 0 });
-    else this.#parts.board.reset();
+    else this.#resetBoard(true);
+  }
+
+  #resetBoard(isGuest: boolean): void {
+    this.#parts.board.reset();
+    this.#tell((observer) => observer.reset?.(isGuest));
+  }
+
+  #tell(what: (observer: MachineObserver) => void): void {
+    for (const observer of this.#observers) what(observer);
   }
 
   /** The guest is done: with `noShutdown` it stays to be looked at, else the machine ends. */
   #end(exit: MachineExit): void {
     this.#parts.clock.stop();
     if (this.runState === "running") this.#states.to("shutdown");
-    if (this.#parts.noShutdown) void this.#scheduler.stop();
-    else this.#finish(exit);
+    if (this.#parts.noShutdown) {
+      this.#tell((observer) => observer.shutdown?.(exit));
+      void this.#scheduler.stop();
+    } else this.#finish(exit);
   }
 
   #finish(exit: MachineExit): void {
     this.#exit = exit;
     this.#parts.clock.stop();
     if (this.runState === "running") this.#states.to("shutdown");
+    this.#tell((observer) => observer.shutdown?.(exit));
     const finished = (): void => this.#resolveEnded(exit);
     const hurried = new Promise<void>((resolve) => {
       this.#hurry = resolve;

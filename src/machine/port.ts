@@ -75,9 +75,12 @@ export interface MachineHost {
 /** QEMU's run states that this machine can be in. */
 export type RunState = "prelaunch" | "running" | "paused" | "shutdown" | "internal-error" | "guest-panicked";
 
+/** Who ended it from the host's side: a front end's user, a signal, a monitor's command. */
+export type HostQuit = "host-quit" | "host-signal" | "host-qmp-quit";
+
 /** How a machine came to its end. */
 export interface MachineExit {
-  readonly cause: "guest-shutdown" | "guest-reset" | "guest-panic" | "host-quit" | "host-signal" | "internal-error";
+  readonly cause: "guest-shutdown" | "guest-reset" | "guest-panic" | HostQuit | "internal-error";
   /** What the process should exit with: 0, or the guest's failure code. */
   readonly status: number;
   readonly message?: string;
@@ -91,6 +94,17 @@ export interface MachineStatistics {
   readonly guestNs: number;
 }
 
+/** Who is told what happens to a machine; each part is optional. */
+export interface MachineObserver {
+  runState?(state: RunState): void;
+  /** Everything is as after power-on again. */
+  reset?(isGuest: boolean): void;
+  /** The machine ends, or with noShutdown stands still. */
+  shutdown?(exit: MachineExit): void;
+  /** The guest has let go of a device that it was asked for, which is gone now. */
+  deviceRemoved?(id: string): void;
+}
+
 export interface Machine {
   readonly runState: RunState;
   /** Starts or continues. */
@@ -99,15 +113,15 @@ export interface Machine {
   stop(): Promise<void>;
   reset(): void;
   /** Ends the machine from the host's side. */
-  quit(cause: "host-quit" | "host-signal"): void;
+  quit(cause: HostQuit): void;
   /** Resolves once, when the machine has ended. With noShutdown it pauses in `shutdown` instead. */
   readonly ended: Promise<MachineExit>;
-  onRunState?: (state: RunState) => void;
+  /** Told of changes until the returned function is called. */
+  observe(observer: MachineObserver): () => void;
   /** Plugs a PCI device into the slot of a root port while the guest runs. Throws a VmError. */
   addDevice(config: DeviceConfig): void;
-  /** Asks the guest to let such a device go; `onDeviceRemoved` follows when it has. Throws MachineError. */
+  /** Asks the guest to let such a device go; `MachineObserver.deviceRemoved` follows when it has. Throws MachineError. */
   removeDevice(id: string): void;
-  onDeviceRemoved?: (id: string) => void;
   /** The board's flattened device tree as `-machine dumpdtb=` writes it. */
   readonly boardDeviceTree: Uint8Array;
   readonly statistics: MachineStatistics;

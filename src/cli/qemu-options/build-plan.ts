@@ -5,6 +5,7 @@ import type { BlockPlan, CharPlan, MachinePlan, ProgramPlan } from "../plan.ts";
 import type { ConfigDraft, DraftBlockNode } from "./draft.ts";
 import { catalogue } from "./known.ts";
 import { unknownDevice } from "./lists.ts";
+import { checkMonitors } from "./monitor.ts";
 
 const DEFAULT_MEMORY_BYTES = 128 * 1024 * 1024;
 /** What a machine whose time follows from its instructions takes for the present: 2027-01-01T00:00:00Z. */
@@ -18,6 +19,10 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
   checkStdio(chardevs);
   const blockNodes = resolveNodes(draft.blockNodes);
   checkDevices(draft, chardevs, blockNodes);
+  checkMonitors(draft.monitors, chardevs, charUsers(draft, serials));
+  if (draft.startPaused && draft.monitors.length === 0) {
+    draft.warnings.push("-S: started paused; -qmp would make a monitor that can continue it");
+  }
   const { kernel, initrd, dtb, name, uuid, pidFile, dumpDeviceTree, report, logFile, guestErrors, icount } = draft;
   if (logFile !== undefined && !guestErrors) {
     draft.warnings.push(`${logFile.subject}: nothing is written there without -d guest_errors`);
@@ -42,6 +47,7 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
   };
   return {
     machine,
+    monitors: draft.monitors,
     warnings: draft.warnings,
     ...given({ pidFile, dumpDeviceTree, report }),
     ...(guestErrors ? { guestErrors: given({ logFile }) } : {}),
@@ -99,6 +105,16 @@ function connectSerials(draft: ConfigDraft): Pick<MachinePlan, "serials" | "char
     serials.push("serial0");
   }
   return { serials, chardevs };
+}
+
+/** Who has which character device; those in a mux have their own way of sharing. */
+function charUsers(draft: ConfigDraft, serials: MachinePlan["serials"]): Map<string, string> {
+  const users = new Map<string, string>();
+  for (const serial of serials) if (serial !== undefined) users.set(serial, "-serial");
+  for (const { properties, subject } of draft.devices) {
+    if (typeof properties["chardev"] === "string") users.set(properties["chardev"], subject);
+  }
+  return users;
 }
 
 function checkStdio(chardevs: readonly CharPlan[]): void {

@@ -1,4 +1,4 @@
-// Character devices: -chardev, -serial, -monitor.
+// Character devices: -chardev, -serial.
 import {
   bool,
   intRange,
@@ -60,7 +60,7 @@ const CHARDEV_REFUSED: Readonly<Record<string, string>> = {
   ipv6: "give a numeric address",
   abstract: "Node knows no abstract sockets; use path=",
   tight: "Node knows no abstract sockets; use path=",
-  yank: "there is no monitor yet",
+  yank: "a monitor has no such command yet",
   "input-path": "a file gives no input",
 };
 
@@ -167,8 +167,8 @@ function applySerial(draft: ConfigDraft, given: GivenOption): void {
   draft.serials.push({ subject, chardev: { id, subject, mux: isMux, backend } });
 }
 
-/** The short forms of -serial: `stdio`, `file:PATH`, `unix:PATH,server=on`, `tcp:HOST:PORT`. */
-function legacyKind(text: string, isMux: boolean, { option, subject }: GivenOption): CharKind {
+/** The short forms of -serial and -qmp: `stdio`, `file:PATH`, `unix:PATH,server=on`, `tcp:HOST:PORT`. */
+export function legacyKind(text: string, isMux: boolean, { option, subject }: GivenOption): CharKind {
   if (text === "null") return { kind: "null" };
   if (text === "stdio") return { kind: "stdio", signal: !isMux };
   const [word, rest] = splitOnce(text, ":");
@@ -228,18 +228,4 @@ const serial: QemuOption = {
   apply: applySerial,
 };
 
-const monitor: QemuOption = {
-  name: "monitor",
-  section: "Absent hardware",
-  argument: "text",
-  synopsis: "none",
-  description: "There is no monitor yet; 'none' is accepted",
-  example: "-monitor none",
-  differs: "`none` only",
-  apply(_draft, given) {
-    if (given.argument === "none" || given.argument === "null") return;
-    throw new OptionError("unsupported", "Ratite has no monitor yet; use -monitor none", given);
-  },
-};
-
-export const characterOptions: readonly QemuOption[] = [chardev, serial, monitor];
+export const characterOptions: readonly QemuOption[] = [chardev, serial];

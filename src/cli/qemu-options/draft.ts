@@ -1,6 +1,6 @@
 // What the options said, in the order they said it, before defaults and cross-checks.
 import type { IcountConfig } from "../../machine/port.ts";
-import type { BlockPlan, CharPlan, DevicePlan, FileRef } from "../plan.ts";
+import type { BlockPlan, CharPlan, DevicePlan, FileRef, MonitorPlan } from "../plan.ts";
 
 /** -blockdev: a protocol node with a file, or a raw node over one. */
 export interface DraftBlockNode extends Omit<BlockPlan, "image"> {
@@ -33,6 +33,7 @@ export class ConfigDraft {
   readonly blockNodes: DraftBlockNode[] = [];
   readonly chardevs: CharPlan[] = [];
   readonly serials: DraftSerial[] = [];
+  readonly monitors: MonitorPlan[] = [];
   nographic = false;
   displayNone = false;
   noDefaults = false;

@@ -8,6 +8,7 @@ const SECTIONS: readonly Section[] = [
   "Boot",
   "Disks",
   "Character devices",
+  "Monitors",
   "Running",
   "Absent hardware",
   "Information",

@@ -7,6 +7,7 @@ export type Section =
   | "Boot"
   | "Disks"
   | "Character devices"
+  | "Monitors"
   | "Running"
   | "Absent hardware"
   | "Information";

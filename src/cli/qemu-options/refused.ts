@@ -9,7 +9,6 @@ function refused(reason: string, argument: Arity, ...names: string[]): RefusedOp
 
 const DISPLAY = "Ratite has no display yet; use -nographic";
 const NETWORK = "Ratite has no network yet; use -net none";
-const MONITOR = "Ratite has no monitor yet; use -monitor none";
 const MIGRATION = "Ratite cannot save or migrate a running machine yet";
 const DISK = "the board has no such drive; use -drive file=FILE,format=raw,if=virtio";
 
@@ -28,7 +27,6 @@ export const refusedOptions: readonly RefusedOption[] = [
   ...refused("the board has no flash yet; use -bios or -kernel", "text", "pflash"),
   ...refused("only files can be disks yet; use -drive file=FILE", "text", "iscsi"),
   ...refused("writes go to the image; copy it first", "none", "snapshot"),
-  ...refused(MONITOR, "text", "mon", "qmp", "qmp-pretty"),
   ...refused("the board has no debug console; use -serial", "text", "debugcon"),
   ...refused("Ratite has no gdb server yet; leave it out", "text", "gdb"),
   ...refused("Ratite has no gdb server yet; leave it out", "none", "s"),

@@ -7,11 +7,9 @@ const startPaused: QemuOption = {
   name: "S",
   section: "Running",
   description: "Start paused",
-  example: "-S -pidfile vm.pid",
-  differs: "there is no monitor yet that could continue it",
+  example: "-S -qmp unix:/tmp/qmp,server=on,wait=off",
   apply(draft) {
     draft.startPaused = true;
-    draft.warnings.push("-S: started paused; there is no monitor yet to continue it");
   },
 };
 

@@ -29,7 +29,7 @@ async function runWorker(
   try {
     const made = makeMachine(start.plan, opened, host);
     machine = made;
-    made.onRunState = (state) => post({ kind: "runState", state });
+    made.observe({ runState: (state) => post({ kind: "runState", state }) });
     listen((message) => void obey(made, vmConsole, message, post));
     post({ kind: "made", deviceTree: made.boardDeviceTree });
     const exit = await made.ended;

@@ -98,7 +98,7 @@ describe("hot plug through a root port", () => {
   test("brings a device, and takes it out when the guest lets it go", () => {
     const bench = new PciBench([port("rp0")]);
     const removed: string[] = [];
-    bench.machine.onDeviceRemoved = (id) => removed.push(id);
+    bench.machine.observe({ deviceRemoved: (id) => void removed.push(id) });
     const express = openPort(bench);
     expect(bench.read(bench.ecam(1, 0))).toBe(NOBODY);
     bench.machine.addDevice(edu({ bus: "rp0" }, "e0"));

@@ -1,0 +1,36 @@
+// A machine's monitors, on the character devices that the plan names.
+import { assert } from "../base/index.ts";
+import type { CharBackend } from "../chardev/index.ts";
+import type { NodeHost } from "../host/node/index.ts";
+import type { Machine, MachineConfig } from "../machine/index.ts";
+import { Monitor } from "../monitor/index.ts";
+import type { ProgramPlan } from "./plan.ts";
+import { packageVersion } from "./qemu-options/version.ts";
+
+export interface Monitored {
+  readonly machine: Machine;
+  readonly config: MachineConfig;
+  readonly host: Pick<NodeHost, "wallClock">;
+  readonly chardevs: ReadonlyMap<string, CharBackend>;
+}
+
+export function openMonitors(plan: ProgramPlan, { machine, config, host, chardevs }: Monitored): Monitor {
+  const monitor = new Monitor({
+    machine,
+    config,
+    wallClock: host.wallClock,
+    productVersion: packageVersion(),
+    processId: process.pid,
+    // As any broken invariant: the process ends with its stack.
+    onFailure: (error) =>
+      void setImmediate(() => {
+        throw error;
+      }),
+  });
+  for (const { chardev, pretty } of plan.monitors) {
+    const back = chardevs.get(chardev);
+    assert(back !== undefined, "a monitor's character device was opened", chardev);
+    monitor.serve(back, { pretty });
+  }
+  return monitor;
+}

@@ -1,0 +1,52 @@
+// Devices plugged and unplugged while the guest runs.
+import { MachineError } from "../../machine/index.ts";
+import { QmpError } from "../errors.ts";
+import type { JsonObject, JsonValue } from "../json/value.ts";
+import { command, event, type Command, type EventType } from "../schema/command.ts";
+import { optional, str, struct } from "../schema/types.ts";
+
+const DeviceAdd = struct("q_obj_device_add-arg", { driver: str, bus: optional(str), id: optional(str) });
+const DeviceDel = struct("q_obj_device_del-arg", { id: str });
+const DeviceDeleted = struct("q_obj_DEVICE_DELETED-arg", { device: optional(str), path: str });
+
+export interface DeviceDeletedData {
+  readonly device?: string | undefined;
+  readonly path: string;
+}
+
+export const deviceDeletedEvent: EventType<DeviceDeletedData> = event("DEVICE_DELETED", DeviceDeleted);
+
+export function peripheralPath(id: string): string {
+  return `/machine/peripheral/${id}`;
+}
+
+function property([name, value]: [string, JsonValue]): [string, string | number | boolean] {
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return [name, value];
+  if (typeof value === "bigint") return [name, value.toString()];
+  throw new QmpError(`Invalid parameter type for '${name}', expected: string, number or boolean`);
+}
+
+export const deviceCommands: readonly Command[] = [
+  command("device_add", {
+    args: DeviceAdd,
+    takesMore: true,
+    run: ({ machine }, args) => {
+      const { driver, id } = args;
+      const others = Object.entries(args as JsonObject).filter(([name]) => name !== "driver" && name !== "id");
+      const properties = Object.fromEntries(others.map(property));
+      machine.addDevice({ driver, properties, ...(id !== undefined && { id }) });
+    },
+  }),
+  command("device_del", {
+    args: DeviceDel,
+    run({ machine }, { id }) {
+      const name = id.startsWith(peripheralPath("")) ? id.slice(peripheralPath("").length) : id;
+      try {
+        machine.removeDevice(name);
+      } catch (cause) {
+        if (!(cause instanceof MachineError) || cause.code !== "unknownDevice") throw cause;
+        throw new QmpError(`Device '${id}' not found`, "DeviceNotFound", { cause });
+      }
+    },
+  }),
+];

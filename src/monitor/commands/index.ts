@@ -1,0 +1,34 @@
+// Every command and event there is. A command that QEMU has and this does not is refused by name, as any unknown one.
+import type { Command, EventType } from "../schema/command.ts";
+import { deviceCommands, deviceDeletedEvent } from "./devices.ts";
+import { introspectionCommands } from "./introspection.ts";
+import { machineFactCommands } from "./machine-facts.ts";
+import {
+  powerdownEvent,
+  resetEvent,
+  resumeEvent,
+  runControlCommands,
+  shutdownEvent,
+  stopEvent,
+} from "./run-control.ts";
+import { sessionCommands } from "./session.ts";
+
+export const events: readonly EventType<unknown>[] = [
+  ...[stopEvent, resumeEvent, powerdownEvent],
+  ...[deviceDeletedEvent as EventType<unknown>],
+  ...[resetEvent as EventType<unknown>, shutdownEvent as EventType<unknown>],
+];
+
+/** With those that a front end adds. */
+export function allCommands(added: readonly Command[] = []): readonly Command[] {
+  const commands: Command[] = [];
+  commands.push(
+    ...sessionCommands(() => commands),
+    ...introspectionCommands(() => commands, events),
+    ...runControlCommands,
+    ...machineFactCommands,
+    ...deviceCommands,
+    ...added,
+  );
+  return commands;
+}

@@ -1,0 +1,13 @@
+// What commands work on.
+import type { Machine, MachineConfig } from "../machine/index.ts";
+import type { EventHub } from "./event-hub.ts";
+
+export interface MonitorContext {
+  readonly machine: Machine;
+  readonly config: MachineConfig;
+  readonly events: EventHub;
+  /** Ratite's own, behind QEMU's in `query-version`. */
+  readonly productVersion: string;
+  /** The host's process, whose one thread runs every hart. */
+  readonly processId: number;
+}

@@ -1,0 +1,72 @@
+// A machine's monitors: one set of commands, events from the machine, any number of clients.
+import type { WallClockPort } from "../base/index.ts";
+import type { CharBackend } from "../chardev/port.ts";
+import type { MachineExit } from "../machine/index.ts";
+import { allCommands } from "./commands/index.ts";
+import { deviceDeletedEvent, peripheralPath } from "./commands/devices.ts";
+import { resetEvent, resumeEvent, shutdownEvent, stopEvent } from "./commands/run-control.ts";
+import type { MonitorContext } from "./context.ts";
+import { EventHub } from "./event-hub.ts";
+import { QmpFront } from "./qmp/front.ts";
+import { capabilitiesCommand } from "./qmp/session.ts";
+import type { Command } from "./schema/command.ts";
+
+export interface MonitorOptions extends Omit<MonitorContext, "events"> {
+  readonly wallClock: WallClockPort;
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class Monitor {
+  readonly context: MonitorContext;
+  readonly #commands: ReadonlyMap<string, Command>;
+  readonly #fronts: QmpFront[] = [];
+  readonly #onFailure: (error: unknown) => void;
+  readonly #endObserving: () => void;
+
+  constructor({ wallClock, onFailure, ...rest }: MonitorOptions) {
+    const events = new EventHub(wallClock);
+    this.context = { ...rest, events };
+    this.#onFailure = onFailure;
+    this.#commands = new Map(allCommands([capabilitiesCommand]).map((each) => [each.name, each]));
+    this.#endObserving = observe(this.context);
+  }
+
+  /** Serves QMP on a character device. */
+  serve(back: CharBackend, options: { readonly pretty?: boolean } = {}): void {
+    const { context } = this;
+    this.#fronts.push(
+      new QmpFront(back, { context, commands: this.#commands, onFailure: this.#onFailure, ...options }),
+    );
+  }
+
+  close(): void {
+    this.#endObserving();
+    for (const front of this.#fronts) front.close();
+    this.#fronts.length = 0;
+  }
+}
+
+const REASONS = {
+  "guest-shutdown": "guest-shutdown",
+  "guest-reset": "guest-reset",
+  "guest-panic": "guest-panic",
+  "host-quit": "host-ui",
+  "host-signal": "host-signal",
+  "host-qmp-quit": "host-qmp-quit",
+  "internal-error": "host-error",
+} as const satisfies Record<MachineExit["cause"], string>;
+
+function observe({ machine, events }: MonitorContext): () => void {
+  let wasRunning = machine.runState === "running";
+  return machine.observe({
+    runState(state) {
+      const isRunning = state === "running";
+      if (isRunning !== wasRunning) events.emit(isRunning ? resumeEvent : stopEvent, {});
+      wasRunning = isRunning;
+    },
+    reset: (isGuest) =>
+      events.emit(resetEvent, { guest: isGuest, reason: isGuest ? "guest-reset" : "host-qmp-system-reset" }),
+    deviceRemoved: (id) => events.emit(deviceDeletedEvent, { device: id, path: peripheralPath(id) }),
+    shutdown: ({ cause }) => events.emit(shutdownEvent, { guest: cause.startsWith("guest-"), reason: REASONS[cause] }),
+  });
+}
