@@ -49,8 +49,9 @@ export const ROOMS: Readonly<Record<string, RoomRule>> = {
   migration: { mayImport: ["object", "state", "memory", "chardev", "block/port.ts"], mustNotKnow: "device classes" },
   machine: { mayImport: BELOW_MACHINE, mustNotKnow: "monitor, cli, platforms" },
   replay: { mayImport: [...BELOW_MACHINE, "machine"], mustNotKnow: "monitor, cli, platforms" },
+  // A monitor is served on a character device.
   monitor: {
-    mayImport: ["machine", "object", "migration", "block", "accel/port.ts"],
+    mayImport: ["machine", "object", "migration", "block", "chardev/port.ts", "accel/port.ts"],
     mustNotKnow: "host/*",
   },
   // The format door: a fetched archive is unpacked where it arrives.
