@@ -20,8 +20,8 @@ const dmaEngine: DeviceKind = {
   name: dmaEngineInfo.typeName,
   description: dmaEngineInfo.description,
   bus: "pci",
-  migration: [],
-  dmaLog: false,
+  migration: ["stop-copy", "p2p", "pre-copy"],
+  dmaLog: true,
   properties: dmaEngineProperties,
   make({ description, timers, ports }) {
     const { name, properties = {} } = description;

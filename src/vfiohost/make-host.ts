@@ -2,14 +2,16 @@
 import type { TimerPort, TracePort } from "../base/index.ts";
 import { DescribedDevice, DeviceDma, DmaResult, Errno, type DmaFault, type SoftwareHost } from "../iommufd/index.ts";
 import { HostCounters } from "./counters.ts";
-import { VfioDevice } from "./device.ts";
+import type { PciDevice } from "../device/pci/index.ts";
+import { VfioDevice, type DriverEvents } from "./device.ts";
+import type { DeviceDriver } from "./driver.ts";
 import { DeviceFile } from "./device-file.ts";
 import { VfioHostError } from "./errors.ts";
 import { builtInKinds, type DeviceKind } from "./kinds.ts";
 import { HostBus, parsePciAddress } from "./pci/host-bus.ts";
 import { PciDriver } from "./pci/pci-driver.ts";
 import type { VfioAudit, VfioDeviceDescription, VfioDmaFault, VfioHost, VfioPlacement } from "./port.ts";
-import { DeviceWires } from "./wires.ts";
+import { DeviceWires, type HostDma, type InterruptListener } from "./wires.ts";
 
 const MAX_FAULTS = 1000;
 
@@ -42,8 +44,11 @@ class SoftwareVfioHost implements VfioHost {
 
   add(description: VfioDeviceDescription, placement?: VfioPlacement): VfioDevice {
     const kind = this.#check(description, placement);
-    const { host } = this.#options;
-    const driver = this.#makePci(kind, description, placement!);
+    const { host, timers, trace } = this.#options;
+    const wires = new DeviceWires(trace);
+    const model = kind.make({ description, timers, ports: wires.ports });
+    let driver: InterruptListener & DeviceDriver;
+    let dma: HostDma;
     const device = new VfioDevice({
       path: `/dev/vfio/devices/vfio${this.devices.length}`,
       name: description.name,
@@ -53,8 +58,13 @@ class SoftwareVfioHost implements VfioHost {
       placement,
       memory: host.memory,
       counters: this.#counters,
-      driver,
+      model,
+      makeDriver: (events) => {
+        ({ driver, dma } = this.#behindUnit(model, description.name, placement!, events));
+        return driver;
+      },
     });
+    wires.connect(device.logged(dma!), driver!, () => device.activity === "running");
     this.devices.push(device);
     host.addFile(device.path, () => (host.memory.failAt("alloc") ? -Errno.ENOMEM : new DeviceFile(device)));
     return device;
@@ -94,24 +104,18 @@ class SoftwareVfioHost implements VfioHost {
     return this.kinds.map((k) => k.name).join(", ");
   }
 
-  #makePci(kind: DeviceKind, description: VfioDeviceDescription, placement: VfioPlacement): PciDriver {
-    const { host, timers, trace } = this.#options;
-    const { name } = description;
-    const wires = new DeviceWires(trace);
-    const device = kind.make({ description, timers, ports: wires.ports });
-    const { unit, group, reserved = [] } = placement;
+  #behindUnit(model: PciDevice, name: string, { unit, group, reserved = [] }: VfioPlacement, events: DriverEvents) {
     const physical = new DescribedDevice({ name, unit, group, reserved });
-    const driver = new PciDriver(device, {
+    const driver = new PciDriver(model, {
       address: parsePciAddress(name)!,
       physical,
-      memory: host.memory,
+      memory: this.#options.host.memory,
       counters: this.#counters,
       bus: this.#bus,
-      onReset: () => device.setActivity("running"),
-      onPower: (isLow) => device.setActivity(isLow ? "stopped" : "running"),
+      events,
     });
-    wires.connect(new DeviceDma(host.memory, physical, (fault) => this.#note(name, fault)), driver);
-    return driver;
+    const dma = new DeviceDma(this.#options.host.memory, physical, (fault) => this.#note(name, fault));
+    return { driver, dma };
   }
 
   #note(device: string, { iova, pasid, write, result }: DmaFault): void {

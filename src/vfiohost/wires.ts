@@ -20,11 +20,12 @@ export class DeviceWires {
   readonly ports: PciPorts;
   #dma: HostDma | undefined;
   #listener: InterruptListener | undefined;
+  #isRunning: () => boolean = () => true;
 
   constructor(trace: TracePort) {
     const dma: DmaPort = {
-      read: (at, into) => this.#dma!.read(at, into),
-      write: (at, bytes) => this.#dma!.write(at, bytes),
+      read: (at, into) => this.#running().read(at, into),
+      write: (at, bytes) => this.#running().write(at, bytes),
       // Pages of callers are reached a page at a time.
       readWindow: () => undefined,
       writeWindow: () => undefined,
@@ -38,10 +39,17 @@ export class DeviceWires {
     };
   }
 
-  connect(dma: HostDma, listener: InterruptListener): void {
+  /** `isRunning`: whether the device may begin DMA now. */
+  connect(dma: HostDma, listener: InterruptListener, isRunning: () => boolean): void {
     assert(this.#dma === undefined, "a device is wired once");
     this.#dma = dma;
     this.#listener = listener;
+    this.#isRunning = isRunning;
+  }
+
+  #running(): HostDma {
+    assert(this.#isRunning(), "a device that was told to be quiet begins no DMA");
+    return this.#dma!;
   }
 
   /** A message to any other place than the host's is a write to memory. */

@@ -4,6 +4,7 @@ export { bindDevice, detachDevice, unbindDevice, type BoundDevice } from "./boun
 export { IommufdContext } from "./context.ts";
 export { DescribedDevice, DescribedUnit, type DescribedDeviceOptions } from "./described-unit.ts";
 export { DeviceDma, DmaResult, type DmaFault } from "./device-dma.ts";
+export { DirtyBitmap } from "./dirty-bitmap.ts";
 export { DmaBuf } from "./dma-buf.ts";
 export { reportPageRequest, type PageRequest } from "./fault-queue.ts";
 export { SoftwareHost, type FileOpener, type HostAudit, type SoftwareHostOptions } from "./host.ts";

@@ -32,6 +32,7 @@ import {
 } from "../../iommufd/index.ts";
 import type { FeatureRequest } from "../check-feature.ts";
 import type { HostCounters } from "../counters.ts";
+import type { DriverEvents } from "../device.ts";
 import { capabilityChain, type DeviceCall } from "../device-call.ts";
 import type { DeviceDriver, RegionAnswer } from "../driver.ts";
 import { readIrqRequest } from "../irq-request.ts";
@@ -54,10 +55,7 @@ export interface PciDriverOptions {
   readonly memory: HostMemory;
   readonly counters: HostCounters;
   readonly bus: HostBus<PciDriver>;
-  /** After every reset of the function. */
-  readonly onReset: () => void;
-  /** A device in low power stands still. */
-  readonly onPower: (isLow: boolean) => void;
+  readonly events: DriverEvents;
 }
 
 export class PciDriver implements DeviceDriver {
@@ -177,7 +175,7 @@ export class PciDriver implements DeviceDriver {
     this.#restoreConfig(this.#saved!);
     this.#saved = undefined;
     config.write(Header.command, 2, config.read(Header.command, 2) & ~Command.busMaster);
-    this.#options.onReset();
+    this.#options.events.onReset();
   }
 
   /** Resets the device behind the function; what the host set up in configuration space stays. Zero or -EAGAIN. */
@@ -193,7 +191,7 @@ export class PciDriver implements DeviceDriver {
     this.#device.reset();
     this.#restoreConfig(saved);
     this.#messages.restore();
-    this.#options.onReset();
+    this.#options.events.onReset();
   }
 
   wake(): void {
@@ -204,14 +202,14 @@ export class PciDriver implements DeviceDriver {
 
   beginLowPower(wakeup: EventFd | undefined): void {
     this.lowPower = { wakeup };
-    this.#options.onPower(true);
+    this.#options.events.onPower(true);
   }
 
   endLowPower(): void {
     if (this.lowPower === undefined) return;
     this.lowPower.wakeup?.release();
     this.lowPower = undefined;
-    this.#options.onPower(false);
+    this.#options.events.onPower(false);
   }
 
   ioctl(call: DeviceCall, nr: number): number {
