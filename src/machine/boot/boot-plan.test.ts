@@ -94,6 +94,21 @@ describe("with firmware from a file", () => {
     const boot = plan({ firmware: { name: "fw.bin", bytes: new Uint8Array(4) } });
     expect(boot.segments(SEED).at(-1)!.bytes).toEqual(boot.boardTree(SEED));
   });
+
+  test("finds the APLIC's delegation under its earlier name too, which dumpdtb does not show", () => {
+    const firmware = { name: "fw.bin", bytes: new Uint8Array(4) };
+    const board = buildBoardTree({
+      harts: [{ id: 0, isa }],
+      memoryBytes: 64 * MiB,
+      options: { aclint: false, aia: "aplic" },
+    });
+    const boot = planBoot({ firmware, commandLine: "" }, { base: RAM, lengthBytes: 64 * MiB }, board);
+    const domain = "/soc/interrupt-controller@c000000";
+    const guests = parseTree(boot.segments(SEED).at(-1)!.bytes).root.find(domain)!;
+    const boards = parseTree(boot.boardTree(SEED)).root.find(domain)!;
+    expect(guests.getU32s("riscv,delegate")).toEqual(boards.getU32s("riscv,delegation"));
+    expect(boards.has("riscv,delegate")).toBe(false);
+  });
 });
 
 describe("without firmware", () => {

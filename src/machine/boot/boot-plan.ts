@@ -6,6 +6,7 @@ import { MachineError } from "../errors.ts";
 import type { MachineConfig } from "../port.ts";
 import { fixUpTree } from "../firmware/sbi/tree-fixups.ts";
 import { RNG_SEED_BYTES, setChosen, setRngSeed } from "./chosen.ts";
+import { tellOlderFirmware } from "./firmware-tree.ts";
 import { checkFit, mebibytes, type LoadSegment, type RamRange } from "./image.ts";
 import { loadFirmware, loadKernel, reading, type LoadedProgram } from "./kernel.ts";
 import { resetVector } from "./reset-vector.ts";
@@ -45,12 +46,12 @@ export function planBoot(config: BootConfig, ram: RamRange, board: DeviceTreeNod
     commandLine: config.commandLine,
     initrd: initrd && { start: BigInt(initrd.at), end: BigInt(initrd.at + initrd.lengthBytes) },
   });
-  const fixesUp = config.firmware === "default";
+  const change = changeForGuest(config);
   const flatten = (seed: Uint8Array, forGuest: boolean): Uint8Array => {
     if (hasSeed) setRngSeed(tree, seed);
-    if (!forGuest || !fixesUp) return flattenTree(tree);
+    if (!forGuest || change === undefined) return flattenTree(tree);
     const copy = parseTree(flattenTree(tree)).root;
-    fixUpTree(copy);
+    change(copy);
     return flattenTree(copy);
   };
 
@@ -87,6 +88,12 @@ export function planBoot(config: BootConfig, ram: RamRange, board: DeviceTreeNod
       nextAddress: BigInt(kernel?.low ?? 0),
     }),
   };
+}
+
+/** In which way the tree in RAM is not the one that `dumpdtb` shows. */
+function changeForGuest({ firmware, dtb }: BootConfig): ((root: DeviceTreeNode) => void) | undefined {
+  if (firmware === "default") return fixUpTree;
+  return firmware === "none" || dtb !== undefined ? undefined : tellOlderFirmware;
 }
 
 function planKernel(config: BootConfig, ram: RamRange, firmware: LoadedProgram | undefined): LoadedProgram | undefined {
