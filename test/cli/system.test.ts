@@ -157,6 +157,20 @@ describe("the end", () => {
   });
 });
 
+describe("-icount", () => {
+  test("four harts that race for the serial port do it twice in the same way", () => {
+    const runs = ["first", "second"].map((name) => {
+      const [report, console] = [join(folder, `${name}.json`), join(folder, `${name}.console`)];
+      const machine = `-M virt -smp 4 -m 16M -bios ${flood} -icount shift=0 -display none`;
+      const { status } = run(`${machine} -serial file:${console} -x-report ${report}`);
+      return { status, report: readFileSync(report, "utf8"), console: readFileSync(console, "utf8") };
+    });
+    expect(runs[1]).toEqual(runs[0]);
+    expect(runs[0]).toMatchObject({ status: 0, report: expect.stringContaining('"totalInstructions"') as string });
+    expect(runs[0]!.console.length).toBeGreaterThan(FLOOD_BYTES);
+  });
+});
+
 describe("information and mistakes", () => {
   test("-version and -help print and exit with 0", () => {
     expect(run("-version")).toMatchObject({
