@@ -12,6 +12,9 @@ import { checkHost, checkJson, checkText } from "./check.ts";
 import { readHostFile } from "./read-file.ts";
 import { hostAsJson, showHost } from "./show.ts";
 
+const HELP_INDENT = 28;
+const WRAP_COLUMNS = 50;
+
 export const HOST_HELP: string = `usage: ratite host show FILE [--json]
        ratite host check FILE [--memory SIZE] [--json]
        ratite host exec [FILE] [options] -- PROGRAM [ARGUMENTS]
@@ -31,15 +34,26 @@ has no devices.
                       LD_PRELOAD and RATITE_HOST_SOCKET set (the command prints both).
           --kernel-mock     answer the kernel's private test calls too
           --no-quirks       leave out what Linux 7.2 gets wrong
-          --fail NAME[:N]   make the Nth step of a kind fail; may be repeated. Steps:
-                            ${FAIL_POINTS.slice(0, 6).join(", ")},
-                            ${FAIL_POINTS.slice(6).join(", ")}
+          --fail NAME[:N]   make the Nth step of a kind fail, once; may be
+                            repeated. Kinds:
+${wrap(FAIL_POINTS)}
   ratite host schema  Print the JSON Schema of a host description, for editors.
 
         Example: ratite host check host.json --memory 4G
         Example: ratite host exec host.json -- ./my-driver
         Example: ratite host exec --kernel-mock -- ./iommufd
 `;
+
+/** Names in lines of the help's right column. */
+function wrap(names: readonly string[]): string {
+  const lines = [""];
+  for (const [i, name] of names.entries()) {
+    const word = i < names.length - 1 ? `${name}, ` : name;
+    if (lines.at(-1)!.length + word.length > WRAP_COLUMNS) lines.push("");
+    lines[lines.length - 1] += word;
+  }
+  return lines.map((line) => `${" ".repeat(HELP_INDENT)}${line.trimEnd()}`).join("\n");
+}
 
 const SERVING = { "kernel-mock": "flag", "no-quirks": "flag", fail: "list" } as const;
 const SPECS = {
@@ -152,12 +166,13 @@ async function serve(
 }
 
 function failure(text: string): { readonly point: FailPoint; readonly nth: number } {
-  const [name = "", nth = "1"] = text.split(":");
+  const [name = "", nth = "1", ...more] = text.split(":");
   const point = FAIL_POINTS.find((p) => p === name);
-  if (point === undefined || !/^[1-9]\d{0,8}$/.test(nth)) {
-    throw new CliError("badUsage", `'${text}' names no step; NAME[:N] with one of ${FAIL_POINTS.join(", ")} would do`, {
-      subject: "--fail",
-    });
-  }
-  return { point, nth: Number(nth) };
+  if (point !== undefined && more.length === 0 && /^[1-9]\d{0,8}$/.test(nth)) return { point, nth: Number(nth) };
+  const near = point === undefined ? nearestName(name, FAIL_POINTS) : undefined;
+  const would =
+    point === undefined
+      ? `no step has that name; ${near === undefined ? "" : `did you mean ${near}? `}There are ${FAIL_POINTS.join(", ")}`
+      : `${point}, or ${point}:N for the Nth of them, would do`;
+  throw new CliError("badUsage", `'${text}': ${would}`, { subject: "--fail" });
 }

@@ -93,6 +93,10 @@ export class Access extends IommufdObject implements SpaceAccess {
     return 0;
   }
 
+  override snapshot(): object {
+    return { ioas: this.ioas?.id, iovaAlignment: this.iovaAlignment, isInternal: this.isInternal };
+  }
+
   override destroy(): void {
     if (this.ioas !== undefined) this.changeIoas(undefined);
     if (!this.isInternal) this.context.put();

@@ -65,6 +65,11 @@ export class Accounting {
     return this.#spaces.get(space.id) ?? { pinnedPages: 0, lockedPages: 0 };
   }
 
+  /** As plain data. */
+  snapshot(): object {
+    return { users: [...this.#lockedByUser], spaces: [...this.#spaces].map(([id, bill]) => [id, { ...bill }]) };
+  }
+
   /** True when nobody owes anything. */
   get isClear(): boolean {
     return this.#spaces.size === 0 && this.#lockedByUser.size === 0;

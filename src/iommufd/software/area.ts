@@ -61,17 +61,30 @@ export class Area {
     return Number((this.startByte + (iova - this.iova)) / PAGE);
   }
 
+  /** As plain data. */
+  snapshot(): object {
+    const { iova, last, startByte, readable, writable, accesses, locks, preventAccess, filled, pages } = this;
+    const { pinnedPages, references, revoked, payer } = pages;
+    const { mode, uid } = payer;
+    return {
+      ...{ iova, last, startByte, readable, writable, accesses, locks, preventAccess, filled },
+      pages: { pinnedPages, references, revoked, mode, uid, space: payer.space.id },
+    };
+  }
+
   /** Puts the area into every page table of its space. Zero or a negative errno; then nothing changed. */
   fillDomains(): number {
     const domains = this.space.domains;
     if (domains.length === 0) return 0;
-    const rc = this.#usePages();
+    let rc = this.#usePages();
     if (rc < 0) return rc;
-    if (!domains.every((domain) => this.#suits(domain))) {
+    for (const [i, domain] of domains.entries()) {
+      rc = this.#mapInto(domain);
+      if (rc === 0) continue;
+      for (const done of domains.slice(0, i)) this.#unmapFrom(done);
       this.#releasePages();
-      return -Errno.EINVAL;
+      return rc;
     }
-    for (const domain of domains) this.#mapInto(domain);
     return 0;
   }
 
@@ -87,12 +100,9 @@ export class Area {
       const rc = this.#usePages();
       if (rc < 0) return rc;
     }
-    if (!this.#suits(domain)) {
-      if (isFirst) this.#releasePages();
-      return -Errno.EINVAL;
-    }
-    this.#mapInto(domain);
-    return 0;
+    const rc = this.#mapInto(domain);
+    if (rc < 0 && isFirst) this.#releasePages();
+    return rc;
   }
 
   unfillDomain(domain: PagingDomain, isLast: boolean): void {
@@ -103,10 +113,6 @@ export class Area {
   /** The exporter took the buffer back: translations go, the area stays. */
   dropTranslations(): void {
     if (this.filled) for (const domain of this.space.domains) domain.unmap(this.iova, this.lengthBytes);
-  }
-
-  #suits(domain: PagingDomain): boolean {
-    return this.writable || !domain.writableOnly;
   }
 
   #usePages(): number {
@@ -131,9 +137,9 @@ export class Area {
     domain.unmap(this.iova, this.lengthBytes);
   }
 
-  /** Maps runs of physically contiguous pages. */
-  #mapInto(domain: PagingDomain): void {
-    if (this.pages.revoked) return;
+  /** Maps runs of physically contiguous pages. Zero or a negative errno; then nothing changed. */
+  #mapInto(domain: PagingDomain): number {
+    if (this.pages.revoked) return 0;
     const lastIndex = this.lastIndex;
     let index = this.firstIndex;
     let iova = this.iova;
@@ -145,11 +151,18 @@ export class Area {
       let lengthBytes = BigInt(end - index + 1) * PAGE - BigInt(offset);
       const left = this.last - iova + 1n;
       if (lengthBytes > left) lengthBytes = left;
-      domain.map(iova, frame, offset, lengthBytes, this.readable, this.writable, this.space.largePagesOff);
+      const rc = this.space.memory.failAt("map")
+        ? -Errno.ENOMEM
+        : domain.map(iova, frame, offset, lengthBytes, this.readable, this.writable, this.space.largePagesOff);
+      if (rc < 0) {
+        if (iova > this.iova) domain.unmap(this.iova, iova - this.iova);
+        return rc;
+      }
       iova += lengthBytes;
       offset = 0;
       index = end + 1;
     }
+    return 0;
   }
 
   /** Splits in two, `last` ending the first part. Zero or a negative errno. */

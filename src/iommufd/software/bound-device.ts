@@ -3,6 +3,7 @@ import { assert } from "../../base/index.ts";
 import { Errno } from "../uapi/index.ts";
 import type { IommufdContext } from "./context.ts";
 import type { Domain } from "./domain.ts";
+import type { HostMemory } from "./host-memory.ts";
 import type { HwPageTable } from "./hw-page-table.ts";
 import { IommufdObject } from "./objects.ts";
 import { installSwMsi } from "./sw-msi.ts";
@@ -25,6 +26,22 @@ export class ContextGroup {
 
   constructor(group: DeviceGroup) {
     this.group = group;
+  }
+
+  /** As plain data, with what the unit was told. */
+  snapshot(): object {
+    const { group, attachments, swMsiStart, requiredSwMsi, bound } = this;
+    return {
+      ...{ id: group.id, bound, swMsiStart, ownerCount: group.ownerCount },
+      attachments: [...attachments].map(([pasid, { hwpt, devices }]) => [
+        pasid,
+        hwpt.id,
+        [...devices].map((d) => d.id),
+      ]),
+      requiredSwMsi: [...requiredSwMsi],
+      domain: group.domain?.hwpt?.id,
+      pasidDomains: [...group.pasidDomains].map(([pasid, domain]) => [pasid, domain.hwpt?.id]),
+    };
   }
 }
 
@@ -52,6 +69,11 @@ export class BoundDevice extends IommufdObject {
   override preDestroy(): void {
     this.leaving = true;
     if (this.vdevice !== undefined) this.context.objects.tombstone(this.vdevice);
+  }
+
+  override snapshot(): object {
+    const { device, enforcesCoherency, holdsContext, vdevice } = this;
+    return { device: device.name, group: device.group.id, enforcesCoherency, holdsContext, vdevice: vdevice?.id };
   }
 
   override destroy(): void {
@@ -96,12 +118,13 @@ export function unbindDevice(bound: BoundDevice): void {
   bound.context.objects.removeByOwner(bound);
 }
 
-/** Puts the whole group on a domain; on failure it stays where it was. */
-function setGroupDomain(group: DeviceGroup, domain: Domain | undefined): number {
+/** Puts the whole group on a domain; on failure it stays where it was. Blocking it (no domain) cannot fail. */
+function setGroupDomain(memory: HostMemory, group: DeviceGroup, domain: Domain | undefined): number {
   const old = group.domain;
   let done = 0;
   for (const device of group.devices) {
-    const rc = device.unit.attach(device, domain, old);
+    const fails = domain !== undefined && memory.failAt("attach");
+    const rc = fails ? -Errno.ENOMEM : device.unit.attach(device, domain, old);
     if (rc < 0) {
       for (const undo of group.devices.slice(0, done)) undo.unit.attach(undo, old, domain);
       return rc;
@@ -112,7 +135,7 @@ function setGroupDomain(group: DeviceGroup, domain: Domain | undefined): number 
   return 0;
 }
 
-function setPasidDomain(group: DeviceGroup, pasid: number, domain: Domain | undefined): number {
+function setPasidDomain(memory: HostMemory, group: DeviceGroup, pasid: number, domain: Domain | undefined): number {
   const old = group.pasidDomains.get(pasid);
   let done = 0;
   for (const device of group.devices) {
@@ -120,7 +143,8 @@ function setPasidDomain(group: DeviceGroup, pasid: number, domain: Domain | unde
       done++;
       continue;
     }
-    const rc = device.unit.attachPasid!(device, pasid, domain, old);
+    const fails = domain !== undefined && memory.failAt("attach");
+    const rc = fails ? -Errno.ENOMEM : device.unit.attachPasid!(device, pasid, domain, old);
     if (rc < 0) {
       for (const undo of group.devices.slice(0, done)) {
         if (undo.maxPasids > 0) undo.unit.attachPasid!(undo, pasid, old, domain);
@@ -150,14 +174,13 @@ export function programGroup(bound: BoundDevice, pasid: number, hwpt: HwPageTabl
   if (hwpt.faultQueue !== undefined && bound.device.isVfWithPri) return -Errno.EINVAL;
   const rc = checkPasid(hwpt, bound.group, pasid);
   if (rc < 0) return rc;
-  if (bound.context.memory.failAt("attach")) return -Errno.ENOMEM;
   const domain = hwpt.domain!;
-  const device = bound.device;
+  const { device, context } = bound;
   if (domain.unit.family !== device.unit.family) return -Errno.EINVAL;
-  if (pasid === NO_PASID) return setGroupDomain(bound.group.group, domain);
+  if (pasid === NO_PASID) return setGroupDomain(context.memory, bound.group.group, domain);
   if (device.unit.attachPasid === undefined) return -Errno.EOPNOTSUPP;
   for (const d of bound.group.group.devices) if (d.maxPasids > 0 && pasid >= d.maxPasids) return -Errno.EINVAL;
-  return setPasidDomain(bound.group.group, pasid, domain);
+  return setPasidDomain(context.memory, bound.group.group, pasid, domain);
 }
 
 /** Attaches a device to a page table; every sibling of a group must go to the same one. Zero or a negative errno. */
@@ -168,23 +191,18 @@ export function attachToHwpt(bound: BoundDevice, pasid: number, hwpt: HwPageTabl
   if (attachment !== undefined && attachment.hwpt !== hwpt) return -Errno.EINVAL;
   const reserves = pasid === NO_PASID;
   const space = hwpt.paging.ioas.space;
-  if (reserves) {
-    let rc = space.enforceDeviceRegions(bound.device, (start) => (group.swMsiStart = start));
-    if (rc < 0) return rc;
-    if (attachment === undefined) {
-      rc = installSwMsi(bound.context, group, hwpt.paging);
-      if (rc < 0) {
-        space.unreserve(bound.device);
-        return rc;
-      }
-    }
+  const swMsiBefore = group.swMsiStart;
+  let rc = reserves ? space.enforceDeviceRegions(bound.device, (start) => (group.swMsiStart = start)) : 0;
+  if (rc === 0 && attachment === undefined) {
+    if (reserves) rc = installSwMsi(bound.context, group, hwpt.paging);
+    if (rc === 0) rc = programGroup(bound, pasid, hwpt);
+  }
+  if (rc < 0) {
+    group.swMsiStart = swMsiBefore;
+    if (reserves) space.unreserve(bound.device);
+    return rc;
   }
   if (attachment === undefined) {
-    const rc = programGroup(bound, pasid, hwpt);
-    if (rc < 0) {
-      if (reserves) space.unreserve(bound.device);
-      return rc;
-    }
     group.attachments.set(pasid, { hwpt, devices: new Set([bound]) });
   } else {
     attachment.devices.add(bound);
@@ -201,8 +219,11 @@ export function detachDevice(bound: BoundDevice, pasid: number): boolean {
   const hwpt = attachment.hwpt;
   attachment.devices.delete(bound);
   if (attachment.devices.size === 0) {
+    const { memory } = bound.context;
     const rc =
-      pasid === NO_PASID ? setGroupDomain(group.group, undefined) : setPasidDomain(group.group, pasid, undefined);
+      pasid === NO_PASID
+        ? setGroupDomain(memory, group.group, undefined)
+        : setPasidDomain(memory, group.group, pasid, undefined);
     assert(rc === 0, "blocking a device's DMA cannot fail", rc);
     hwpt.faultQueue?.dropOf(bound, pasid);
     group.attachments.delete(pasid);

@@ -1,5 +1,5 @@
 // One ioctl in progress: who calls, the decoded request, and how the reply goes back.
-import type { Caller } from "../port.ts";
+import type { Caller, HostFile } from "../port.ts";
 import { Errno, type AnyLayout } from "../uapi/index.ts";
 import type { IommufdContext } from "./context.ts";
 
@@ -25,6 +25,11 @@ export class Call<F extends object = object> {
     this.request = request;
     this.#layout = layout;
     this.#callerBytes = callerBytes;
+  }
+
+  /** Gives the caller a descriptor of a new file: its number, or a negative errno. */
+  installFile(file: HostFile): number {
+    return this.context.memory.failAt("descriptor") ? -Errno.EMFILE : this.caller.files.install(file);
   }
 
   /** Writes the request back with its out fields, as much as the caller knows of. Zero or -EFAULT. */

@@ -123,6 +123,19 @@ export class IommufdContext implements HostFile {
     return handler.run(new Call(this, caller, argument, request, row.layout, callerBytes));
   }
 
+  /** Everything that programs could tell apart, as plain data. */
+  snapshot(): object {
+    return {
+      objects: this.objects.snapshot(),
+      groups: [...this.groups.values()].map((group) => group.snapshot()),
+      swMsi: this.swMsi.map((page) => ({ ...page })),
+      accountMode: this.accountMode,
+      vfioIoas: this.vfioIoas?.id,
+      regions: [...this.#regions].map(([offset, { owner, bytes }]) => [offset, owner.id, bytes.length]),
+      references: this.#references,
+    };
+  }
+
   /** Offers `bytes` to be mapped; the offset to pass to mmap. The owner stays alive as long as a mapping does. */
   addRegion(owner: IommufdObject, bytes: Uint8Array): bigint {
     let offset = PAGE;

@@ -146,6 +146,21 @@ describe("attaching", () => {
     expect(replaceDevice(bound, NO_PASID, ordinary)).toBe(-Errno.EINVAL);
   });
 
+  test("a doorbell page stays in a table after its device has moved on: mapping over it is refused", () => {
+    const b = testBench();
+    const ioasId = b.client.ioasAlloc();
+    const { bound } = b.bind(unitProfiles["smmuv3-httu"]!);
+    const table = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioasId });
+    attachDevice(bound, NO_PASID, table);
+    swMsiAddress(bound, 0x2400_0000n);
+    detachDevice(bound, NO_PASID);
+    const map = { flags: 7, ioas_id: ioasId, iova: 0x7ff_f000n, length: 0x3000n };
+    expect(b.client.attempt("ioasMap", map).errno).toBe(Errno.EEXIST);
+    expect(b.host.audit().pinnedPages).toBe(0);
+    b.client.destroy(table);
+    expect(b.client.attempt("ioasMap", map).errno).toBe(0);
+  });
+
   test("a doorbell gets one address per context, the same in every domain", () => {
     const b = testBench();
     const smmu = unitProfiles["smmuv3-httu"]!;

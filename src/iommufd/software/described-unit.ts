@@ -75,6 +75,7 @@ export class DescribedUnit implements UnitDriver {
       apertureStart,
       apertureLast,
       dirtyTracking: dirty,
+      occupied: this.#rules.occupied ?? -Errno.EADDRINUSE,
       writableOnly: parent && this.#rules.nestParentsAreWritable === true,
     });
   }

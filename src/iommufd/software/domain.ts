@@ -1,4 +1,5 @@
 // What a device can be attached to: a page table of the host's (paging), one of the guest's under it (nested), or nothing.
+import { Errno } from "../uapi/index.ts";
 import { PAGE_SIZE } from "./frames.ts";
 import { PageTable, PteFlag, type PageTableFormat } from "./page-table.ts";
 import type { FaultQueue } from "./fault-queue.ts";
@@ -16,6 +17,8 @@ export interface PagingConfig {
   readonly dirtyTracking: boolean;
   /** Read-only pages cannot be mapped (EINVAL). Default: they can. */
   readonly writableOnly?: boolean;
+  /** What mapping over something gives. Default: -EADDRINUSE. */
+  readonly occupied?: number;
 }
 
 abstract class DomainBase {
@@ -41,6 +44,7 @@ export class PagingDomain extends DomainBase {
   readonly writableOnly: boolean;
   tracking = false;
   enforcesCoherency = false;
+  readonly #occupied: number;
   readonly #shift: bigint;
   readonly #perPage: number;
 
@@ -53,11 +57,15 @@ export class PagingDomain extends DomainBase {
     this.apertureLast = config.apertureLast;
     this.hasDirtyBits = config.dirtyTracking;
     this.writableOnly = config.writableOnly ?? false;
+    this.#occupied = config.occupied ?? -Errno.EADDRINUSE;
     this.#shift = BigInt(config.format.granuleShift);
     this.#perPage = PAGE_SIZE / 2 ** config.format.granuleShift;
   }
 
-  /** Maps bytes that lie physically in one run, starting `offset` bytes into page `frame`. */
+  /**
+   * Maps bytes that lie physically in one run, starting `offset` bytes into page `frame`. Zero or a negative errno; then
+   * nothing changed.
+   */
   map(
     iova: bigint,
     frame: number,
@@ -66,16 +74,13 @@ export class PagingDomain extends DomainBase {
     readable: boolean,
     writable: boolean,
     smallPagesOnly: boolean,
-  ): void {
+  ): number {
+    if (!writable && this.writableOnly) return -Errno.EINVAL;
     const flags = (readable ? PteFlag.READ : 0) | (writable ? PteFlag.WRITE : 0);
     const granule = frame * this.#perPage + offset / 2 ** this.table.granuleShift;
-    this.table.map(
-      Number(iova >> this.#shift),
-      granule,
-      Number(lengthBytes >> this.#shift),
-      flags,
-      smallPagesOnly ? this.#perPage : Infinity,
-    );
+    const at = Number(iova >> this.#shift);
+    const count = Number(lengthBytes >> this.#shift);
+    return this.table.map(at, granule, count, flags, smallPagesOnly ? this.#perPage : Infinity) ? 0 : this.#occupied;
   }
 
   unmap(iova: bigint, lengthBytes: bigint): void {
@@ -90,6 +95,16 @@ export class PagingDomain extends DomainBase {
     const offset =
       (granules % this.#perPage) * 2 ** this.table.granuleShift + Number(iova & ((1n << this.#shift) - 1n));
     return { frame, offset };
+  }
+
+  /** As plain data; every entry. */
+  snapshot(): object {
+    const { hasDirtyBits, tracking, enforcesCoherency } = this;
+    const entries: string[] = [];
+    this.table.eachLeaf((at, granule, count, flags) =>
+      entries.push(`${at.toString(16)} ${granule.toString(16)} ${count} ${flags}`),
+    );
+    return { hasDirtyBits, tracking, enforcesCoherency, entries };
   }
 
   /** Sets the dirty bit of the entry behind `iova`, as a write of the hardware would. */

@@ -71,6 +71,14 @@ export class FaultQueue extends IommufdObject implements EventQueue {
     this.file?.onReadiness?.();
   }
 
+  override snapshot(): object {
+    const facts = ({ bound, pasid, requests }: FaultGroup): object => ({ device: bound.id, pasid, requests });
+    return {
+      deliver: this.#deliver.map(facts),
+      awaiting: [...this.#awaiting].map(([cookie, group]) => [cookie, facts(group)]),
+    };
+  }
+
   override destroy(): void {
     for (const group of this.#deliver.splice(0)) group.answer(PageResponseCode.INVALID);
     for (const group of this.#awaiting.values()) group.answer(PageResponseCode.INVALID);
@@ -147,7 +155,7 @@ export function faultQueueAlloc(call: Call<IommufdRequest<"faultQueueAlloc">>): 
     file.release();
     context.abort(queue);
   };
-  const fd = caller.files.install(file);
+  const fd = call.installFile(file);
   if (fd < 0) {
     undo();
     return fd;

@@ -64,6 +64,11 @@ export class FrameSpace {
     }
   }
 
+  /** Backings with pinned pages, by their place, and how many. */
+  snapshot(): object {
+    return [...this.#byKey.values()].map(({ index, pinnedPages }) => ({ index, pinnedPages }));
+  }
+
   /** The frame of a page that is pinned, or undefined. */
   frameOf(backing: PageBacking, offset: number): number | undefined {
     const slot = this.#byKey.get(backing.key);

@@ -35,7 +35,7 @@ export class SoftwareHost implements HostPort {
   readonly #ioctls: IoctlTable;
   readonly #kernelQuirks: boolean;
   readonly #files = new Map<string, FileOpener>();
-  #openContexts = 0;
+  readonly #contexts = new Set<IommufdContext>();
 
   constructor(options: SoftwareHostOptions = {}) {
     this.memory = new HostMemory(options.memoryBytes ?? MEMORY_BYTES);
@@ -57,15 +57,16 @@ export class SoftwareHost implements HostPort {
   openFile(caller: Caller, path: string): HostFile | number {
     if (path === "/dev/iommu" || path === "/dev/vfio/vfio") {
       if (this.memory.failAt("alloc")) return -Errno.ENOMEM;
-      this.#openContexts++;
-      return new IommufdContext({
+      const context: IommufdContext = new IommufdContext({
         memory: this.memory,
         ioctls: this.#ioctls,
         kernelQuirks: this.#kernelQuirks,
         // The old container file accounts as VFIO always did.
         accountMode: path === "/dev/iommu" ? "user" : "space",
-        onClosed: () => this.#openContexts--,
+        onClosed: () => this.#contexts.delete(context),
       });
+      this.#contexts.add(context);
+      return context;
     }
     return this.#files.get(path)?.(caller) ?? -Errno.ENOENT;
   }
@@ -83,11 +84,30 @@ export class SoftwareHost implements HostPort {
     this.memory.failNext(point, nth);
   }
 
+  /** Whether a failure that was asked for is still to come. */
+  get awaitsFailure(): boolean {
+    return this.memory.awaitsFailure;
+  }
+
+  /** Counts the steps that could fail from now on, by kind. */
+  countSteps(): ReadonlyMap<FailPoint, number> {
+    return this.memory.countSteps();
+  }
+
   audit(): HostAudit {
     return {
       pinnedPages: this.memory.frames.pinnedPages,
       accountsClear: this.memory.accounting.isClear,
-      openContexts: this.#openContexts,
+      openContexts: this.#contexts.size,
+    };
+  }
+
+  /** The whole host as plain data: equal snapshots mean that nothing changed which a program could tell. */
+  snapshot(): object {
+    return {
+      contexts: [...this.#contexts].map((context) => context.snapshot()),
+      frames: this.memory.frames.snapshot(),
+      accounting: this.memory.accounting.snapshot(),
     };
   }
 }

@@ -29,6 +29,17 @@ export class PagingHwpt extends IommufdObject {
     return this;
   }
 
+  override snapshot(): object {
+    const { nestParent, pasidCompatible, automatic, domain, faultQueue, swMsiPages } = this;
+    return {
+      ...{ nestParent, pasidCompatible, automatic },
+      ioas: this.ioas.id,
+      fault: faultQueue?.id,
+      swMsiPages: [...swMsiPages],
+      domain: domain?.snapshot(),
+    };
+  }
+
   override destroy(): void {
     const at = this.ioas.hwpts.indexOf(this);
     if (at >= 0) {
@@ -61,6 +72,17 @@ export class NestedHwpt extends IommufdObject {
   /** The page table of the host under this one. */
   get paging(): PagingHwpt {
     return this.parent;
+  }
+
+  override snapshot(): object {
+    const { parent, viommu, pasidCompatible, domain, faultQueue } = this;
+    return {
+      parent: parent.id,
+      viommu: viommu?.id,
+      pasidCompatible,
+      fault: faultQueue?.id,
+      data: domain?.data.slice(),
+    };
   }
 
   override destroy(): void {

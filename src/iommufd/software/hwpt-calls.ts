@@ -15,6 +15,7 @@ import type { Call } from "./call.ts";
 import type { IommufdContext } from "./context.ts";
 import { DirtyBitmap } from "./dirty-bitmap.ts";
 import type { FaultQueue } from "./fault-queue.ts";
+import type { NestedDomain } from "./domain.ts";
 import { NestedHwpt, PagingHwpt, type HwPageTable } from "./hw-page-table.ts";
 import { Ioas } from "./ioas.ts";
 import { TOP } from "./iova-allocator.ts";
@@ -51,7 +52,9 @@ export function allocatePagingHwpt(
     hwpt.destroy();
     return rc;
   }
-  const domain = unit.allocPaging(device, flags & ~HwptAllocFlag.FAULT_ID_VALID, data);
+  const domain = context.memory.failAt("domain")
+    ? -Errno.ENOMEM
+    : unit.allocPaging(device, flags & ~HwptAllocFlag.FAULT_ID_VALID, data);
   if (typeof domain === "number") {
     context.abort(hwpt);
     return domain;
@@ -102,10 +105,10 @@ function allocateNested(
     return rc;
   }
   const driverFlags = flags & ~HwptAllocFlag.FAULT_ID_VALID;
-  const domain =
-    viommu === undefined
-      ? unit.allocNested!(bound.device, parent.domain!, driverFlags, data)
-      : viommu.driver.allocNested!(viommu, driverFlags, data);
+  let domain: NestedDomain | number;
+  if (context.memory.failAt("domain")) domain = -Errno.ENOMEM;
+  else if (viommu === undefined) domain = unit.allocNested!(bound.device, parent.domain!, driverFlags, data);
+  else domain = viommu.driver.allocNested!(viommu, driverFlags, data);
   if (typeof domain === "number") {
     context.abort(hwpt);
     return domain;
@@ -173,6 +176,7 @@ export function setDirtyTracking(call: Call<IommufdRequest<"hwptSetDirtyTracking
   const enable = (request.flags & SetDirtyTrackingFlag.ENABLE) !== 0;
   // Enabling starts from a clean table, also when it was on: what was dirty and not yet read is lost.
   if (enable) domain.table.readDirty(0, 2 ** (64 - domain.table.granuleShift), true, () => {});
+  if (call.context.memory.failAt("tracking")) return -Errno.ENODEV;
   domain.tracking = enable;
   return 0;
 }
@@ -218,7 +222,7 @@ export function getHwInfo(call: Call<IommufdRequest<"getHwInfo">>): number {
   let data = new Uint8Array(0);
   request.data_type = HwInfoType.NONE;
   if (unit.hwInfo !== undefined) {
-    const info = unit.hwInfo(device, wanted);
+    const info = context.memory.failAt("hw-info") ? -Errno.ENOMEM : unit.hwInfo(device, wanted);
     if (typeof info === "number") return info;
     data = new Uint8Array(info.data);
     request.data_type = info.type;
@@ -278,16 +282,17 @@ function invalidate(
   }
   const target = call.context.objects.any(request.hwpt_id);
   if (target === undefined) return { rc: -Errno.ENOENT, done: 0 };
-  let rc: number;
+  let run: (() => number) | undefined;
   if (target instanceof NestedHwpt) {
-    const unit = target.domain!.unit;
-    if (unit.invalidateNested === undefined) return { rc: -Errno.EOPNOTSUPP, done: 0 };
-    rc = unit.invalidateNested(target.domain!, entries);
+    const domain = target.domain!;
+    if (domain.unit.invalidateNested !== undefined) run = () => domain.unit.invalidateNested!(domain, entries);
   } else if (target instanceof Viommu) {
-    if (target.driver.invalidate === undefined) return { rc: -Errno.EOPNOTSUPP, done: 0 };
-    rc = target.driver.invalidate(target, entries);
+    if (target.driver.invalidate !== undefined) run = () => target.driver.invalidate!(target, entries);
   } else {
     return { rc: -Errno.EINVAL, done: 0 };
   }
+  if (run === undefined) return { rc: -Errno.EOPNOTSUPP, done: 0 };
+  if (call.context.memory.failAt("invalidate")) return { rc: -Errno.EIO, done: 0 };
+  const rc = run();
   return { rc, done: entries.entryCount };
 }

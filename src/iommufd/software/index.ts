@@ -8,7 +8,7 @@ export { DirtyBitmap } from "./dirty-bitmap.ts";
 export { DmaBuf } from "./dma-buf.ts";
 export { reportPageRequest, type PageRequest } from "./fault-queue.ts";
 export { SoftwareHost, type FileOpener, type HostAudit, type SoftwareHostOptions } from "./host.ts";
-export { FAIL_POINTS, type FailPoint, type HostMemory } from "./host-memory.ts";
+export { FAIL_POINTS, failSteps, type FailPoint, type HostMemory } from "./host-memory.ts";
 export { reportStreamEvent } from "./models/index.ts";
 export { swMsiAddress } from "./sw-msi.ts";
 export {

@@ -202,7 +202,7 @@ export class IoAddressSpace {
 
   /** Reserves what the device cannot translate; reports its MSI window to `onSwMsi`. Zero or a negative errno. */
   enforceDeviceRegions(device: PhysicalDevice, onSwMsi: ((start: bigint) => void) | undefined): number {
-    if (this.memory.failAt("attach")) return -Errno.EINVAL;
+    if (this.memory.failAt("alloc")) return -Errno.ENOMEM;
     for (const region of device.reserved) {
       if (region.kind === "direct-relaxable") continue;
       if (region.kind === "sw-msi") onSwMsi?.(region.start);
@@ -316,6 +316,26 @@ export class IoAddressSpace {
       if (rc < 0) return rc;
     }
     return 0;
+  }
+
+  /** As plain data. */
+  snapshot(): object {
+    const intervals = (tree: IntervalTree<unknown>): string[] => {
+      const found: string[] = [];
+      for (let n = tree.first(0n, TOP); n !== undefined; n = tree.next(n, 0n, TOP)) {
+        found.push(`${n.start.toString(16)}-${n.last.toString(16)}`);
+      }
+      return found;
+    };
+    return {
+      areas: [...this.eachArea()].map((area) => area.snapshot()),
+      reserved: intervals(this.reserved),
+      allowed: intervals(this.allowed),
+      iovaAlignment: this.iovaAlignment,
+      largePagesOff: this.largePagesOff,
+      domains: this.domains.length,
+      accesses: this.accesses.size,
+    };
   }
 
   /** Ascending; areas must not come or go meanwhile. */

@@ -19,6 +19,10 @@ export class Ioas extends IommufdObject {
     this.#onGone = onGone;
   }
 
+  override snapshot(): object {
+    return this.space.snapshot();
+  }
+
   override destroy(): void {
     this.#onGone(this);
     const { rc } = this.space.unmap(0n, TOP);

@@ -60,6 +60,11 @@ class MockAttachment extends IommufdObject {
     this.device = device;
   }
 
+  override snapshot(): object {
+    const { device, bound } = this;
+    return { device: device.name, bound: bound?.id, cache: [...device.cache], virtualId: device.virtualId };
+  }
+
   override destroy(): void {
     if (this.bound !== undefined) {
       for (const pasid of [...this.bound.group.attachments.keys()]) detachDevice(this.bound, pasid);
@@ -322,7 +327,7 @@ function createAccess(call: TestCall): number {
     return rc;
   }
   file.access = access;
-  const fd = call.caller.files.install(file);
+  const fd = call.installFile(file);
   if (fd < 0) {
     file.release();
     return fd;
@@ -456,7 +461,7 @@ function getDmabuf(call: TestCall): number {
   const lengthBytes = Math.ceil(first(call) / PAGE_SIZE) * PAGE_SIZE;
   if (lengthBytes === 0 || lengthBytes > PAGE_SIZE * 512) return -Errno.EINVAL;
   const buffer = new DmaBuf(call.context.memory, new Uint8Array(lengthBytes), true);
-  const fd = call.caller.files.install(buffer);
+  const fd = call.installFile(buffer);
   if (fd < 0) buffer.release();
   return fd;
 }

@@ -25,6 +25,8 @@ export abstract class IommufdObject {
 
   /** Lets go of everything the object holds. */
   abstract destroy(): void;
+  /** What there is to tell of it besides number, type and uses, as plain data. */
+  abstract snapshot(): object;
   /** Runs when the owner is about to destroy the object, before its users are counted. */
   preDestroy(): void {}
 }
@@ -111,6 +113,13 @@ export class ObjectTable {
   /** True when no number is taken, tombstones included. */
   get isEmpty(): boolean {
     return this.#taken === 0;
+  }
+
+  snapshot(): readonly object[] {
+    return [...this.all()].map((object) => {
+      const { id, type, users } = object;
+      return { id, type, users, ...object.snapshot() };
+    });
   }
 
   *all(): Generator<IommufdObject> {

@@ -58,22 +58,26 @@ export class PageTable {
     this.#path = new Array<Table | undefined>(levels).fill(undefined);
   }
 
-  /** Maps `count` granules from `at` to `physical`, in leaves of at most `maxLeafGranules`. */
-  map(at: number, physical: number, count: number, flags: number, maxLeafGranules: number): void {
+  /**
+   * Maps `count` granules from `at` to `physical`, in leaves of at most `maxLeafGranules`. False when something is there
+   * already; then nothing changed.
+   */
+  map(at: number, physical: number, count: number, flags: number, maxLeafGranules: number): boolean {
     let g = at;
     let p = physical;
     let left = count;
     while (left > 0) {
       const level = this.#bestLevel(g, p, left, maxLeafGranules);
+      const table = this.#tableFor(g, level);
+      if (table === undefined) return this.#undoMap(at, g);
       if (level === 0) {
-        const table = this.#tableFor(g, 0);
         const from = g % ENTRIES;
         // As many granule-sized leaves as this table takes, unless a larger leaf becomes possible on the way.
         let n = Math.min(left, ENTRIES - from);
         const bigger = this.#nextBigBoundary(g, p, left, maxLeafGranules);
         if (bigger < n) n = bigger;
+        for (let i = from; i < from + n; i++) if (table.leaves[i] !== 0) return this.#undoMap(at, g);
         for (let i = from; i < from + n; i++) {
-          assert(table.leaves[i] === 0, "a page is mapped once", g);
           table.leaves[i] = p + 1 + (i - from);
           table.flags[i] = flags;
         }
@@ -84,9 +88,8 @@ export class PageTable {
         continue;
       }
       const span = ENTRIES ** level;
-      const table = this.#tableFor(g, level);
       const index = Math.floor(g / span) % ENTRIES;
-      assert(table.leaves[index] === 0 && table.children![index] === undefined, "a page is mapped once", g);
+      if (table.leaves[index] !== 0 || table.children![index] !== undefined) return this.#undoMap(at, g);
       table.leaves[index] = p + 1;
       table.flags[index] = flags;
       table.live++;
@@ -94,6 +97,12 @@ export class PageTable {
       p += span;
       left -= span;
     }
+    return true;
+  }
+
+  #undoMap(from: number, to: number): false {
+    if (to > from) this.#unmapBelow(this.#root, from, to);
+    return false;
   }
 
   /** Removes the leaves of `count` granules from `at`; holes are fine, a leaf that sticks out is our mistake. */
@@ -150,6 +159,24 @@ export class PageTable {
     this.#dirtyBelow(this.#root, at, at + count, clear, report);
   }
 
+  /** Visits the leaves in ascending order: where, to what, how many granules, flags. */
+  eachLeaf(visit: (at: number, granule: number, count: number, flags: number) => void): void {
+    this.#leavesBelow(this.#root, 0, visit);
+  }
+
+  #leavesBelow(
+    table: Table,
+    base: number,
+    visit: (at: number, granule: number, count: number, flags: number) => void,
+  ): void {
+    const span = ENTRIES ** table.level;
+    for (let i = 0; i < ENTRIES; i++) {
+      if (table.leaves[i] !== 0) visit(base + i * span, table.leaves[i]! - 1, span, table.flags[i]!);
+      const child = table.children?.[i];
+      if (child !== undefined) this.#leavesBelow(child, base + i * span, visit);
+    }
+  }
+
   /** True when nothing is mapped. */
   get isEmpty(): boolean {
     return this.#root.live === 0;
@@ -177,13 +204,14 @@ export class PageTable {
     return Infinity;
   }
 
-  #tableFor(g: number, level: number): Table {
+  /** The table of a level that covers `g`; undefined when a large leaf is in the way. */
+  #tableFor(g: number, level: number): Table | undefined {
     let table = this.#root;
     while (table.level > level) {
       const index = Math.floor(g / ENTRIES ** table.level) % ENTRIES;
       let child = table.children![index];
       if (child === undefined) {
-        assert(table.leaves[index] === 0, "a page is mapped once", g);
+        if (table.leaves[index] !== 0) return undefined;
         child = makeTable(table.level - 1);
         table.children![index] = child;
         table.live++;

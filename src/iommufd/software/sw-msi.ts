@@ -3,6 +3,7 @@
 import { Errno } from "../uapi/index.ts";
 import type { BoundDevice, ContextGroup } from "./bound-device.ts";
 import type { IommufdContext } from "./context.ts";
+import type { HostMemory } from "./host-memory.ts";
 import type { PagingHwpt } from "./hw-page-table.ts";
 import { NO_PASID } from "./unit.ts";
 
@@ -19,23 +20,28 @@ export interface SwMsiPage {
   readonly pageIndex: number;
 }
 
-function mapPage(hwpt: PagingHwpt, page: SwMsiPage): void {
-  if (hwpt.swMsiPages.has(page.id)) return;
+/** Zero or a negative errno. The page stays in the domain as long as the domain lives, also when nobody is attached to it. */
+function mapPage(memory: HostMemory, hwpt: PagingHwpt, page: SwMsiPage): number {
+  if (hwpt.swMsiPages.has(page.id)) return 0;
+  if (memory.failAt("map")) return -Errno.ENOMEM;
   const frame = DOORBELL_FRAMES + Number(page.doorbell / PAGE);
-  hwpt.domain!.map(page.start + BigInt(page.pageIndex) * PAGE, frame, 0, PAGE, true, true, true);
-  hwpt.swMsiPages.add(page.id);
+  const rc = hwpt.domain!.map(page.start + BigInt(page.pageIndex) * PAGE, frame, 0, PAGE, true, true, true);
+  if (rc === 0) hwpt.swMsiPages.add(page.id);
+  return rc;
 }
 
 /** Maps the pages that the group's devices use already into a domain it is about to join. */
 export function installSwMsi(context: IommufdContext, group: ContextGroup, hwpt: PagingHwpt): number {
   if (group.swMsiStart === undefined) return 0;
   for (const page of context.swMsi) {
-    if (page.start === group.swMsiStart && group.requiredSwMsi.has(page.id)) mapPage(hwpt, page);
+    if (page.start !== group.swMsiStart || !group.requiredSwMsi.has(page.id)) continue;
+    const rc = mapPage(context.memory, hwpt, page);
+    if (rc < 0) return rc;
   }
   return 0;
 }
 
-/** The IOVA that a device must write to reach `doorbell`, mapped now; undefined when it needs none; or -EOVERFLOW. */
+/** The IOVA that a device must write to reach `doorbell`, mapped now; undefined when it needs none; or a negative errno. */
 export function swMsiAddress(bound: BoundDevice, doorbell: bigint): bigint | undefined | number {
   const group = bound.group;
   const attachment = group.attachments.get(NO_PASID);
@@ -48,9 +54,10 @@ export function swMsiAddress(bound: BoundDevice, doorbell: bigint): bigint | und
     if (pages.length >= MAX_PAGES) return -Errno.EOVERFLOW;
     const pageIndex = pages.filter((p) => p.start === start).length;
     page = { id: pages.length, start, doorbell: base, pageIndex };
-    pages.push(page);
   }
-  mapPage(attachment.hwpt.paging, page);
+  const rc = mapPage(bound.context.memory, attachment.hwpt.paging, page);
+  if (rc < 0) return rc;
+  if (page.id === pages.length) pages.push(page);
   group.requiredSwMsi.add(page.id);
   return start + BigInt(page.pageIndex) * PAGE + (doorbell - base);
 }

@@ -54,6 +54,11 @@ export class EventQueueOfViommu extends IommufdObject implements EventQueue {
     this.file?.onReadiness?.();
   }
 
+  override snapshot(): object {
+    const events = this.#events.map(({ sequence, data }) => ({ sequence, data: data?.slice() }));
+    return { viommu: this.viommu.id, eventType: this.eventType, depth: this.#depth, sequence: this.#sequence, events };
+  }
+
   override destroy(): void {
     this.viommu.eventQueues.splice(this.viommu.eventQueues.indexOf(this), 1);
     this.viommu.users--;

@@ -36,6 +36,16 @@ export class Viommu extends IommufdObject {
     parent.users++;
   }
 
+  override snapshot(): object {
+    return {
+      viommuType: this.viommuType,
+      unit: this.unit.id,
+      parent: this.parent.id,
+      vdevices: [...this.vdevices].map(([virtualId, vdevice]) => [virtualId, vdevice.id]),
+      eventQueues: this.eventQueues.map((queue) => queue.id),
+    };
+  }
+
   override destroy(): void {
     this.driver.destroy?.(this);
     this.parent.users--;
@@ -68,6 +78,10 @@ export class Vdevice extends IommufdObject {
     this.bound = bound;
     this.virtualId = virtualId;
     viommu.users++;
+  }
+
+  override snapshot(): object {
+    return { viommu: this.viommu.id, device: this.bound.id, virtualId: this.virtualId };
   }
 
   override destroy(): void {
@@ -103,6 +117,11 @@ export class HwQueue extends IommufdObject {
     return { iova, lengthBytes: end - iova };
   }
 
+  override snapshot(): object {
+    const { viommu, queueType, baseIova, lengthBytes, access } = this;
+    return { viommu: viommu.id, queueType, baseIova, lengthBytes, access: access?.id };
+  }
+
   override destroy(): void {
     this.onDestroy?.();
     if (this.access !== undefined) {
@@ -132,7 +151,7 @@ export function viommuAlloc(call: Call<IommufdRequest<"viommuAlloc">>): number {
   }
   const data =
     request.data_len > 0 ? new UserData(caller.memory, request.type, request.data_uptr, request.data_len) : undefined;
-  const driver = unit.initViommu(viommu, data);
+  const driver = context.memory.failAt("viommu") ? -Errno.ENOMEM : unit.initViommu(viommu, data);
   if (typeof driver === "number") {
     context.abort(viommu);
     return driver;
@@ -192,7 +211,7 @@ export function veventqAlloc(call: Call<IommufdRequest<"veventqAlloc">>): number
     return rc;
   }
   const file = new EventFile(queue);
-  const fd = caller.files.install(file);
+  const fd = call.installFile(file);
   if (fd < 0) {
     file.release();
     context.abort(queue);
@@ -233,7 +252,9 @@ export function hwQueueAlloc(call: Call<IommufdRequest<"hwQueueAlloc">>): number
     context.abort(queue);
     return frames;
   }
-  rc = driver.initHwQueue(queue, request.index, frames[0]!, Number(offset));
+  rc = context.memory.failAt("queue")
+    ? -Errno.EIO
+    : driver.initHwQueue(queue, request.index, frames[0]!, Number(offset));
   if (rc === 0) {
     request.out_hw_queue_id = queue.id;
     rc = call.respond();

@@ -28,6 +28,7 @@ import {
   type LocalCaller,
 } from "../../../src/iommufd/index.ts";
 import { DEVICES } from "./devices.ts";
+import { checkInvariants } from "./invariants.ts";
 import { ID_AT, IOVA_AT } from "./make-step.ts";
 import { resolve } from "./references.ts";
 import {
@@ -126,6 +127,7 @@ class Run {
   }
 
   end(): void {
+    checkInvariants(this.#context);
     this.#dropAccess();
     for (const mapping of this.#mappings) mapping.release();
     for (const { bound } of this.#devices) {

@@ -9,6 +9,8 @@ export interface ModelRules {
   /** The sets of `HwptAllocFlag` for which there are page tables; what the description lacks is refused before. */
   readonly flagSets: readonly number[];
   hwInfo?(description: UnitDescription): HwInfo;
+  /** What its page table code says to mapping over something. Default: -EADDRINUSE. */
+  readonly occupied?: number;
   /** Linux refuses to map read-only pages for tables that guests nest on. */
   readonly nestParentsAreWritable?: boolean;
   allocNested?(unit: UnitDriver, parent: PagingDomain, flags: number, data: UserData): NestedDomain | number;

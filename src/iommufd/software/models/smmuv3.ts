@@ -89,6 +89,7 @@ function invalidate(viommu: Viommu, entries: UserArray): number {
 }
 
 export const smmuv3Rules: ModelRules = {
+  occupied: -Errno.EEXIST,
   flagSets: [0, NEST_PARENT, DIRTY_TRACKING, DIRTY_TRACKING | PASID, PASID],
   hwInfo: (d) => ({
     type: HwInfoType.ARM_SMMUV3,
