@@ -25,7 +25,7 @@ const dmaEngine: DeviceKind = {
   properties: dmaEngineProperties,
   make({ description, timers, ports }) {
     const { name, properties = {} } = description;
-    const { memory, vectors } = readProperties(name, dmaEngineProperties, properties);
+    const { memory, vectors } = readProperties(dmaEngineInfo.typeName, dmaEngineProperties, properties, name);
     return new DmaEngine({ name, memoryBytes: memory, vectors, timers, ports });
   },
 };
