@@ -1,7 +1,7 @@
 // hot: bench/kernels.ts
 // Decoded instructions, one page of 16-byte entries per 4 KiB page of guest code, shared by all vCPUs.
 //
-// entry: handler (u16) · dst, src1, src2, src3 (u16, byte offsets into the vCPU's block) · unused (u16) · imm (i32)
+// entry: handler (u16) · dst, src1, src2, src3 (u16, byte offsets into the vCPU's block) · count (u16) · imm (i32)
 //
 // A page has an entry for each two bytes of code, so an entry's address follows from the pc; entry 0 means "not decoded
 // yet", and one more entry past the page ends it. Pages are found by their place in the WebAssembly memory, so aliases
@@ -10,7 +10,7 @@
 import type { WriteNotes } from "../memory/port.ts";
 
 export const entryBytes = 16;
-export const entryOffset = { handler: 0, dst: 2, src1: 4, src2: 6, src3: 8, imm: 12 } as const;
+export const entryOffset = { handler: 0, dst: 2, src1: 4, src2: 6, src3: 8, count: 10, imm: 12 } as const;
 export const entriesPerPage = 2048;
 /** Entries of a page, the closing one, and one to keep pages aligned to two entries. */
 export const codePageBytes: number = (entriesPerPage + 2) * entryBytes;
@@ -18,7 +18,7 @@ export const codePageBytes: number = (entriesPerPage + 2) * entryBytes;
 export const entryScale: number = entryBytes / 2;
 
 /** Handlers that every interpreter has, at the start of its table. */
-export const Handler = { decode: 0, refetch: 1, step: 2, first: 3 } as const;
+export const Handler = { decode: 0, refetch: 1, step: 2, region: 3, first: 4 } as const;
 
 const pageShift = 12;
 /** Decoded stretches are tracked in 64 steps of 64 bytes. */

@@ -10,13 +10,15 @@ export {
 export {
   buildInterpreter,
   fetchTrapped,
+  type Handlers,
   type HandlerTable,
   type InterpreterHost,
   type InterpreterInstance,
   type InterpreterModule,
   type InterpreterTarget,
-  type LibraryFunction,
+  type RegionEntries,
 } from "./interpreter/interpreter.ts";
+export type { LibraryFunction } from "./ir-lowering.ts";
 export * from "./ir.ts";
 export type { Vcpu, VcpuExit } from "./port.ts";
 export { SoftMmu, softMmuBytes, TlbKind, tlbEntryCount, tlbTableBytes } from "./softmmu.ts";

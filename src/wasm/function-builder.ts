@@ -20,6 +20,9 @@ export type Local = number & { readonly local: unique symbol };
 /** A function's index in the module. */
 export type FunctionIndex = number & { readonly functionIndex: unique symbol };
 
+/** A function type's index in the module. */
+export type TypeIndex = number & { readonly typeIndex: unique symbol };
+
 /** What a conditional branch usually does; written to `metadata.code.branch_hint`. */
 export type BranchHint = "unlikely" | "likely";
 
@@ -36,7 +39,8 @@ export class FunctionBuilder {
   /** Offsets of hinted instructions in `body`, with their hint, ascending. */
   readonly hints: { offset: number; taken: boolean }[] = [];
   private readonly localTypes: ValueType[] = [];
-  private depth = 0;
+  /** How many blocks are open. */
+  protected depth = 0;
 
   constructor(type: FunctionType) {
     this.type = type;
@@ -157,6 +161,13 @@ export class FunctionBuilder {
     this.body.u32(target);
   }
 
+  /** Calls entry `i32` on the stack of the module's table 0, which must have the type `type` (`ModuleBuilder.type`). */
+  callIndirect(type: TypeIndex): void {
+    this.body.u8(control.callIndirect);
+    this.body.u32(type);
+    this.body.u8(0);
+  }
+
   return(): void {
     this.body.u8(control.return);
   }
@@ -179,7 +190,7 @@ export class FunctionBuilder {
     return ++this.depth as Label;
   }
 
-  private hint(hint?: BranchHint): void {
+  protected hint(hint?: BranchHint): void {
     if (hint !== undefined) this.hints.push({ offset: this.body.length, taken: hint === "likely" });
   }
 

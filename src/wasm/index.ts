@@ -7,12 +7,15 @@ export {
   type FunctionType,
   type Label,
   type Local,
+  type TypeIndex,
 } from "./function-builder.ts";
-export { ModuleBuilder, type ImportedMemory } from "./module-builder.ts";
+export { ModuleBuilder, type ImportedMemory, type ImportedTable } from "./module-builder.ts";
 export {
+  control,
   memoryOps,
   numericOps,
   resultType,
+  valueTypeCode,
   type MemoryOp,
   type NumericOp,
   type ValueType,

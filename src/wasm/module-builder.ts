@@ -1,12 +1,14 @@
 // A module: imports, functions, exports, branch hints (core specification 2.0, §5.5).
 import { assert } from "../base/index.ts";
 import { ByteWriter } from "./byte-writer.ts";
-import { FunctionBuilder, type FunctionIndex, type FunctionType } from "./function-builder.ts";
+import { FunctionBuilder, type FunctionIndex, type FunctionType, type TypeIndex } from "./function-builder.ts";
 import { valueTypeCode } from "./opcodes.ts";
 
 const section = { custom: 0, type: 1, import: 2, function: 3, export: 7, code: 10 } as const;
 const sharedMemory = 0x03;
 const unsharedMemory = 0x01;
+const funcref = 0x70;
+const limited = 0x01;
 
 export interface ImportedMemory {
   readonly module: string;
@@ -16,38 +18,52 @@ export interface ImportedMemory {
   readonly shared: boolean;
 }
 
+export interface ImportedTable {
+  readonly module: string;
+  readonly name: string;
+  /** Exactly so many entries. */
+  readonly length: number;
+}
+
 export class ModuleBuilder {
   private readonly types: FunctionType[] = [];
-  private readonly typeIndexes = new Map<string, number>();
+  private readonly typeIndexes = new Map<string, TypeIndex>();
   private readonly imports: { module: string; name: string; type: number }[] = [];
   private readonly functions: { type: number; builder: FunctionBuilder }[] = [];
   private readonly exports: { name: string; index: number }[] = [];
   private memory: ImportedMemory | undefined;
+  private table: ImportedTable | undefined;
 
   importMemory(memory: ImportedMemory): void {
     this.memory = memory;
   }
 
+  /** Table 0, of functions. */
+  importTable(table: ImportedTable): void {
+    this.table = table;
+  }
+
   /** All imports come before the first `define`. */
   importFunction(module: string, name: string, type: FunctionType): FunctionIndex {
     assert(this.functions.length === 0, "imports precede definitions", name);
-    this.imports.push({ module, name, type: this.typeIndex(type) });
+    this.imports.push({ module, name, type: this.type(type) });
     return (this.imports.length - 1) as FunctionIndex;
   }
 
   define(type: FunctionType, exportName?: string): { builder: FunctionBuilder; index: FunctionIndex } {
     const builder = new FunctionBuilder(type);
     const index = this.imports.length + this.functions.length;
-    this.functions.push({ type: this.typeIndex(type), builder });
+    this.functions.push({ type: this.type(type), builder });
     if (exportName !== undefined) this.exports.push({ name: exportName, index });
     return { builder, index: index as FunctionIndex };
   }
 
-  private typeIndex(type: FunctionType): number {
+  /** Index of a function type, made on first use. */
+  type(type: FunctionType): TypeIndex {
     const key = `${type.params.join()}>${type.results.join()}`;
     let index = this.typeIndexes.get(key);
     if (index === undefined) {
-      index = this.types.push(type) - 1;
+      index = (this.types.push(type) - 1) as TypeIndex;
       this.typeIndexes.set(key, index);
     }
     return index;
@@ -92,20 +108,31 @@ export class ModuleBuilder {
   }
 
   private writeImports(w: ByteWriter): void {
-    w.u32(this.imports.length + (this.memory === undefined ? 0 : 1));
+    const others = (this.memory === undefined ? 0 : 1) + (this.table === undefined ? 0 : 1);
+    w.u32(this.imports.length + others);
     for (const entry of this.imports) {
       writeName(w, entry.module);
       writeName(w, entry.name);
       w.u8(0x00);
       w.u32(entry.type);
     }
-    if (this.memory === undefined) return;
-    writeName(w, this.memory.module);
-    writeName(w, this.memory.name);
-    w.u8(0x02);
-    w.u8(this.memory.shared ? sharedMemory : unsharedMemory);
-    w.u32(this.memory.minimumPages);
-    w.u32(this.memory.maximumPages);
+    if (this.memory !== undefined) {
+      writeName(w, this.memory.module);
+      writeName(w, this.memory.name);
+      w.u8(0x02);
+      w.u8(this.memory.shared ? sharedMemory : unsharedMemory);
+      w.u32(this.memory.minimumPages);
+      w.u32(this.memory.maximumPages);
+    }
+    if (this.table !== undefined) {
+      writeName(w, this.table.module);
+      writeName(w, this.table.name);
+      w.u8(0x01);
+      w.u8(funcref);
+      w.u8(limited);
+      w.u32(this.table.length);
+      w.u32(this.table.length);
+    }
   }
 
   /** Branch hinting proposal: per function the offsets, counted from the start of its locals, and 0 or 1. */

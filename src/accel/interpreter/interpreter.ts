@@ -7,19 +7,16 @@ import {
   type FunctionIndex,
   type FunctionType,
   type Label,
+  type TypeIndex,
 } from "../../wasm/index.ts";
 import { entryOffset, Handler } from "../code-cache.ts";
+import type { LibraryFunction } from "../ir-lowering.ts";
 import { hasBranch, type InstructionSemantics } from "../ir.ts";
+import { exitShift, hotCount, recordBytes, recordOffset, RegionExit } from "../region-entry.ts";
+import { regionTableLength, regionType } from "../region-entry.ts";
 import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
-import { Lowering, type Frame } from "./lowering.ts";
-
-/** A function of the target that IR may call: built into the module, pure. */
-export interface LibraryFunction {
-  readonly name: string;
-  readonly type: FunctionType;
-  build(f: FunctionBuilder): void;
-}
+import { Lowering, type Frame, type Reach } from "./lowering.ts";
 
 export interface InterpreterTarget {
   readonly layout: VcpuLayout;
@@ -51,16 +48,29 @@ export interface InterpreterHost {
   atomicSlow(width: number, forStore: number): number;
 }
 
+/** How an interpreter gets into regions. */
+export interface RegionEntries {
+  readonly table: WebAssembly.Table;
+  /** Address of the records of entries into regions. */
+  readonly records: number;
+  /** The entry at `entry`, whose address is in the pc field, was jumped to `hotCount` times. */
+  readonly hot: (entry: number) => void;
+}
+
 export interface InterpreterInstance {
   /** Runs from the pc field for at most `budget` instructions and answers the budget left. */
   run(budget: number): number;
 }
 
-/** Which handler stands for an instruction: by name, encoded length, and whether its branch stays in the page. */
+/** The handlers of an instruction of one length: one for all reaches when it holds no branch. */
+export type Handlers = Readonly<Record<Reach, number>>;
+
+/** Which handler stands for an instruction: by name, encoded length, and where its branch leads. */
 export interface HandlerTable {
   has(name: string, lengthBytes: number): boolean;
-  lookup(name: string, lengthBytes: number): { readonly near: number; readonly far: number };
-  readonly count: number;
+  lookup(name: string, lengthBytes: number): Handlers;
+  /** What each handler from `Handler.first` on stands for. */
+  readonly variants: readonly HandlerVariant[];
 }
 
 export interface InterpreterModule {
@@ -72,6 +82,8 @@ export interface InterpreterModule {
     vcpu: number;
     host: InterpreterHost;
     helpers: Readonly<Record<string, (arg: number) => number>>;
+    /** Without them, nothing is counted. */
+    regions?: RegionEntries;
   }): InterpreterInstance;
 }
 
@@ -87,10 +99,10 @@ const hostTypes: Readonly<Record<keyof InterpreterHost, FunctionType>> = {
   atomicSlow: { params: ["i32", "i32"], results: ["i32"] },
 };
 
-interface HandlerVariant {
+export interface HandlerVariant {
   readonly instruction: InstructionSemantics;
   readonly lengthBytes: number;
-  readonly near: boolean;
+  readonly reach: Reach;
 }
 
 export function buildInterpreter(
@@ -98,19 +110,22 @@ export function buildInterpreter(
   memory: { readonly pages: number; readonly shared: boolean },
 ): InterpreterModule {
   const variants: HandlerVariant[] = [];
-  const numbers = new Map<string, { near: number; far: number }>();
+  const numbers = new Map<string, Handlers>();
   for (const instruction of target.instructions) {
     for (const lengthBytes of instruction.lengths) {
-      const far = Handler.first + variants.push({ instruction, lengthBytes, near: false }) - 1;
-      const near = hasBranch(instruction.code)
-        ? Handler.first + variants.push({ instruction, lengthBytes, near: true }) - 1
-        : far;
-      numbers.set(`${instruction.name}/${lengthBytes}`, { near, far });
+      const add = (reach: Reach): number => Handler.first + variants.push({ instruction, lengthBytes, reach }) - 1;
+      const far = add("far");
+      const near = hasBranch(instruction.code);
+      numbers.set(`${instruction.name}/${lengthBytes}`, {
+        far,
+        ahead: near ? add("ahead") : far,
+        back: near ? add("back") : far,
+      });
     }
   }
   return {
     handlers: {
-      count: Handler.first + variants.length,
+      variants,
       has: (name, lengthBytes) => numbers.has(`${name}/${lengthBytes}`),
       lookup(name, lengthBytes) {
         const found = numbers.get(`${name}/${lengthBytes}`);
@@ -118,16 +133,17 @@ export function buildInterpreter(
         return found;
       },
     },
-    instantiate({ memory: bytesOfMachine, vcpu, host, helpers }) {
+    instantiate({ memory: bytesOfMachine, vcpu, host, helpers, regions }) {
       const bound: Record<string, (...args: number[]) => number | void> = {};
       for (const name of Object.keys(hostTypes) as (keyof InterpreterHost)[]) {
         bound[name] = host[name].bind(host);
       }
-      const module = new WebAssembly.Module(encodeModule(target, memory, variants, vcpu));
+      const module = new WebAssembly.Module(encodeModule(target, memory, variants, vcpu, regions));
       const instance = new WebAssembly.Instance(module, {
         env: { memory: bytesOfMachine },
         host: bound,
         helper: { ...helpers },
+        ...(regions === undefined ? {} : { region: { table: regions.table, hot: regions.hot } }),
       });
       return { run: instance.exports["run"] as (budget: number) => number };
     },
@@ -139,6 +155,7 @@ function encodeModule(
   memory: { readonly pages: number; readonly shared: boolean },
   variants: readonly HandlerVariant[],
   vcpu: number,
+  regions: RegionEntries | undefined,
 ): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory({
@@ -156,6 +173,7 @@ function encodeModule(
   for (const name of target.helpers) {
     helpers.set(name, module.importFunction("helper", name, { params: ["i32"], results: ["i32"] }));
   }
+  const entries = regions === undefined ? undefined : importRegions(module, regions);
   const library = new Map<string, FunctionIndex>();
   for (const entry of target.library) {
     const { builder, index } = module.define(entry.type);
@@ -163,14 +181,27 @@ function encodeModule(
     library.set(entry.name, index);
   }
   const { builder } = module.define({ params: ["i32"], results: ["i32"] }, "run");
-  emitRun(builder, target.layout, vcpu, variants, { host, helpers, library });
+  emitRun(builder, target.layout, vcpu, variants, { host, helpers, library, entries });
   return module.encode();
+}
+
+interface ImportedRegions {
+  readonly records: number;
+  readonly hot: FunctionIndex;
+  readonly type: TypeIndex;
+}
+
+function importRegions(module: ModuleBuilder, { records }: RegionEntries): ImportedRegions {
+  module.importTable({ module: "region", name: "table", length: regionTableLength });
+  const hot = module.importFunction("region", "hot", { params: ["i32"], results: [] });
+  return { records, hot, type: module.type(regionType) };
 }
 
 interface Callables {
   readonly host: Record<keyof InterpreterHost, FunctionIndex>;
   readonly helpers: ReadonlyMap<string, FunctionIndex>;
   readonly library: ReadonlyMap<string, FunctionIndex>;
+  readonly entries: ImportedRegions | undefined;
 }
 
 function emitRun(
@@ -187,6 +218,12 @@ function emitRun(
   const slot = f.local("i32");
   const bias = f.local("i64");
   const target = f.local("i64");
+  /** The pc whose instruction must be interpreted although a region begins there. */
+  const bypass = f.local("i64");
+  const address = f.local("i64");
+  const value = f.local("i64");
+  const { entries } = callables;
+  const labels: Label[] = [];
   const at = layout.offset.bind(layout);
 
   const reload = (): void => {
@@ -237,6 +274,102 @@ function emitRun(
     f.set(budget);
   };
 
+  const countJump = ({ hot }: ImportedRegions): void => {
+    f.get(entry);
+    f.memory("i32.load16_u", entryOffset.count);
+    f.tee(slot);
+    f.i32(hotCount);
+    f.op("i32.lt_u");
+    f.if();
+    f.get(entry);
+    f.get(slot);
+    f.i32(1);
+    f.op("i32.add");
+    f.tee(slot);
+    f.memory("i32.store16", entryOffset.count);
+    f.get(slot);
+    f.i32(hotCount);
+    f.op("i32.eq");
+    f.if(undefined, "unlikely");
+    f.i32(vcpu);
+    pushPc();
+    f.memory("i64.store", at("pc"));
+    f.get(entry);
+    f.call(hot);
+    f.end();
+    f.end();
+  };
+
+  /** A region begins at the entry: calls it, unless it must be interpreted now. */
+  const emitEnterRegion = ({ records, type }: ImportedRegions): void => {
+    const instructions = labels.slice(Handler.first);
+    refundBudget();
+    f.i32(records);
+    f.get(entry);
+    f.memory("i32.load16_u", entryOffset.count);
+    f.i32(recordBytes);
+    f.op("i32.mul");
+    f.op("i32.add");
+    f.set(slot);
+    pushPc();
+    f.tee(target);
+    f.get(bypass);
+    f.op("i64.eq");
+    f.get(budget);
+    f.get(slot);
+    f.memory("i32.load", recordOffset.budget);
+    f.op("i32.lt_s");
+    f.op("i32.or");
+    f.if(undefined, "unlikely");
+    f.i64(-1n);
+    f.set(bypass);
+    f.get(budget);
+    f.i32(1);
+    f.op("i32.sub");
+    f.set(budget);
+    f.get(slot);
+    f.memory("i32.load16_u", recordOffset.handler);
+    f.i32(Handler.first);
+    f.op("i32.sub");
+    f.brTable(instructions, instructions[0]!);
+    f.end();
+    f.i32(vcpu);
+    f.get(slot);
+    f.memory("i32.load16_u", recordOffset.label);
+    f.get(budget);
+    f.get(target);
+    f.get(slot);
+    f.memory("i64.load32_s", recordOffset.offset);
+    f.op("i64.sub");
+    f.get(slot);
+    f.memory("i32.load", recordOffset.function);
+    f.callIndirect(type);
+    f.tee(slot);
+    f.i32((1 << exitShift) - 1);
+    f.op("i32.and");
+    f.set(budget);
+    f.set(target);
+    f.get(slot);
+    f.i32(exitShift);
+    f.op("i32.shr_u");
+    f.tee(slot);
+    f.op("i32.eqz");
+    f.brIf(goto);
+    f.get(slot);
+    f.i32(RegionExit.leave);
+    f.op("i32.eq");
+    f.brIf(leave);
+    f.get(slot);
+    f.i32(RegionExit.again);
+    f.op("i32.eq");
+    f.brIf(again);
+    f.get(target);
+    f.set(bypass);
+    f.br(goto);
+  };
+
+  f.i64(-1n);
+  f.set(bypass);
   reload();
   const leave = f.block();
   const again = f.loop(); // pc is in the field: everything else is taken anew
@@ -297,8 +430,9 @@ function emitRun(
   enter();
   f.end(); // found
 
+  const jumped = f.loop();
+  if (entries !== undefined) countJump(entries);
   const next = f.loop();
-  const labels: Label[] = [];
   // Blocks nest inside out: the last label opened is the first handler's.
   for (let i = 0; i < Handler.first + variants.length; i++) labels.unshift(f.block());
   f.get(budget);
@@ -337,6 +471,9 @@ function emitRun(
   f.get(slot);
   enter();
   f.br(next);
+  f.end(); // region
+  if (entries === undefined) f.unreachable();
+  else emitEnterRegion(entries);
 
   const frame: Frame = {
     layout,
@@ -345,8 +482,10 @@ function emitRun(
     tlbLoad,
     tlbStore,
     slot,
+    address,
+    value,
     target,
-    labels: { next, goto, again, leave },
+    labels: { next, jumped, goto, again, leave },
     callables,
     pushPc,
     storePc,
@@ -354,9 +493,10 @@ function emitRun(
   const lowering = new Lowering(f, frame);
   for (const variant of variants) {
     f.end();
-    lowering.instruction(variant.instruction, variant.lengthBytes, variant.near);
+    lowering.instruction(variant.instruction, variant.lengthBytes, variant.reach);
   }
   f.end(); // next
+  f.end(); // jumped
   f.end(); // goto
   f.end(); // again
   f.end(); // leave

@@ -7,6 +7,7 @@ import {
   entryScale,
   fetchTrapped,
   Handler,
+  type Handlers,
   type HandlerTable,
 } from "../../accel/index.ts";
 import type { CpuBus } from "../../memory/port.ts";
@@ -24,11 +25,6 @@ import { TriggerKind, type Triggers } from "./triggers.ts";
 export const stepBytes = 48;
 /** How many instructions are decoded at once, as long as they follow each other. */
 const decodeAhead = 16;
-
-interface Handlers {
-  readonly near: number;
-  readonly far: number;
-}
 
 export interface FetchOwner extends AccessOwner {
   /** `run` is to come back before the instruction at the pc. */
@@ -187,11 +183,12 @@ export class Fetch {
     const relative = operands.imm === "b" || operands.imm === "j";
     const target = inPage + decoded.imm;
     const near = relative && inPage >= 0 && target >= 0 && target < 4096;
-    this.halves[half] = near ? handlers.near : handlers.far;
+    this.halves[half] = !near ? handlers.far : decoded.imm > 0 ? handlers.ahead : handlers.back;
     this.halves[half + entryOffset.dst / 2] = operands.dst === "f" ? fOffset(decoded.rd) : xDestination(decoded.rd);
     this.halves[half + entryOffset.src1 / 2] = operands.src1 === "f" ? fOffset(decoded.rs1) : xOffset(decoded.rs1);
     this.halves[half + entryOffset.src2 / 2] = operands.src2 === "f" ? fOffset(decoded.rs2) : xOffset(decoded.rs2);
     this.halves[half + entryOffset.src3 / 2] = operands.src3 === "f" ? fOffset(decoded.rs3) : xOffset(decoded.rs3);
+    this.halves[half + entryOffset.count / 2] = 0;
     this.words[(entry + entryOffset.imm) >>> 2] = near ? decoded.imm * entryScale : decoded.imm;
   }
 }
