@@ -47,6 +47,8 @@ export class CodeCache {
   private invalidations = 0;
   /** Told when a slot changes hands: addresses of its entries must be forgotten everywhere. */
   onEvict: () => void = () => {};
+  /** Told before decoded entries of the page at `entries` are undone: those of one granule, or all of them (-1). */
+  onForget: (entries: number, granule: number) => void = () => {};
 
   constructor(options: { memory: WebAssembly.Memory; base: number; capacityPages: number; notes: WriteNotes }) {
     this.halves = new Uint16Array(options.memory.buffer);
@@ -57,6 +59,15 @@ export class CodeCache {
     this.pageOfSlot = new Int32Array(this.capacity).fill(-1);
     this.decoded = new Int32Array(this.capacity * 2);
     this.notes.setCodeWatcher((first, last) => this.written(first, last));
+  }
+
+  /** Where decoded entries lie. */
+  get baseAddress(): number {
+    return this.base;
+  }
+
+  get endAddress(): number {
+    return this.base + this.capacity * codePageBytes;
   }
 
   static bytesFor(capacityPages: number): number {
@@ -103,6 +114,7 @@ export class CodeCache {
     const slot = this.hand;
     this.hand = (this.hand + 1) % this.capacity;
     const page = this.pageOfSlot[slot]!;
+    this.onForget(this.base + slot * codePageBytes, -1);
     if (this.decoded[slot * 2] !== 0 || this.decoded[slot * 2 + 1] !== 0) this.notes.unwatchCode(page);
     this.slotOfPage[page] = -1;
     this.evictions++;
@@ -130,6 +142,7 @@ export class CodeCache {
         const word = slot * 2 + (granule >>> 5);
         if (((this.decoded[word]! >>> (granule & 31)) & 1) === 0) continue;
         this.decoded[word]! &= ~(1 << (granule & 31));
+        this.onForget(this.base + slot * codePageBytes, granule);
         this.clearGranule(slot, granule);
         cleared = true;
       }
@@ -151,6 +164,7 @@ export class CodeCache {
   flush(): void {
     for (let slot = 0; slot < this.used; slot++) {
       if (this.decoded[slot * 2] === 0 && this.decoded[slot * 2 + 1] === 0) continue;
+      this.onForget(this.base + slot * codePageBytes, -1);
       this.notes.unwatchCode(this.pageOfSlot[slot]!);
       this.clear(slot);
     }

@@ -16,6 +16,16 @@ export type VcpuExit =
   /** A debugger wanted it to stop before the instruction at the pc. */
   | "watch";
 
+/** How guest code is executed. */
+export interface AcceleratorConfig {
+  /** `jit` compiles hot code into regions and interprets the rest. */
+  readonly tier: "interpreter" | "jit";
+  /** Most bytes of WebAssembly that the compiler keeps. */
+  readonly codeLimitBytes: number;
+}
+
+export const defaultAccelerator: AcceleratorConfig = { tier: "interpreter", codeLimitBytes: 32 << 20 };
+
 export interface Vcpu extends Saveable {
   readonly index: number;
   /** Executes at most `budget` instructions; exact: fewer only with another exit reason. */

@@ -1,5 +1,6 @@
 // The machine as front ends see it: one configuration object, what the host lends, what a machine can be told.
 import type { ClockPort, RngPort, TimerPort, TracePort, WallClockPort, YieldPort } from "../base/index.ts";
+import type { AcceleratorConfig } from "../accel/port.ts";
 import type { BlockNode } from "../block/port.ts";
 import type { CharBackend } from "../chardev/port.ts";
 import type { CpuBus, RamBlock, World, WorldPlan } from "../memory/index.ts";
@@ -49,6 +50,7 @@ export interface MachineConfig {
   readonly startPaused: boolean;
   readonly rtc: { readonly base: "utc" | "localtime" | bigint; readonly clock: "host" | "rt" | "vm" };
   readonly icount?: IcountConfig;
+  readonly accelerator?: AcceleratorConfig;
   /** Makes what the guest gets as random reproducible (QEMU's `-seed`); 64 bits. */
   readonly seed?: bigint;
   readonly name?: string;
@@ -148,4 +150,5 @@ export interface HartSurroundings {
 export type HartPlanner = (
   plan: WorldPlan,
   configs: readonly HartConfig[],
+  accelerator?: AcceleratorConfig,
 ) => { create(world: World, surroundings: HartSurroundings): readonly Hart[] };

@@ -27,6 +27,15 @@ export class ByteWriter {
     this.length += source.length;
   }
 
+  /** `count` bytes of `source` from `from` on. */
+  range(source: Uint8Array, from: number, count: number): void {
+    this.room(count);
+    const { bytes } = this;
+    let at = this.length;
+    for (let i = from; i < from + count; i++) bytes[at++] = source[i]!;
+    this.length = at;
+  }
+
   /** Unsigned LEB128 of a 32-bit value. */
   u32(value: number): void {
     this.room(5);

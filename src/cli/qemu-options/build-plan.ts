@@ -43,7 +43,7 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
     ...timeAndChance(draft),
     chardevs,
     blockNodes,
-    ...given({ kernel, initrd, dtb, name, uuid, icount }),
+    ...given({ kernel, initrd, dtb, name, uuid, icount, accelerator: draft.accelerator }),
   };
   return {
     machine,

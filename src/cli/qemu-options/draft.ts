@@ -1,4 +1,5 @@
 // What the options said, in the order they said it, before defaults and cross-checks.
+import type { AcceleratorConfig } from "../../accel/port.ts";
 import type { IcountConfig } from "../../machine/port.ts";
 import type { BlockPlan, CharPlan, DevicePlan, FileRef, MonitorPlan } from "../plan.ts";
 
@@ -21,6 +22,7 @@ export class ConfigDraft {
   board: string | undefined;
   readonly boardOptions: Record<string, string> = {};
   cpu: { model: string; features: Record<string, boolean> } | undefined;
+  accelerator: AcceleratorConfig | undefined;
   smp = 1;
   memoryBytes: number | undefined;
   firmware: "default" | "none" | FileRef = "default";

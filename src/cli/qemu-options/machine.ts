@@ -11,6 +11,7 @@ import {
   type GivenOption,
   type ParsedOptions,
 } from "../../object/index.ts";
+import { defaultAccelerator, type AcceleratorConfig } from "../../accel/port.ts";
 import { cpuFeatures } from "../../target/riscv/index.ts";
 import { withSubject } from "../errors.ts";
 import { catalogue } from "./known.ts";
@@ -42,7 +43,12 @@ const MACHINE_REFUSED: Readonly<Record<string, string>> = {
   smp: "use -smp",
 };
 
-const ACCELERATORS = ["interpreter", "tcg"] as const;
+/** By QEMU's name or ours: what executes guest code. */
+const ACCELERATORS: Readonly<Record<string, AcceleratorConfig["tier"]>> = {
+  interpreter: "interpreter",
+  jit: "jit",
+  tcg: defaultAccelerator.tier,
+};
 const FOREIGN_ACCELERATORS: Readonly<Record<string, string>> = {
   kvm: "riscv64 guests are translated here, whatever the host's CPU; use tcg",
   hvf: "Ratite does not use the host's hypervisor; use tcg",
@@ -54,16 +60,18 @@ const FOREIGN_ACCELERATORS: Readonly<Record<string, string>> = {
   qtest: "there is no qtest monitor yet; use tcg",
 };
 
-function applyAccelerator(text: string, subject: string): void {
+function applyAccelerator(draft: ConfigDraft, text: string, subject: string): void {
   // QEMU takes a list and uses the first one that works.
-  const refusals = text.split(":").map((name) => {
-    if ((ACCELERATORS as readonly string[]).includes(name)) return undefined;
+  const names = text.split(":");
+  const refusals = names.map((name) => {
+    if (Object.hasOwn(ACCELERATORS, name)) return undefined;
     const reason = FOREIGN_ACCELERATORS[name];
     if (reason === undefined) return new OptionError("badValue", `invalid accelerator ${name}`, { subject });
     return new OptionError("unsupported", `Accelerator '${name}' is not supported: ${reason}`, { subject });
   });
-  if (refusals.includes(undefined)) return;
-  if (refusals[0] !== undefined) throw refusals[0];
+  const works = names[refusals.indexOf(undefined)];
+  if (works !== undefined) draft.accelerator = { ...defaultAccelerator, tier: ACCELERATORS[works]! };
+  else if (refusals[0] !== undefined) throw refusals[0];
 }
 
 function applyMachine(draft: ConfigDraft, given: GivenOption): void {
@@ -76,7 +84,7 @@ function applyMachine(draft: ConfigDraft, given: GivenOption): void {
   const reader = new OptionReader(parsed);
   draft.board = reader.optional("type", str) ?? draft.board;
   const accelerator = reader.optional("accel", str);
-  if (accelerator !== undefined) applyAccelerator(accelerator, given.subject);
+  if (accelerator !== undefined) applyAccelerator(draft, accelerator, given.subject);
   const dumpPath = reader.optional("dumpdtb", str);
   if (dumpPath !== undefined) draft.dumpDeviceTree = { subject: given.subject, path: dumpPath };
   applyBootProperties(draft, reader);
@@ -223,10 +231,10 @@ const accel: QemuOption = {
   name: "accel",
   section: "Machine",
   argument: { impliedKey: "accel" },
-  synopsis: "[accel=]tcg|interpreter[,thread=single]",
-  description: "How guest code is run; both names mean Ratite's own CPU",
+  synopsis: "[accel=]tcg|jit|interpreter[,thread=single]",
+  description: "How guest code is run: `jit` compiles hot code to WebAssembly, `interpreter` does not",
   example: "-accel tcg",
-  differs: "`tcg` and `interpreter` are two names of the same accelerator; other ones are refused",
+  differs: "`tcg` is another name of our default, `interpreter`; other ones are refused",
   refusedParameters: {
     "tb-size": "the size of the code cache is not adjustable",
     "split-wx": "generated code is WebAssembly",
@@ -242,12 +250,12 @@ const accel: QemuOption = {
   apply(draft, given) {
     const parsed = partsOf(given);
     if (parsed.helpWanted) {
-      draft.information = `Accelerators supported by this program:\n${ACCELERATORS.join("\n")}\n`;
+      draft.information = `Accelerators supported by this program:\n${Object.keys(ACCELERATORS).join("\n")}\n`;
       return;
     }
     refuseParameters(parsed, accel.refusedParameters ?? {});
     const reader = new OptionReader(parsed);
-    applyAccelerator(reader.required("accel", str), given.subject);
+    applyAccelerator(draft, reader.required("accel", str), given.subject);
     const thread = reader.optional("thread", oneOf("thread", ["single", "multi"]));
     requireValue(parsed, "thread", thread, ["single"], "harts share one thread");
     reader.end();

@@ -59,7 +59,7 @@ export function makeVirtBoard(parts: BoardParts): Board {
   const { model, features } = config.cpu;
   const cpu = { model, features: options.aia === "aplic-imsic" ? { ...features, ...IMSIC_FEATURES } : features };
   const hartConfigs = Array.from({ length: config.smp }, (_, hartId) => ({ hartId, ...cpu }));
-  const plannedHarts = planHarts(plan, hartConfigs);
+  const plannedHarts = planHarts(plan, hartConfigs, config.accelerator);
   const maskRom = plan.ram("virt.mrom", virtMap.maskRom.lengthBytes, { readOnly: true });
   const ram = plan.ram("virt.ram", config.memoryBytes);
   const system = new System(plan.create());

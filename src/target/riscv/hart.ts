@@ -7,6 +7,7 @@ import {
   type InterpreterHost,
   type InterpreterInstance,
   type InterpreterModule,
+  type Jit,
   type SoftMmu,
   type VcpuExit,
 } from "../../accel/index.ts";
@@ -51,6 +52,8 @@ export interface HartParts {
   readonly bus: CpuBus;
   readonly notes: WriteNotes;
   readonly interpreter: InterpreterModule;
+  /** Compiles hot code, for all harts of the machine. */
+  readonly jit: Jit | undefined;
   readonly handlers: HandlerTable;
   readonly timebase: TimebasePort;
   readonly external: ExternalInterrupts | undefined;
@@ -150,7 +153,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
       timerChanged: () => this.updateTimer(),
     };
     this.timer = parts.timers.create(`hart${parts.hartId}.stimecmp`, () => this.updateTimer());
-    this.code = parts.interpreter.instantiate({
+    const code = parts.interpreter.instantiate({
       memory: parts.memory,
       vcpu: parts.block,
       host: this,
@@ -158,10 +161,17 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
         ...new SystemInstructions(this, this.csrContext, tlb).helpers(),
         ...new MemoryInstructions(this, this.csrContext, this.access).helpers(),
       },
+      ...(parts.jit === undefined ? {} : { regions: parts.jit.entries }),
     });
+    this.code = parts.jit?.attach(code, this, parts.block) ?? code;
     notes.addArmListener(() => tlb.flush(TlbKind.store));
     bus.addChangeListener(() => tlb.flushAll());
     this.reset();
+  }
+
+  /** The region compiler, which all harts of a machine share. */
+  get jit(): Jit | undefined {
+    return this.parts.jit;
   }
 
   reset(): void {

@@ -2,11 +2,15 @@
 import {
   buildInterpreter,
   CodeCache,
+  defaultAccelerator,
+  Jit,
   SoftMmu,
   softMmuBytes,
   TlbKind,
   tlbTableBytes,
-  type InterpreterModule,
+  type AcceleratorConfig,
+  type InterpreterTarget,
+  type JitTarget,
 } from "../../accel/index.ts";
 import type { TimerPort } from "../../base/index.ts";
 import type { CpuBus, World, WorldPlan } from "../../memory/index.ts";
@@ -18,7 +22,7 @@ import { helperNames, instructionSemantics } from "./instruction-set.ts";
 import { makeLibrary } from "./library.ts";
 import { mmuIndexCount } from "./memory-access.ts";
 import type { ExternalInterrupts, HartConfig, HostFirmware, TimebasePort } from "./port.ts";
-import { hartLayout } from "./state.ts";
+import { hartLayout, xDestination, xOffset } from "./state.ts";
 
 /** Pages of guest code that stay decoded: 4 MiB of code in 32 MiB of entries. */
 const codeCachePages = 1024;
@@ -41,22 +45,42 @@ export interface PlannedHarts {
 }
 
 /** Reserves what harts need in `plan`; throws `CpuError` when a model or feature is unknown. */
-export function planHarts(plan: WorldPlan, configs: readonly HartConfig[]): PlannedHarts {
+export function planHarts(
+  plan: WorldPlan,
+  configs: readonly HartConfig[],
+  accelerator: AcceleratorConfig = defaultAccelerator,
+): PlannedHarts {
   const features = configs.map((config) => cpuFeatures(config.model, config.features));
   const entries = plan.reserve("decoded code", CodeCache.bytesFor(codeCachePages), 4096);
+  const records = accelerator.tier === "jit" ? plan.reserve("region entries", Jit.reservedBytes, 4096) : undefined;
   const places = configs.map((config) => ({
     tlb: plan.reserve(`hart ${config.hartId} TLB`, softMmuBytes(mmuIndexCount), tlbTableBytes),
     block: plan.reserve(`hart ${config.hartId}`, hartLayout.lengthBytes + stepBytes, 64),
   }));
   return {
     create(world, surroundings) {
-      const interpreter = makeInterpreter(world);
+      const target = makeTarget();
+      const memory = { pages: world.lengthBytes / 65536, shared: world.shared };
+      const interpreter = buildInterpreter(target, memory);
       const cache = new CodeCache({
         memory: world.memory,
         base: entries,
         capacityPages: codeCachePages,
         notes: world.notes,
       });
+      const jit =
+        records === undefined
+          ? undefined
+          : new Jit({
+              target,
+              handlers: interpreter.handlers,
+              memory: world.memory,
+              memoryPages: memory.pages,
+              shared: memory.shared,
+              cache,
+              records,
+              codeLimitBytes: accelerator.codeLimitBytes,
+            });
       const words = new Int32Array(world.memory.buffer);
       const tlbs = places.map((place) => new SoftMmu(words, place.tlb, mmuIndexCount));
       cache.onEvict = () => tlbs.forEach((tlb) => tlb.flush(TlbKind.fetch));
@@ -72,6 +96,7 @@ export function planHarts(plan: WorldPlan, configs: readonly HartConfig[]): Plan
             cache,
             notes: world.notes,
             interpreter,
+            jit,
             handlers: interpreter.handlers,
             ...surroundings,
             bus: surroundings.bus(hartSource(config.hartId)),
@@ -82,10 +107,13 @@ export function planHarts(plan: WorldPlan, configs: readonly HartConfig[]): Plan
   };
 }
 
-function makeInterpreter(world: World): InterpreterModule {
-  const library = makeLibrary(probeFeatures());
-  return buildInterpreter(
-    { layout: hartLayout, instructions: instructionSemantics(), library, helpers: helperNames },
-    { pages: world.lengthBytes / 65536, shared: world.shared },
-  );
+function makeTarget(): InterpreterTarget & JitTarget {
+  return {
+    layout: hartLayout,
+    instructions: instructionSemantics(),
+    library: makeLibrary(probeFeatures()),
+    helpers: helperNames,
+    zeroRegister: xOffset(0),
+    sinkRegister: xDestination(0),
+  };
 }

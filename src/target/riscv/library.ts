@@ -50,7 +50,7 @@ function multiplyHigh(f: FunctionBuilder): void {
 /** The library for an engine that can do `features`. */
 export function makeLibrary(features: WasmFeatures): readonly LibraryFunction[] {
   return [
-    { name: "mulhu", type: { params: ["i64", "i64"], results: ["i64"] }, build: multiplyHigh },
+    { name: "mulhu", type: { params: ["i64", "i64"], results: ["i64"] }, inline: true, build: multiplyHigh },
     ...bitLibrary,
     ...fmaLibrary(features),
   ];

@@ -181,6 +181,7 @@ export function fmaLibrary(features: WasmFeatures): readonly LibraryFunction[] {
     {
       name: "fma64",
       type: { params: ["f64", "f64", "f64"], results: ["f64"] },
+      inline: features.fusedMultiplyAdd,
       build: features.fusedMultiplyAdd ? engineFma64 : softwareFma64,
     },
     // Cheap enough in doubles to need no promise of the engine.

@@ -1,4 +1,5 @@
 // A hart with RAM and nothing else, for tests.
+import type { AcceleratorConfig } from "../../../accel/index.ts";
 import { TimerQueue } from "../../../base/index.ts";
 import {
   AddressSpace,
@@ -37,6 +38,7 @@ export function bareMachine(
     features?: Record<string, boolean>;
     firmware?: HostFirmware;
     external?: ExternalInterrupts;
+    accelerator?: AcceleratorConfig;
   } = {},
 ): BareMachine {
   const plan = new WorldPlan();
@@ -45,7 +47,7 @@ export function bareMachine(
     model: options.model ?? "rv64",
     features: options.features ?? {},
   }));
-  const planned = planHarts(plan, configs);
+  const planned = planHarts(plan, configs, options.accelerator);
   const ram = plan.ram("ram", options.ramBytes ?? 1 << 20);
   const world = plan.create();
   const root = containerRegion("system", 2 ** 53);

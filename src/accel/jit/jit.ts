@@ -1,0 +1,272 @@
+// The region compiler: takes what the interpreter found to be hot, forms regions, compiles them in batches, keeps them within
+// a bound of memory.
+import { assert } from "../../base/index.ts";
+import { type CodeCache, Handler } from "../code-cache.ts";
+import type { HandlerTable, InterpreterHost, InterpreterInstance, RegionEntries } from "../interpreter/interpreter.ts";
+import type { LibraryFunction } from "../ir-lowering.ts";
+import type { InstructionSemantics } from "../ir.ts";
+import { recordsBytes, regionTableLength } from "../region-entry.ts";
+import type { VcpuLayout } from "../vcpu-layout.ts";
+import type { FunctionIndex } from "../../wasm/index.ts";
+import { ControlFlow } from "./control-flow.ts";
+import { RegionEmitter } from "./region-emitter.ts";
+import { RegionFormer } from "./region-former.ts";
+import { RegionModule } from "./region-module.ts";
+import { Region, RegionRecords, type RegionPage } from "./region-records.ts";
+import { makeSlowPaths, regionImports, storedCode } from "./slow-paths.ts";
+import { cachedFields, makeTemplate, type Template, type TemplateContext } from "./template.ts";
+
+/** A batch is compiled when it holds so many instructions or regions, or has waited for so many runs. */
+const batchInstructions = 4000;
+const batchRegions = 32;
+const batchRuns = 4;
+/** Regions of fewer instructions without a loop are not worth the way in and out. */
+const leastInstructions = 6;
+
+export interface JitTarget {
+  readonly layout: VcpuLayout;
+  readonly instructions: readonly InstructionSemantics[];
+  readonly library: readonly LibraryFunction[];
+  /** Offset in the vCPU's block of a register that always reads as zero, and of one that nobody reads. */
+  readonly zeroRegister: number;
+  readonly sinkRegister: number;
+}
+
+export interface JitFigures {
+  readonly regions: number;
+  readonly codeBytes: number;
+  readonly compiledRegions: number;
+  readonly compiledInstructions: number;
+  readonly batches: number;
+  readonly dropped: number;
+}
+
+export interface JitOptions {
+  readonly target: JitTarget;
+  readonly handlers: HandlerTable;
+  readonly memory: WebAssembly.Memory;
+  readonly memoryPages: number;
+  readonly shared: boolean;
+  readonly cache: CodeCache;
+  /** Address of `Jit.reservedBytes` for the records of entries. */
+  readonly records: number;
+  /** Most bytes of WebAssembly that stay compiled. */
+  readonly codeLimitBytes: number;
+}
+
+interface VcpuRun {
+  readonly host: InterpreterHost;
+  readonly vcpu: number;
+}
+
+export class Jit {
+  static readonly reservedBytes: number = recordsBytes;
+  readonly entries: RegionEntries;
+  private readonly options: JitOptions;
+  private readonly table: WebAssembly.Table;
+  private readonly records: RegionRecords;
+  private readonly former: RegionFormer;
+  private readonly flow: ControlFlow;
+  private readonly emitter: RegionEmitter;
+  private readonly module: RegionModule;
+  private readonly slowPaths: WebAssembly.Instance["exports"];
+  private readonly context: TemplateContext;
+  private readonly templates: (Template | undefined)[] = [];
+  private readonly words: Int32Array;
+  private readonly freeFunctions: number[] = [];
+  /** In the order in which they were compiled. */
+  private readonly live: Set<Region> = new Set();
+  private pending: Region[] = [];
+  private pendingInstructions = 0;
+  private pendingRuns = 0;
+  private running: VcpuRun | undefined;
+  private codeBytes = 0;
+  private compiledRegions = 0;
+  private compiledInstructions = 0;
+  private batches = 0;
+  private dropped = 0;
+
+  constructor(options: JitOptions) {
+    this.options = options;
+    const { target, memory, cache } = options;
+    const { buffer } = memory;
+    this.words = new Int32Array(buffer);
+    this.table = new WebAssembly.Table({
+      element: "anyfunc",
+      initial: regionTableLength,
+      maximum: regionTableLength,
+    });
+    for (let i = regionTableLength - 1; i >= 0; i--) this.freeFunctions.push(i);
+    const imports = regionImports(target.library);
+    this.context = {
+      layout: target.layout,
+      cachedFields: cachedFields(target.instructions),
+      library: new Map(target.library.map((entry) => [entry.name, entry])),
+      imports: new Map(imports.map(({ name }, i) => [name, i as FunctionIndex])),
+    };
+    this.records = new RegionRecords({
+      buffer,
+      base: options.records,
+      cache,
+      onDropped: (region) => this.onDropped(region),
+    });
+    this.former = new RegionFormer({
+      buffer,
+      templateOf: (handler) => this.templateOf(handler),
+      handlerUnder: (entry) => this.records.handlerUnder(entry),
+      cacheBase: cache.baseAddress,
+      cacheEnd: cache.endAddress,
+    });
+    this.flow = new ControlFlow(this.former);
+    this.emitter = new RegionEmitter(this.former, this.flow, {
+      layout: target.layout,
+      cachedFields: this.context.cachedFields,
+      zero: target.zeroRegister,
+      sink: target.sinkRegister,
+      records: options.records,
+      buffer,
+    });
+    this.module = new RegionModule(imports, { pages: options.memoryPages, shared: options.shared });
+    this.slowPaths = makeSlowPaths({
+      memory,
+      pages: options.memoryPages,
+      shared: options.shared,
+      layout: target.layout,
+      library: target.library,
+      load: (width) => this.running!.host.loadSlow(width),
+      store: (width) => this.store(width),
+    });
+    this.entries = { table: this.table, records: options.records, hot: (entry) => this.hot(entry) };
+  }
+
+  /** The code of a vCPU, run so that its regions reach it. */
+  attach(code: InterpreterInstance, host: InterpreterHost, vcpu: number): InterpreterInstance {
+    const run: VcpuRun = { host, vcpu };
+    return {
+      run: (budget) => {
+        this.running = run;
+        const left = code.run(budget);
+        if (this.pending.length > 0 && ++this.pendingRuns >= batchRuns) this.compile();
+        return left;
+      },
+    };
+  }
+
+  get figures(): JitFigures {
+    return {
+      regions: this.live.size,
+      codeBytes: this.codeBytes,
+      compiledRegions: this.compiledRegions,
+      compiledInstructions: this.compiledInstructions,
+      batches: this.batches,
+      dropped: this.dropped,
+    };
+  }
+
+  private store(width: number): number {
+    const before = this.dropped;
+    const status = this.running!.host.storeSlow(width);
+    return status === 0 && this.dropped !== before ? storedCode : status;
+  }
+
+  private templateOf(handler: number): Template {
+    return (this.templates[handler] ??= makeTemplate(
+      this.options.handlers.variants[handler - Handler.first]!,
+      this.context,
+    ));
+  }
+
+  /** Forms the region of a hot entry, whose address is in the running vCPU's pc. */
+  private hot(entry: number): void {
+    const { cache, target } = this.options;
+    if (entry < cache.baseAddress || entry >= cache.endAddress) return;
+    const block = this.running!.vcpu >>> 2;
+    const pc = block + (target.layout.offset("pc") >>> 2);
+    const tlbFetch = this.words[block + (target.layout.offset("tlbFetch") >>> 2)]!;
+    if (this.former.form(tlbFetch, this.words[pc]!, this.words[pc + 1]!)) {
+      this.flow.analyse();
+      if (this.isWorthwhile()) this.emit();
+    }
+    if (this.pendingInstructions >= batchInstructions || this.pending.length >= batchRegions) this.compile();
+  }
+
+  private isWorthwhile(): boolean {
+    const { former, flow } = this;
+    if (former.count >= leastInstructions) return true;
+    for (let block = 0; block < former.blockCount; block++) if (flow.isLoop[block] === 1) return true;
+    return false;
+  }
+
+  private emit(): void {
+    const { former, flow, emitter } = this;
+    this.makeRoom();
+    const tableIndex = this.freeFunctions.pop()!;
+    emitter.emit(tableIndex);
+    this.module.add(emitter);
+    const pages: RegionPage[] = [];
+    for (let page = 0; page < former.pageCount; page++) {
+      pages.push({ entries: former.pageEntries[page]!, low: 0, high: 0 });
+    }
+    for (let i = 0; i < former.count; i++) {
+      const page = pages[former.page[i]!]!;
+      const first = (former.offset[i]! & 0xfff) >>> 6;
+      const last = ((former.offset[i]! & 0xfff) + former.templates[i]!.lengthBytes - 1) >>> 6;
+      for (let granule = first; granule <= last; granule++) {
+        if (granule < 32) page.low |= 1 << granule;
+        else page.high |= 1 << (granule & 31);
+      }
+    }
+    const entries = Array.from({ length: former.entryCount }, (_, label) => {
+      const block = former.entryBlocks[label]!;
+      const first = former.first[block]!;
+      return { at: former.entry[first]!, label, offset: former.offset[first]!, need: flow.need[block]! };
+    });
+    const region = new Region({ tableIndex, entries, pages, lengthBytes: emitter.out.length });
+    this.records.add(region);
+    this.pending.push(region);
+    this.pendingInstructions += former.count;
+    this.codeBytes += region.lengthBytes;
+  }
+
+  /** Drops the oldest regions where there is no room for another. */
+  private makeRoom(): void {
+    const isFull = (): boolean =>
+      this.freeFunctions.length === 0 ||
+      this.codeBytes > this.options.codeLimitBytes ||
+      this.records.freeRecords < 1000;
+    for (const region of this.live) {
+      if (!isFull()) return;
+      this.records.drop(region);
+    }
+    if (this.freeFunctions.length === 0) this.compile();
+    assert(this.freeFunctions.length > 0, "a region's function finds room in the table");
+  }
+
+  private compile(): void {
+    const { memory } = this.options;
+    const regions = this.pending;
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(this.module.finish()), {
+      env: { memory },
+      slow: this.slowPaths as Record<string, () => unknown>,
+    });
+    regions.forEach((region, i) => {
+      if (!region.isAlive) return;
+      this.table.set(region.tableIndex, instance.exports[String(i)]);
+      this.live.add(region);
+      this.records.enter(region);
+    });
+    this.batches++;
+    this.compiledRegions += regions.length;
+    this.compiledInstructions += this.pendingInstructions;
+    this.pending = [];
+    this.pendingInstructions = 0;
+    this.pendingRuns = 0;
+  }
+
+  private onDropped(region: Region): void {
+    this.dropped++;
+    this.codeBytes -= region.lengthBytes;
+    if (this.live.delete(region)) this.table.set(region.tableIndex, null);
+    this.freeFunctions.push(region.tableIndex);
+  }
+}

@@ -1,0 +1,530 @@
+// hot: bench/boot.ts
+// Writes a region's function: registers come into locals at the entry and go back at the one exit; blocks are nested as
+// `ControlFlow` found them.
+//
+//     load registers                               the budget falls by a block's length at its end; it is checked
+//     block exit                                   where paths can repeat: loop heads and the dispatch node
+//       block left (pc and budget are stored)
+//         loop dispatch: br_table label …
+//           blocks
+//       end
+//     end
+//     store registers; where to go on, budget and exit
+import { ByteWriter, control, memoryOps, numericOps, valueTypeCode, type Local } from "../../wasm/index.ts";
+import { entryBytes, entryOffset } from "../code-cache.ts";
+import { exitShift, recordBytes, recordOffset, RegionExit } from "../region-entry.ts";
+import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
+import type { VcpuLayout } from "../vcpu-layout.ts";
+import type { ControlFlow } from "./control-flow.ts";
+import type { RegionFormer } from "./region-former.ts";
+import {
+  accessLocals,
+  baseLocal,
+  budgetLocal,
+  exitPcLocal,
+  fieldLocal,
+  firstCell,
+  kindLocal,
+  labelLocal,
+  localRuns,
+  vcpuLocal,
+} from "./region-locals.ts";
+import { Flow, Token } from "./template.ts";
+
+const emptyType = 0x40;
+/** Nesting levels of the blocks around a region. */
+const exitLevel = 1;
+const leftLevel = 2;
+const i64Add = numericOps["i64.add"];
+const i32Add = numericOps["i32.add"];
+const i32Sub = numericOps["i32.sub"];
+const i32And = numericOps["i32.and"];
+const i32Or = numericOps["i32.or"];
+const i32Shl = numericOps["i32.shl"];
+const i32Mul = numericOps["i32.mul"];
+const i32LtS = numericOps["i32.lt_s"];
+const i32Ne = numericOps["i32.ne"];
+const i64Ne = numericOps["i64.ne"];
+const i64And = numericOps["i64.and"];
+const i64Sub = numericOps["i64.sub"];
+const i64ShrU = numericOps["i64.shr_u"];
+const i32Wrap = numericOps["i32.wrap_i64"];
+const i32Load = memoryOps["i32.load"].code;
+const i32Load16 = memoryOps["i32.load16_u"].code;
+const i64Load = memoryOps["i64.load"].code;
+const i64Load32 = memoryOps["i64.load32_s"].code;
+const i64Store = memoryOps["i64.store"].code;
+
+export interface EmitterParts {
+  readonly layout: VcpuLayout;
+  readonly cachedFields: readonly string[];
+  /** Offset of a register that reads as zero, and of one that nobody reads. */
+  readonly zero: number;
+  readonly sink: number;
+  /** Address of the records of entries. */
+  readonly records: number;
+  readonly buffer: ArrayBufferLike;
+}
+
+export class RegionEmitter {
+  /** The function's locals and instructions, as the code section holds them without their length. */
+  readonly out: ByteWriter = new ByteWriter(1 << 16);
+  /** Branch hints: offsets from the function's start, and 1 for taken. */
+  readonly hints: number[] = [];
+  private readonly former: RegionFormer;
+  private readonly flow: ControlFlow;
+  private readonly parts: EmitterParts;
+  private readonly halves: Uint16Array;
+  /** Local of each register, by its offset in units of 8 bytes; 0 when it has none yet. */
+  private readonly localOf: Int16Array;
+  private readonly cells: number[] = [];
+  private readonly isDirty: Uint8Array;
+  private readonly level: Int16Array = new Int16Array(2048);
+  private depth = 0;
+  private tableIndex = 0;
+  private dispatchLevel = 0;
+  private dispatches = false;
+
+  constructor(former: RegionFormer, flow: ControlFlow, parts: EmitterParts) {
+    this.former = former;
+    this.flow = flow;
+    this.parts = parts;
+    this.halves = new Uint16Array(parts.buffer);
+    this.localOf = new Int16Array(parts.layout.lengthBytes >>> 3);
+    this.isDirty = new Uint8Array(parts.layout.lengthBytes >>> 3);
+  }
+
+  /** Emits the analysed region as the function that will be `tableIndex` in the table. */
+  emit(tableIndex: number): void {
+    const { flow, out } = this;
+    out.length = 0;
+    this.hints.length = 0;
+    this.tableIndex = tableIndex;
+    this.depth = 0;
+    this.dispatches = flow.labelCount > 1;
+    this.collectCells();
+    this.emitHead();
+    this.open(control.block);
+    this.open(control.block);
+    if (this.dispatches) {
+      this.open(control.loop);
+      this.dispatchLevel = this.depth;
+      this.within(flow.root, flow.lastMerge[flow.root]!);
+      this.end();
+    } else {
+      this.tree(flow.labelBlocks[0]!);
+    }
+    out.u8(control.unreachable);
+    this.end();
+    this.emitTail();
+  }
+
+  // Registers.
+
+  private collectCells(): void {
+    const { former, parts, cells, localOf, isDirty } = this;
+    for (const cell of cells) {
+      localOf[cell] = 0;
+      isDirty[cell] = 0;
+    }
+    cells.length = 0;
+    for (let i = 0; i < former.count; i++) {
+      const { reads, writes } = former.templates[i]!;
+      for (let slot = writes ? 0 : 1; slot < 4; slot++) {
+        if (slot > 0 && ((reads >>> slot) & 1) === 0) continue;
+        const offset = this.halves[(former.entry[i]! >>> 1) + 1 + slot]!;
+        if (offset === parts.zero || offset === parts.sink) continue;
+        const cell = offset >>> 3;
+        if (localOf[cell] === 0) {
+          localOf[cell] = firstCell + cells.length;
+          cells.push(cell);
+        }
+        if (slot === 0) isDirty[cell] = 1;
+      }
+    }
+  }
+
+  private emitHead(): void {
+    const { out, parts, cells } = this;
+    out.u32(localRuns.length + (cells.length > 0 ? 1 : 0));
+    for (const { count, type } of localRuns) {
+      out.u32(count);
+      out.u8(valueTypeCode[type]);
+    }
+    if (cells.length > 0) {
+      out.u32(cells.length);
+      out.u8(valueTypeCode.i64);
+    }
+    this.loadField(i32Load, "tlbLoad", accessLocals.tlbLoad);
+    this.loadField(i32Load, "tlbStore", accessLocals.tlbStore);
+    for (let i = 0; i < parts.cachedFields.length; i++) this.loadField(i32Load, parts.cachedFields[i]!, fieldLocal(i));
+    for (let i = 0; i < cells.length; i++) {
+      this.get(vcpuLocal);
+      this.memory(i64Load, cells[i]! * 8);
+      this.set((firstCell + i) as Local);
+    }
+  }
+
+  private emitTail(): void {
+    const { out, cells } = this;
+    // Left with pc and budget stored; a kind is there only where it is not a trap.
+    this.loadField(i32Load, "budget", budgetLocal);
+    this.get(kindLocal);
+    this.i32(RegionExit.again);
+    out.u8(i32Or);
+    this.set(kindLocal);
+    this.end();
+    for (let i = 0; i < cells.length; i++) {
+      if (this.isDirty[cells[i]!] === 0) continue;
+      this.get(vcpuLocal);
+      this.get((firstCell + i) as Local);
+      this.memory(i64Store, cells[i]! * 8);
+    }
+    this.get(exitPcLocal);
+    this.get(budgetLocal);
+    this.get(kindLocal);
+    this.i32(exitShift);
+    out.u8(i32Shl);
+    out.u8(i32Or);
+    out.u8(control.end);
+  }
+
+  private loadField(load: number, name: string, into: Local): void {
+    this.get(vcpuLocal);
+    this.memory(load, this.parts.layout.offset(name));
+    this.set(into);
+  }
+
+  // Structure.
+
+  private tree(node: number): void {
+    const { flow, former } = this;
+    const isLoop = flow.isLoop[node] === 1;
+    if (isLoop) {
+      this.open(control.loop);
+      this.level[node] = this.depth;
+      this.checkBudget(flow.need[node]!, former.offset[former.first[node]!]!);
+    }
+    this.within(node, flow.lastMerge[node]!);
+    if (isLoop) this.end();
+  }
+
+  /** The code of `node` inside the blocks of the merge nodes from `merge` back, each followed by its own code. */
+  private within(node: number, merge: number): void {
+    const { flow } = this;
+    if (merge < 0) {
+      if (node === flow.root) this.emitDispatch();
+      else this.emitBlock(node);
+      return;
+    }
+    this.open(control.block);
+    // A loop's own level is that of the loop, from where it is entered; until then this block's end is its beginning.
+    this.level[merge] = this.depth;
+    this.within(node, flow.mergeBefore[merge]!);
+    this.end();
+    this.tree(merge);
+  }
+
+  private emitDispatch(): void {
+    const { flow, out } = this;
+    this.get(labelLocal);
+    out.u8(control.brTable);
+    out.u32(flow.labelCount - 1);
+    for (let i = 0; i < flow.labelCount; i++) out.u32(this.depth - this.level[flow.labelBlocks[i]!]!);
+  }
+
+  private emitBlock(block: number): void {
+    const { former, out } = this;
+    const first = former.first[block]!;
+    const length = former.length[block]!;
+    for (let i = 0; i < length; i++) this.emitInstruction(first + i, i);
+    this.get(budgetLocal);
+    this.i32(length);
+    out.u8(i32Sub);
+    this.set(budgetLocal);
+    const { flow: ends } = former.templates[first + length - 1]!;
+    if (ends === Flow.jump) {
+      this.set(exitPcLocal);
+      this.emitJump();
+      return;
+    }
+    if (ends === Flow.conditional) {
+      this.open(control.if);
+      this.goTo(block, 1);
+      out.u8(control.else);
+    }
+    this.goTo(block, 0);
+    if (ends === Flow.conditional) this.end();
+  }
+
+  /** Takes the edge of a block: 0 onward, 1 taken. */
+  private goTo(block: number, edge: 0 | 1): void {
+    const { former, flow } = this;
+    const next = edge === 0 ? former.onward[block]! : former.taken[block]!;
+    const offset = edge === 0 ? former.onwardOffset[block]! : former.takenOffset[block]!;
+    if (next < 0) {
+      this.leaveTo(offset);
+      return;
+    }
+    const page = former.page[former.first[next]!]!;
+    if (page !== former.page[former.first[block]!]!) this.checkPage(page, offset);
+    if (((flow.cutEdges[block]! >>> edge) & 1) !== 0) {
+      this.checkBudget(flow.greatestNeed, offset);
+      this.i32(flow.label[next]!);
+      this.set(labelLocal);
+      this.br(this.dispatchLevel);
+    } else if (flow.isMerge[next] === 1 || flow.order[next]! <= flow.order[block]!) {
+      this.br(this.level[next]!);
+    } else {
+      this.tree(next);
+    }
+  }
+
+  /** On at the address in `exitPcLocal`: inside the region where it has a label, else outside. */
+  private emitJump(): void {
+    const { out, parts } = this;
+    const { slot } = accessLocals;
+    if (!this.dispatches) {
+      this.br(exitLevel);
+      return;
+    }
+    this.pushFetchEntry();
+    this.tee(slot);
+    this.memory(i64Load, 0);
+    this.get(exitPcLocal);
+    this.i64(-4096);
+    out.u8(i64And);
+    out.u8(i64Ne);
+    this.brIf(exitLevel);
+    // The decoded entry's record.
+    this.get(slot);
+    this.memory(i32Load, tlbAddendOffset);
+    this.get(exitPcLocal);
+    out.u8(i32Wrap);
+    this.i32(0xfff);
+    out.u8(i32And);
+    this.i32(entryBytes / 2);
+    out.u8(i32Mul);
+    out.u8(i32Add);
+    this.memory(i32Load16, entryOffset.count);
+    this.i32(recordBytes);
+    out.u8(i32Mul);
+    this.i32(parts.records);
+    out.u8(i32Add);
+    this.tee(slot);
+    this.memory(i32Load, recordOffset.function);
+    this.i32(this.tableIndex);
+    out.u8(i32Ne);
+    this.get(budgetLocal);
+    this.i32(this.flow.greatestNeed);
+    out.u8(i32LtS);
+    out.u8(i32Or);
+    this.brIf(exitLevel);
+    // The same page may be mapped elsewhere, too.
+    this.get(exitPcLocal);
+    this.get(slot);
+    this.memory(i64Load32, recordOffset.offset);
+    out.u8(i64Sub);
+    this.set(baseLocal);
+    this.get(slot);
+    this.memory(i32Load16, recordOffset.label);
+    this.set(labelLocal);
+    this.br(this.dispatchLevel);
+  }
+
+  /** Address of the fetch TLB's entry for `exitPcLocal`. */
+  private pushFetchEntry(): void {
+    const { out, parts } = this;
+    this.get(vcpuLocal);
+    this.memory(i32Load, parts.layout.offset("tlbFetch"));
+    this.get(exitPcLocal);
+    this.i64(tlbIndexShift);
+    out.u8(i64ShrU);
+    out.u8(i32Wrap);
+    this.i32(tlbIndexMask);
+    out.u8(i32And);
+    out.u8(i32Add);
+  }
+
+  /** Leaves for `offset` unless its page is mapped as it was when the region was formed. */
+  private checkPage(page: number, offset: number): void {
+    const { out, former } = this;
+    const { slot } = accessLocals;
+    this.pushPlace(offset);
+    this.set(exitPcLocal);
+    this.pushFetchEntry();
+    this.tee(slot);
+    this.memory(i64Load, 0);
+    this.pushPlace(offset & ~0xfff);
+    out.u8(i64Ne);
+    this.get(slot);
+    this.memory(i32Load, tlbAddendOffset);
+    this.i32(former.pageEntries[page]!);
+    out.u8(i32Ne);
+    out.u8(i32Or);
+    this.brIf(exitLevel);
+  }
+
+  /** Leaves for `offset` when a run has less than `need` instructions left. */
+  private checkBudget(need: number, offset: number): void {
+    const { out } = this;
+    this.get(budgetLocal);
+    this.i32(need);
+    out.u8(i32LtS);
+    this.hintNext(0);
+    this.open(control.if);
+    this.leaveTo(offset);
+    this.end();
+  }
+
+  private leaveTo(offset: number): void {
+    this.pushPlace(offset);
+    this.set(exitPcLocal);
+    this.br(exitLevel);
+  }
+
+  private pushPlace(offset: number): void {
+    this.get(baseLocal);
+    this.i64(offset);
+    this.out.u8(i64Add);
+  }
+
+  // Instructions.
+
+  /** Instruction `i` of the region, the `place`-th of its block. */
+  private emitInstruction(i: number, place: number): void {
+    const { former, out } = this;
+    const template = former.templates[i]!;
+    const { tokens, bytes } = template;
+    const offset = former.offset[i]!;
+    const operand = (former.entry[i]! >>> 1) + 1;
+    for (let at = 0; at < tokens.length; at++) {
+      switch (tokens[at]) {
+        case Token.bytes:
+          out.range(bytes, tokens[at + 1]!, tokens[at + 2]!);
+          at += 2;
+          break;
+        case Token.get:
+          this.getRegister(this.halves[operand + tokens[++at]!]!);
+          break;
+        case Token.set:
+          this.setRegister(this.halves[operand]!);
+          break;
+        case Token.imm64:
+          this.i64(former.imm[i]!);
+          break;
+        case Token.imm32:
+          this.i32(former.imm[i]!);
+          break;
+        case Token.pc:
+          this.pushPlace(offset);
+          break;
+        case Token.nextPc:
+          this.pushPlace(offset + template.lengthBytes);
+          break;
+        case Token.budget:
+          this.get(budgetLocal);
+          this.i32(place + 1);
+          out.u8(i32Sub);
+          break;
+        case Token.leaveIf:
+          this.hintNext(0);
+          out.u8(control.brIf);
+          out.u32(this.depth + tokens[++at]! - leftLevel);
+          break;
+        case Token.interpret:
+          this.emitInterpret(offset, place, tokens[++at]!);
+          break;
+        default:
+          this.hintNext(tokens[++at]!);
+          break;
+      }
+    }
+  }
+
+  private emitInterpret(offset: number, place: number, depthInside: number): void {
+    const { out } = this;
+    this.pushPlace(offset);
+    this.set(exitPcLocal);
+    this.i32(RegionExit.interpret);
+    this.set(kindLocal);
+    if (place > 0) {
+      this.get(budgetLocal);
+      this.i32(place);
+      out.u8(i32Sub);
+      this.set(budgetLocal);
+    }
+    out.u8(control.br);
+    out.u32(this.depth + depthInside - exitLevel);
+  }
+
+  private getRegister(offset: number): void {
+    if (offset === this.parts.zero) this.i64(0);
+    else this.get(this.localOf[offset >>> 3]! as Local);
+  }
+
+  private setRegister(offset: number): void {
+    if (offset === this.parts.sink) this.out.u8(control.drop);
+    else this.set(this.localOf[offset >>> 3]! as Local);
+  }
+
+  // Encoding.
+
+  private get(local: Local): void {
+    this.out.u8(control.localGet);
+    this.out.u32(local);
+  }
+
+  private set(local: Local): void {
+    this.out.u8(control.localSet);
+    this.out.u32(local);
+  }
+
+  private tee(local: Local): void {
+    this.out.u8(control.localTee);
+    this.out.u32(local);
+  }
+
+  private i32(value: number): void {
+    this.out.u8(control.i32Const);
+    this.out.s32(value);
+  }
+
+  /** A value of 32 bits, which is encoded as it would be with 64. */
+  private i64(value: number): void {
+    this.out.u8(control.i64Const);
+    this.out.s32(value);
+  }
+
+  private memory(code: number, offset: number): void {
+    this.out.u8(code);
+    this.out.u8(0);
+    this.out.u32(offset);
+  }
+
+  private open(code: number): void {
+    this.out.u8(code);
+    this.out.u8(emptyType);
+    this.depth++;
+  }
+
+  private end(): void {
+    this.out.u8(control.end);
+    this.depth--;
+  }
+
+  private br(level: number): void {
+    this.out.u8(control.br);
+    this.out.u32(this.depth - level);
+  }
+
+  private brIf(level: number): void {
+    this.hintNext(0);
+    this.out.u8(control.brIf);
+    this.out.u32(this.depth - level);
+  }
+
+  private hintNext(taken: number): void {
+    this.hints.push(this.out.length, taken);
+  }
+}

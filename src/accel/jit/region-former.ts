@@ -1,0 +1,254 @@
+// hot: bench/boot.ts
+// Collects the decoded instructions that a region is made of, from a hot one along all paths, and cuts them into blocks.
+//
+// Places are offsets from the region's base, the virtual address of the page it was begun in, so that a region holds for
+// every address space that maps its pages at the same distances. A page is part of it when the fetch TLB has it now; edges
+// from one page to another look into the TLB again when they are taken.
+import { codePageBytes, entryBytes, entryOffset, entryScale, Handler } from "../code-cache.ts";
+import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
+import { Flow, type Template } from "./template.ts";
+
+export const instructionLimit = 600;
+export const pageLimit = 8;
+const blockLimit = instructionLimit;
+const queueLimit = 4 * instructionLimit;
+const entriesPerPage = 2048;
+
+export interface FormerParts {
+  readonly buffer: ArrayBufferLike;
+  /** Templates of the handlers from `Handler.first` on. */
+  readonly templateOf: (handler: number) => Template;
+  /** The handler that stands under a region's entry. */
+  readonly handlerUnder: (entry: number) => number;
+  /** Where decoded entries lie. */
+  readonly cacheBase: number;
+  readonly cacheEnd: number;
+}
+
+export class RegionFormer {
+  // Instructions, in runs of those that follow each other.
+  count = 0;
+  readonly entry: Int32Array = new Int32Array(instructionLimit);
+  readonly offset: Int32Array = new Int32Array(instructionLimit);
+  readonly templates: Template[] = [];
+  readonly imm: Int32Array = new Int32Array(instructionLimit);
+  readonly page: Uint8Array = new Uint8Array(instructionLimit);
+  private readonly leads: Uint8Array = new Uint8Array(instructionLimit);
+  private readonly ends: Uint8Array = new Uint8Array(instructionLimit);
+
+  // Pages: address of their entries, offset from the base.
+  pageCount = 0;
+  readonly pageEntries: Int32Array = new Int32Array(pageLimit);
+  readonly pageOffset: Int32Array = new Int32Array(pageLimit);
+  /** Instruction + 1 of each entry of each page. */
+  private readonly known: Int16Array = new Int16Array(pageLimit * entriesPerPage);
+
+  // Blocks: runs of instructions with one way in and ways out at the end.
+  blockCount = 0;
+  readonly first: Int16Array = new Int16Array(blockLimit);
+  readonly length: Int16Array = new Int16Array(blockLimit);
+  /** Where a block goes on without a branch or by one that is always taken, and by one taken under a condition: blocks or -1. */
+  readonly onward: Int16Array = new Int16Array(blockLimit);
+  readonly taken: Int16Array = new Int16Array(blockLimit);
+  /** The same as offsets. */
+  readonly onwardOffset: Int32Array = new Int32Array(blockLimit);
+  readonly takenOffset: Int32Array = new Int32Array(blockLimit);
+  private readonly blockOf: Int16Array = new Int16Array(instructionLimit);
+
+  /** Blocks where the region can be entered, the hot one first. */
+  entryCount = 0;
+  readonly entryBlocks: Int16Array = new Int16Array(instructionLimit);
+  private readonly entryOffsets: Int32Array = new Int32Array(queueLimit);
+  private entryOffsetCount = 0;
+
+  private readonly parts: FormerParts;
+  private readonly halves: Uint16Array;
+  private readonly words: Int32Array;
+  private readonly queue: Int32Array = new Int32Array(queueLimit);
+  private queued = 0;
+  /** Calls and jumps into other pages come after everything nearer. */
+  private readonly farQueue: Int32Array = new Int32Array(queueLimit);
+  private farQueued = 0;
+  private baseLow = 0;
+  private baseHigh = 0;
+  private tlbFetch = 0;
+
+  constructor(parts: FormerParts) {
+    this.parts = parts;
+    this.halves = new Uint16Array(parts.buffer);
+    this.words = new Int32Array(parts.buffer);
+  }
+
+  /**
+   * Forms the region that begins with the entry for the pc `low`, `high`, seen through the fetch table at `tlbFetch`.
+   * False when there is nothing to be made of it.
+   */
+  form(tlbFetch: number, low: number, high: number): boolean {
+    this.forget();
+    this.tlbFetch = tlbFetch;
+    this.baseLow = low & ~0xfff;
+    this.baseHigh = high;
+    this.wantEntry(low & 0xfff);
+    for (;;) {
+      if (this.queued > 0) this.run(this.queue[--this.queued]!);
+      else if (this.farQueued > 0) this.run(this.farQueue[--this.farQueued]!);
+      else break;
+    }
+    if (this.find(low & 0xfff) < 0) return false;
+    this.cut();
+    return true;
+  }
+
+  /** The instruction at an offset, or -1. */
+  private find(offset: number): number {
+    const pageOffset = offset & ~0xfff;
+    for (let page = 0; page < this.pageCount; page++) {
+      if (this.pageOffset[page] === pageOffset) {
+        return this.known[page * entriesPerPage + ((offset & 0xfff) >>> 1)]! - 1;
+      }
+    }
+    return -1;
+  }
+
+  private forget(): void {
+    for (let i = 0; i < this.count; i++) {
+      this.known[this.page[i]! * entriesPerPage + ((this.offset[i]! & 0xfff) >>> 1)] = 0;
+    }
+    this.count = 0;
+    this.pageCount = 0;
+    this.queued = 0;
+    this.farQueued = 0;
+    this.entryOffsetCount = 0;
+  }
+
+  private wantEntry(offset: number): void {
+    if (this.entryOffsetCount === queueLimit) return;
+    this.entryOffsets[this.entryOffsetCount++] = offset;
+    this.want(offset);
+  }
+
+  private want(offset: number): void {
+    if (this.queued < queueLimit) this.queue[this.queued++] = offset;
+  }
+
+  private wantFar(offset: number): void {
+    if (this.farQueued < queueLimit) this.farQueue[this.farQueued++] = offset;
+  }
+
+  /** The number of the page of an offset, taken in when the fetch TLB has it; or -1. */
+  private pageAt(offset: number): number {
+    const pageOffset = offset & ~0xfff;
+    for (let page = 0; page < this.pageCount; page++) if (this.pageOffset[page] === pageOffset) return page;
+    if (this.pageCount === pageLimit) return -1;
+    const sum = (this.baseLow >>> 0) + pageOffset;
+    const low = sum | 0;
+    const high = (this.baseHigh + Math.floor(sum / 0x1_0000_0000)) | 0;
+    const tag = (this.tlbFetch + ((low >>> tlbIndexShift) & tlbIndexMask)) >>> 2;
+    if (this.words[tag] !== low || this.words[tag + 1] !== high) return -1;
+    const entries = this.words[tag + tlbAddendOffset / 4]!;
+    if (entries < this.parts.cacheBase || entries + codePageBytes > this.parts.cacheEnd) return -1;
+    const page = this.pageCount++;
+    this.pageOffset[page] = pageOffset;
+    this.pageEntries[page] = entries;
+    return page;
+  }
+
+  /** Takes in the instructions from `start` on, as far as one follows the other. */
+  private run(start: number): void {
+    const page = this.pageAt(start);
+    if (page < 0) return;
+    const entries = this.pageEntries[page]!;
+    let offset = start;
+    for (;;) {
+      const place = (offset & 0xfff) >>> 1;
+      const known = this.known[page * entriesPerPage + place]!;
+      if (known !== 0) {
+        this.leads[known - 1] = 1;
+        break;
+      }
+      const entry = entries + place * entryBytes;
+      let handler = this.halves[entry >>> 1]!;
+      if (handler === Handler.region) handler = this.parts.handlerUnder(entry);
+      if (handler < Handler.first || this.count === instructionLimit) break;
+      const template = this.parts.templateOf(handler);
+      const next = offset + template.lengthBytes;
+      if (template.flow === Flow.barrier) {
+        this.wantEntry(next);
+        break;
+      }
+      const i = this.count++;
+      this.known[page * entriesPerPage + place] = i + 1;
+      this.entry[i] = entry;
+      this.offset[i] = offset;
+      this.page[i] = page;
+      this.templates[i] = template;
+      const imm = this.words[(entry + entryOffset.imm) >>> 2]!;
+      // Branches within a page hold the distance of entries.
+      this.imm[i] = template.near ? imm / entryScale : imm;
+      this.leads[i] = offset === start ? 1 : 0;
+      this.ends[i] = 0;
+      if (template.flow === Flow.next) {
+        if (((next ^ start) & ~0xfff) !== 0) {
+          this.want(next);
+          break;
+        }
+      } else if (template.flow === Flow.conditional) {
+        this.branchTo(offset + this.imm[i], !template.near);
+        this.want(next);
+        break;
+      } else {
+        if (template.flow === Flow.branch) this.branchTo(offset + this.imm[i], !template.near || template.links);
+        if (template.links) this.wantEntry(next);
+        break;
+      }
+      offset = next;
+    }
+    if (this.count > 0) this.ends[this.count - 1] = 1;
+  }
+
+  private branchTo(target: number, isFar: boolean): void {
+    if (isFar) this.wantFar(target);
+    else this.want(target);
+  }
+
+  /** Cuts runs into blocks. */
+  private cut(): void {
+    this.blockCount = 0;
+    let block = -1;
+    for (let i = 0; i < this.count; i++) {
+      if (block < 0 || this.leads[i] === 1 || this.ends[i - 1] === 1) {
+        block = this.blockCount++;
+        this.first[block] = i;
+        this.length[block] = 0;
+      }
+      this.blockOf[i] = block;
+      this.length[block]!++;
+    }
+    for (block = 0; block < this.blockCount; block++) this.connect(block);
+    this.entryCount = 0;
+    for (let i = 0; i < this.entryOffsetCount; i++) {
+      const at = this.find(this.entryOffsets[i]!);
+      if (at < 0) continue;
+      block = this.blockOf[at]!;
+      let there = false;
+      for (let j = 0; j < this.entryCount; j++) if (this.entryBlocks[j] === block) there = true;
+      if (!there) this.entryBlocks[this.entryCount++] = block;
+    }
+  }
+
+  private connect(block: number): void {
+    const last = this.first[block]! + this.length[block]! - 1;
+    const { flow, lengthBytes } = this.templates[last]!;
+    const next = this.offset[last]! + lengthBytes;
+    const target = this.offset[last]! + this.imm[last]!;
+    this.onwardOffset[block] = flow === Flow.branch ? target : next;
+    this.takenOffset[block] = target;
+    this.onward[block] = flow === Flow.jump ? -1 : this.blockAt(this.onwardOffset[block]);
+    this.taken[block] = flow === Flow.conditional ? this.blockAt(target) : -1;
+  }
+
+  private blockAt(offset: number): number {
+    const at = this.find(offset);
+    return at < 0 ? -1 : this.blockOf[at]!;
+  }
+}

@@ -1,0 +1,50 @@
+// The locals of a region's function, the same in every region but for the cells at the end, so that the instructions'
+// templates can name them.
+import type { AccessLocals } from "../ir-lowering.ts";
+import type { IrType } from "../ir.ts";
+import type { Local, ValueType } from "../../wasm/index.ts";
+
+const local = (index: number): Local => index as Local;
+
+/** The parameters: see `regionType`. */
+export const vcpuLocal: Local = local(0);
+export const labelLocal: Local = local(1);
+export const budgetLocal: Local = local(2);
+export const baseLocal: Local = local(3);
+/** Where to go on when the region is left, and how (`RegionExit`). */
+export const exitPcLocal: Local = local(4);
+export const accessLocals: AccessLocals = {
+  address: local(5),
+  value: local(6),
+  slot: local(7),
+  tlbLoad: local(8),
+  tlbStore: local(9),
+};
+export const kindLocal: Local = local(10);
+
+/** Fields that only helpers change are read once, at the entry. */
+export const cachedFieldLimit = 2;
+const firstField = 11;
+export const fieldLocal = (index: number): Local => local(firstField + index);
+
+/** Temporaries of one instruction. */
+export const temporaryLimit: Readonly<Record<IrType, number>> = { i32: 8, i64: 12, f32: 6, f64: 6 };
+const firstTemporary: Readonly<Record<IrType, number>> = {
+  i32: firstField + cachedFieldLimit,
+  i64: firstField + cachedFieldLimit + 8,
+  f32: firstField + cachedFieldLimit + 8 + 12,
+  f64: firstField + cachedFieldLimit + 8 + 12 + 6,
+};
+export const temporaryLocal = (type: IrType, index: number): Local => local(firstTemporary[type] + index);
+
+/** The first cell: registers in locals. */
+export const firstCell: number = firstTemporary.f64 + temporaryLimit.f64;
+
+/** Locals after the parameters up to the cells, as runs of one type. */
+export const localRuns: readonly { readonly count: number; readonly type: ValueType }[] = [
+  { count: 3, type: "i64" },
+  { count: 4 + cachedFieldLimit + temporaryLimit.i32, type: "i32" },
+  { count: temporaryLimit.i64, type: "i64" },
+  { count: temporaryLimit.f32, type: "f32" },
+  { count: temporaryLimit.f64, type: "f64" },
+];

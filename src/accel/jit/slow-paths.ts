@@ -1,0 +1,124 @@
+// The module between regions and TypeScript: stores what a slow path must find in the vCPU's block, so that each call in a
+// region is short, and holds the library functions that are not inlined.
+import { ModuleBuilder, type FunctionIndex, type FunctionType } from "../../wasm/index.ts";
+import type { LibraryFunction } from "../ir-lowering.ts";
+import { HelperStatus } from "../ir.ts";
+import { RegionExit } from "../region-entry.ts";
+import type { VcpuLayout } from "../vcpu-layout.ts";
+
+/** What regions import, in the order of the indexes of the imports. */
+export interface RegionImport {
+  readonly name: string;
+  readonly type: FunctionType;
+}
+
+/** vCPU, address, pc, budget, width: the host address, or 0 with the vCPU gone elsewhere. */
+const loadType: FunctionType = { params: ["i32", "i64", "i64", "i32", "i32"], results: ["i32"] };
+/** vCPU, address, value, pc, budget, width and above it the instruction's length: 0, or the exit to take. */
+const storeType: FunctionType = { params: ["i32", "i64", "i64", "i64", "i32", "i32"], results: ["i32"] };
+
+export function regionImports(library: readonly LibraryFunction[]): readonly RegionImport[] {
+  return [
+    { name: "load", type: loadType },
+    { name: "store", type: storeType },
+    ...library.filter(({ inline }) => inline !== true),
+  ];
+}
+
+/** The status of a store that undid regions: done, but the code behind it may be another. */
+export const storedCode = 3;
+
+/** Answers the functions of `regionImports`, by name. */
+export function makeSlowPaths(options: {
+  memory: WebAssembly.Memory;
+  pages: number;
+  shared: boolean;
+  layout: VcpuLayout;
+  library: readonly LibraryFunction[];
+  /** As `loadSlow` and `storeSlow` of the vCPU that runs, which may also answer `storedCode`. */
+  load: (width: number) => number;
+  store: (width: number) => number;
+}): WebAssembly.Instance["exports"] {
+  const { layout, pages, shared } = options;
+  const module = new ModuleBuilder();
+  module.importMemory({ module: "env", name: "memory", minimumPages: pages, maximumPages: pages, shared });
+  const slow: FunctionType = { params: ["i32"], results: ["i32"] };
+  const load = module.importFunction("host", "load", slow);
+  const store = module.importFunction("host", "store", slow);
+  emitLoad(module, layout, load);
+  emitStore(module, layout, store);
+  for (const entry of options.library) {
+    if (entry.inline !== true) entry.build(module.define(entry.type, entry.name).builder);
+  }
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), {
+    env: { memory: options.memory },
+    host: { load: options.load, store: options.store },
+  });
+  return instance.exports;
+}
+
+function emitLoad(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex): void {
+  const { builder: f } = module.define(loadType, "load");
+  const [vcpu, address, pc, budget, width] = [0, 1, 2, 3, 4].map((i) => f.param(i));
+  f.get(vcpu!);
+  f.get(address!);
+  f.memory("i64.store", layout.offset("memVa"));
+  f.get(vcpu!);
+  f.get(pc!);
+  f.memory("i64.store", layout.offset("pc"));
+  f.get(vcpu!);
+  f.get(budget!);
+  f.memory("i32.store", layout.offset("budget"));
+  f.get(width!);
+  f.call(host);
+}
+
+function emitStore(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex): void {
+  const { builder: f } = module.define(storeType, "store");
+  const [vcpu, address, value, pc, budget, widthAndLength] = [0, 1, 2, 3, 4, 5].map((i) => f.param(i));
+  const status = f.local("i32");
+  f.get(vcpu!);
+  f.get(address!);
+  f.memory("i64.store", layout.offset("memVa"));
+  f.get(vcpu!);
+  f.get(value!);
+  f.memory("i64.store", layout.offset("memValue"));
+  f.get(vcpu!);
+  f.get(pc!);
+  f.memory("i64.store", layout.offset("pc"));
+  f.get(vcpu!);
+  f.get(budget!);
+  f.memory("i32.store", layout.offset("budget"));
+  f.get(widthAndLength!);
+  f.i32(0xff);
+  f.op("i32.and");
+  f.call(host);
+  f.tee(status);
+  f.op("i32.eqz");
+  f.if(undefined, "likely");
+  f.i32(0);
+  f.return();
+  f.end();
+  f.get(status);
+  f.i32(HelperStatus.goto);
+  f.op("i32.eq");
+  f.if();
+  f.i32(RegionExit.again);
+  f.return();
+  f.end();
+  // The store is done: on behind the instruction.
+  f.get(vcpu!);
+  f.get(pc!);
+  f.get(widthAndLength!);
+  f.i32(8);
+  f.op("i32.shr_u");
+  f.op("i64.extend_i32_u");
+  f.op("i64.add");
+  f.memory("i64.store", layout.offset("pc"));
+  f.i32(RegionExit.leave);
+  f.i32(RegionExit.again);
+  f.get(status);
+  f.i32(HelperStatus.leave);
+  f.op("i32.eq");
+  f.select();
+}

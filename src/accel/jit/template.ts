@@ -1,0 +1,370 @@
+// An instruction's IR lowered once for regions: WebAssembly bytes with holes for what is known only where the instruction
+// stands. Regions are put together by copying bytes and filling holes.
+import { assert } from "../../base/index.ts";
+import { FunctionBuilder, type BranchHint, type FunctionIndex, type Local } from "../../wasm/index.ts";
+import type { HandlerVariant } from "../interpreter/interpreter.ts";
+import { declared, IrLowering, type LibraryFunction } from "../ir-lowering.ts";
+import type { Expr, InstructionSemantics, IrType, Slot, Stmt, Width } from "../ir.ts";
+import type { VcpuLayout } from "../vcpu-layout.ts";
+import {
+  accessLocals,
+  cachedFieldLimit,
+  fieldLocal,
+  kindLocal,
+  temporaryLimit,
+  temporaryLocal,
+  vcpuLocal,
+} from "./region-locals.ts";
+
+/** Kinds of holes, and of the runs of bytes between them; each is followed by its operands in `tokens`. */
+export const Token = {
+  /** Bytes: from, count. */
+  bytes: 0,
+  /** Pushes the register of an operand: slot. */
+  get: 1,
+  /** Pops into the destination. */
+  set: 2,
+  imm64: 3,
+  imm32: 4,
+  pc: 5,
+  nextPc: 6,
+  /** Pushes the budget left when this instruction counts already. */
+  budget: 7,
+  /** Leaves the region when the top of the stack is not zero, with pc and budget stored by a slow path: depth inside. */
+  leaveIf: 8,
+  /** Leaves the region before this instruction, which is the interpreter's: depth inside. */
+  interpret: 9,
+  /** Hints at the following branch: 1 when it is usually taken. */
+  hint: 10,
+} as const;
+
+/** How an instruction ends. */
+export const Flow = {
+  /** On with the next one. */
+  next: 0,
+  /** To pc + imm. */
+  branch: 1,
+  /** To pc + imm when the top of the stack is not zero, else to the next one. */
+  conditional: 2,
+  /** To the address on the stack. */
+  jump: 3,
+  /** Not for regions: it calls the target, which may change anything. */
+  barrier: 4,
+} as const;
+export type Flow = (typeof Flow)[keyof typeof Flow];
+
+export const slots: readonly Slot[] = ["dst", "src1", "src2", "src3"];
+
+export interface Template {
+  readonly lengthBytes: number;
+  readonly flow: Flow;
+  /** Its branch stays in its page. */
+  readonly near: boolean;
+  /** It leaves the address behind it in its destination: a call, if anything is. */
+  readonly links: boolean;
+  /** Bit per slot that is read; `writes` is for the destination. */
+  readonly reads: number;
+  readonly writes: boolean;
+  readonly tokens: Int32Array;
+  readonly bytes: Uint8Array;
+}
+
+/** What templates need to know of the target. */
+export interface TemplateContext {
+  readonly layout: VcpuLayout;
+  /** Fields that no IR sets, by the number of their local. */
+  readonly cachedFields: readonly string[];
+  readonly library: ReadonlyMap<string, LibraryFunction>;
+  /** Indexes of the library functions that are not inlined, and of the slow paths. */
+  readonly imports: ReadonlyMap<string, FunctionIndex>;
+}
+
+/** Fields that IR reads and never sets. */
+export function cachedFields(instructions: readonly InstructionSemantics[]): readonly string[] {
+  const read = new Set<string>();
+  const set = new Set<string>();
+  const visitExpr = (expr: Expr): void => {
+    if (expr.kind === "field") read.add(expr.field);
+    else if (expr.kind === "op" || expr.kind === "call") expr.args.forEach(visitExpr);
+    else if (expr.kind === "select") [expr.when, expr.then, expr.otherwise].forEach(visitExpr);
+  };
+  const visit = (stmt: Stmt): void => {
+    if (stmt.kind === "setField") set.add(stmt.field);
+    expressionsOf(stmt).forEach(visitExpr);
+    if (stmt.kind === "if") [...stmt.then, ...stmt.otherwise].forEach(visit);
+  };
+  for (const { code } of instructions) code.forEach(visit);
+  const found = [...read].filter((name) => !set.has(name));
+  assert(found.length <= cachedFieldLimit, "there are locals for fields that only helpers change", found.join());
+  return found;
+}
+
+function expressionsOf(stmt: Stmt): readonly Expr[] {
+  switch (stmt.kind) {
+    case "set":
+    case "setReg":
+    case "setField":
+    case "hostStore":
+      return [stmt.value];
+    case "translate":
+      return [stmt.address];
+    case "store":
+      return [stmt.address, stmt.value];
+    case "if":
+      return [stmt.when];
+    case "branch":
+      return stmt.when === undefined ? [] : [stmt.when];
+    case "jump":
+      return [stmt.target];
+    case "helper":
+      return [stmt.arg];
+  }
+}
+
+/** Records tokens; also stands in for the function of a library function that is inlined. */
+class TemplateBuilder extends FunctionBuilder {
+  readonly tokens: number[] = [];
+  parameters: readonly Local[] = [];
+  freshLocal: (type: IrType) => Local = () => 0 as Local;
+  private from = 0;
+
+  constructor() {
+    super({ params: [], results: [] });
+  }
+
+  /** How many blocks of the template are open. */
+  get depthInside(): number {
+    return this.depth;
+  }
+
+  token(...token: readonly number[]): void {
+    if (this.body.length > this.from) this.tokens.push(Token.bytes, this.from, this.body.length - this.from);
+    this.from = this.body.length;
+    this.tokens.push(...token);
+  }
+
+  override param(index: number): Local {
+    return this.parameters[index]!;
+  }
+
+  override local(type: IrType): Local {
+    return this.freshLocal(type);
+  }
+
+  protected override hint(hint?: BranchHint): void {
+    if (hint !== undefined) this.token(Token.hint, hint === "likely" ? 1 : 0);
+  }
+}
+
+export function makeTemplate(variant: HandlerVariant, context: TemplateContext): Template {
+  return new TemplateLowering(context, variant).template(variant.instruction.code);
+}
+
+class TemplateLowering extends IrLowering<TemplateBuilder> {
+  private readonly context: TemplateContext;
+  private readonly lengthBytes: number;
+  private readonly near: boolean;
+  private reads = 0;
+  private writes = false;
+  private links = false;
+  private flow: Flow = Flow.next;
+
+  constructor(context: TemplateContext, { lengthBytes, reach }: HandlerVariant) {
+    super(new TemplateBuilder(), accessLocals);
+    this.context = context;
+    this.lengthBytes = lengthBytes;
+    this.near = reach !== "far";
+    this.f.freshLocal = (type) => this.freshTemporary(type);
+  }
+
+  template(code: readonly Stmt[]): Template {
+    const { hoisted, kept } = isForInterpreter(code) ? { hoisted: [], kept: [] } : hoistHelpers(code);
+    const barrier = code.length > 0 && kept.length === 0;
+    for (const when of hoisted) {
+      this.push(when);
+      this.f.if(undefined, "unlikely");
+      this.f.token(Token.interpret, this.f.depthInside);
+      this.f.end();
+    }
+    this.statements(kept);
+    this.f.token();
+    return {
+      lengthBytes: this.lengthBytes,
+      flow: barrier ? Flow.barrier : this.flow,
+      near: this.near,
+      links: this.links,
+      reads: this.reads,
+      writes: this.writes,
+      tokens: Int32Array.from(this.f.tokens),
+      bytes: this.f.body.written().slice(),
+    };
+  }
+
+  protected override statement(stmt: Stmt): void {
+    // A branch of an `if` that calls a helper is the interpreter's, from the beginning of the instruction.
+    if (stmt.kind !== "if" || !(callsHelper(stmt.then) || callsHelper(stmt.otherwise))) return super.statement(stmt);
+    const { f } = this;
+    this.push(stmt.when);
+    f.if(undefined, callsHelper(stmt.then) ? "unlikely" : "likely");
+    this.armOf(stmt.then);
+    f.else();
+    this.armOf(stmt.otherwise);
+    f.end();
+  }
+
+  private armOf(code: readonly Stmt[]): void {
+    if (callsHelper(code)) this.f.token(Token.interpret, this.f.depthInside);
+    else this.statements(code);
+  }
+
+  protected pushRegister(slot: Slot): void {
+    this.reads |= 1 << slots.indexOf(slot);
+    this.f.token(Token.get, slots.indexOf(slot));
+  }
+
+  protected setRegister(slot: Slot, value: Expr): void {
+    assert(slot === "dst" && value.type === "i64", "instructions write 64 bits to their destination");
+    this.writes = true;
+    this.links ||= value.kind === "nextPc";
+    this.push(value);
+    this.f.token(Token.set);
+  }
+
+  protected pushImmediate(type: IrType): void {
+    this.f.token(type === "i64" ? Token.imm64 : Token.imm32);
+  }
+
+  protected pushPc(): void {
+    this.f.token(Token.pc);
+  }
+
+  protected pushNextPc(): void {
+    this.f.token(Token.nextPc);
+  }
+
+  protected pushField(name: string, type: IrType): void {
+    const cached = this.context.cachedFields.indexOf(name);
+    if (cached >= 0) return this.f.get(fieldLocal(cached));
+    this.f.get(vcpuLocal);
+    this.f.memory(`${type}.load`, this.context.layout.offset(name));
+  }
+
+  protected setField(name: string, value: Expr): void {
+    this.f.get(vcpuLocal);
+    this.push(value);
+    this.f.memory(`${value.type}.store`, this.context.layout.offset(name));
+  }
+
+  protected loadMissed({ access, width }: Extract<Stmt, { kind: "translate" }>): void {
+    const { f } = this;
+    if (access !== "load") return f.token(Token.interpret, f.depthInside);
+    f.get(vcpuLocal);
+    f.get(accessLocals.address);
+    f.token(Token.pc);
+    f.token(Token.budget);
+    f.i32(width);
+    f.call(declared(this.context.imports, "load"));
+    f.tee(accessLocals.slot);
+    f.op("i32.eqz");
+    f.token(Token.leaveIf, f.depthInside);
+    f.get(accessLocals.slot);
+  }
+
+  protected storeMissed(width: Width): void {
+    const { f } = this;
+    f.get(vcpuLocal);
+    f.get(accessLocals.address);
+    f.get(accessLocals.value);
+    f.token(Token.pc);
+    f.token(Token.budget);
+    f.i32(width | (this.lengthBytes << 8));
+    f.call(declared(this.context.imports, "store"));
+    f.tee(kindLocal);
+    f.token(Token.leaveIf, f.depthInside);
+  }
+
+  protected branch(when: Expr<"i32"> | undefined): void {
+    if (when !== undefined) this.push(when);
+    this.flow = when === undefined ? Flow.branch : Flow.conditional;
+  }
+
+  protected jump(target: Expr<"i64">): void {
+    this.push(target);
+    this.flow = Flow.jump;
+  }
+
+  protected helper(name: string): void {
+    assert(false, "helpers are not called by regions", name);
+  }
+
+  protected call(name: string, args: readonly Expr[]): void {
+    const { f } = this;
+    for (const arg of args) this.push(arg);
+    const entry = declared(this.context.library, name);
+    if (entry.inline !== true) return f.call(declared(this.context.imports, name));
+    const parameters = entry.type.params.map((type) => this.freshTemporary(type as IrType));
+    for (const parameter of [...parameters].reverse()) f.set(parameter);
+    f.parameters = parameters;
+    entry.build(f);
+  }
+
+  protected temporary(type: IrType, index: number): Local {
+    assert(index < temporaryLimit[type], "there are locals for an instruction's temporaries", type, index);
+    return temporaryLocal(type, index);
+  }
+}
+
+const callsHelper = (code: readonly Stmt[]): boolean => code.some(({ kind }) => kind === "helper");
+
+/** True when the instruction always calls a helper, or leaves the straight path anywhere but at its end. */
+function isForInterpreter(code: readonly Stmt[]): boolean {
+  return code.some((stmt, i) => {
+    if (stmt.kind === "helper") return true;
+    if (stmt.kind === "branch" || stmt.kind === "jump") return i !== code.length - 1;
+    return stmt.kind === "if" && [...stmt.then, ...stmt.otherwise].some(leavesDeeper);
+  });
+}
+
+const leavesDeeper = (stmt: Stmt): boolean =>
+  stmt.kind === "branch" ||
+  stmt.kind === "jump" ||
+  (stmt.kind === "if" && [...stmt.then, ...stmt.otherwise].some((s) => s.kind === "helper" || leavesDeeper(s)));
+
+/**
+ * The interpreter takes over from the beginning of an instruction, so nothing may have happened by then: an `if` with a
+ * helper behind such an effect is tested first, which is the same where its condition is made of cached fields alone;
+ * otherwise (`kept` is empty) the whole instruction is the interpreter's.
+ */
+function hoistHelpers(code: readonly Stmt[]): { hoisted: Expr<"i32">[]; kept: readonly Stmt[] } {
+  const hoisted: Expr<"i32">[] = [];
+  const kept: Stmt[] = [];
+  let effects = false;
+  for (const stmt of code) {
+    const asks = stmt.kind === "if" && callsHelper(stmt.then) && stmt.otherwise.length === 0;
+    if (effects && stmt.kind === "if" && (callsHelper(stmt.then) || callsHelper(stmt.otherwise))) {
+      if (!asks || !isPure(stmt.when)) return { hoisted: [], kept: [] };
+      hoisted.push(stmt.when);
+      continue;
+    }
+    if (effects && missesToInterpreter(stmt)) return { hoisted: [], kept: [] };
+    effects ||= hasEffect(stmt);
+    kept.push(stmt);
+  }
+  return { hoisted, kept };
+}
+
+const isPure = (expr: Expr): boolean =>
+  expr.kind === "const" ||
+  expr.kind === "imm" ||
+  expr.kind === "field" ||
+  (expr.kind === "op" && expr.args.every(isPure));
+
+const missesToInterpreter = (stmt: Stmt): boolean =>
+  (stmt.kind === "translate" && stmt.access !== "load") ||
+  (stmt.kind === "if" && [...stmt.then, ...stmt.otherwise].some(missesToInterpreter));
+
+/** The arm of an `if` that calls a helper is left before it has done anything. */
+const hasEffect = (stmt: Stmt): boolean =>
+  stmt.kind === "if"
+    ? [stmt.then, stmt.otherwise].some((arm) => !callsHelper(arm) && arm.some(hasEffect))
+    : stmt.kind !== "set";
