@@ -1,6 +1,7 @@
 // Random operations on a host and on naive spaces, side by side; any difference is thrown with the step that showed it.
 import { SeededRng } from "../../../src/base/index.ts";
 import {
+  Access,
   attachDevice,
   bindDevice,
   DescribedDevice,
@@ -8,6 +9,7 @@ import {
   detachDevice,
   DeviceDma,
   DmaResult,
+  Errno,
   HwptAllocFlag,
   IommufdClient,
   type IommufdContext,
@@ -18,9 +20,9 @@ import {
   SoftwareHost,
   unbindDevice,
   unitProfiles,
-  type BoundDevice,
 } from "../../../src/iommufd/index.ts";
-import { LARGE_PAGES, NaiveSpace, NaiveTable } from "./naive-space.ts";
+import { CASES, differs, type Device, type Space, type Table } from "./model-space.ts";
+import { LARGE_PAGES, NaiveSpace, NaiveTable, pinnedPages, type NaiveArea } from "./naive-space.ts";
 
 const PAGE = 0x1000;
 /** IOVAs of the run: large enough for four large pages. */
@@ -31,26 +33,6 @@ const ARENA_BYTES = 0x1_0000;
 const FIXED = 1;
 const WRITABLE = 2;
 const READABLE = 4;
-
-/** The kinds of host that runs go through, one after the other. */
-const CASES = [
-  { profile: "vtd-ssads", largePages: true, kernelQuirks: false },
-  { profile: "smmuv3-httu", largePages: true, kernelQuirks: true },
-  { profile: "amd", largePages: false, kernelQuirks: false },
-  { profile: "riscv-hwad", largePages: true, kernelQuirks: true },
-] as const;
-
-interface Space {
-  readonly naive: NaiveSpace;
-  readonly ioasId: number;
-  readonly tables: readonly { readonly id: number; readonly naive: NaiveTable }[];
-  readonly bound: BoundDevice;
-  readonly dma: DeviceDma;
-}
-
-function differs(what: string, got: unknown, want: unknown): void {
-  if (got !== want) throw new Error(`${what}: the host says ${String(got)}, the naive space ${String(want)}`);
-}
 
 /** Runs `steps` operations from `seed`; throws an Error that names the step. */
 export function runModel(seed: number, steps: number): void {
@@ -91,25 +73,38 @@ class ModelRun {
     const ioasId = client.ioasAlloc();
     if (!this.#case.largePages) client.setLargePages(ioasId, false);
     const unit = new DescribedUnit(`u${number}`, unitProfiles[this.#case.profile]!);
-    const device = new DescribedDevice({ name: `d${number}`, unit, group: makeGroup(number) });
     const context = this.#caller.files.lookup(client.fd) as IommufdContext;
-    const bound = bindDevice(context, device, { holdsContext: false, allowUnsafeInterrupts: false });
-    if (typeof bound === "number") throw new Error(`not bound: ${bound}`);
-    const tables = [true, false].map((hasDirtyBits) => {
-      const flags = hasDirtyBits ? HwptAllocFlag.DIRTY_TRACKING : 0;
-      const id = client.hwptAlloc({ deviceId: bound.id, parentId: ioasId, flags });
-      return { id, naive: new NaiveTable(hasDirtyBits) };
+    const devices = [0, 1].map((n): Device => {
+      const device = new DescribedDevice({ name: `d${number}${n}`, unit, group: makeGroup(2 * number + n) });
+      const bound = bindDevice(context, device, { holdsContext: false, allowUnsafeInterrupts: false });
+      if (typeof bound === "number") throw new Error(`not bound: ${bound}`);
+      return { bound, dma: new DeviceDma(this.#host.memory, device), table: undefined };
     });
-    const naive = new NaiveSpace(
-      tables.map((t) => t.naive),
-      this.#case.largePages,
-    );
-    return { naive, ioasId, tables, bound, dma: new DeviceDma(this.#host.memory, device) };
+    const pins: { first: number; count: number }[] = [];
+    const access = Access.create(context, {
+      pinsPages: true,
+      onUnmap: (iova, lengthBytes) =>
+        this.#unpin(space, Number(iova / BigInt(PAGE)), Number(lengthBytes / BigInt(PAGE))),
+    });
+    if (typeof access === "number") throw new Error(`no access: ${access}`);
+    differs("attaching the access", access.attach(ioasId), 0);
+    const naive = new NaiveSpace(this.#case.largePages);
+    const space: Space = { naive, ioasId, tables: [], devices, access, pins };
+    for (const hasDirtyBits of [true, true, false]) this.#addTable(space, hasDirtyBits);
+    return space;
+  }
+
+  #addTable(space: Space, hasDirtyBits: boolean): void {
+    const flags = hasDirtyBits ? HwptAllocFlag.DIRTY_TRACKING : 0;
+    const id = this.#client.hwptAlloc({ deviceId: space.devices[0]!.bound.id, parentId: space.ioasId, flags });
+    const table = { id, naive: new NaiveTable(hasDirtyBits) };
+    space.tables.push(table);
+    space.naive.tables.add(table.naive);
   }
 
   step(): void {
-    const space = this.#spaces[this.#rng.below(2)]!;
-    switch (this.#rng.below(10)) {
+    const space = this.#pick(this.#spaces);
+    switch (this.#rng.below(14)) {
       case 0:
       case 1:
         return this.#map(space);
@@ -126,27 +121,39 @@ class ModelRun {
         return this.#read(space);
       case 8:
         return this.#query(space);
+      case 9:
+        return this.#rng.below(4) === 0 ? this.#track(space) : this.#mapAnywhere(space);
+      case 10:
+        return this.#rng.below(8) === 0 ? this.#changeTables(space) : this.#query(space);
+      case 11:
+        return this.#accessCopy(space);
+      case 12:
+        return this.#pin(space);
       default:
-        if (this.#rng.below(4) === 0) this.#track(space);
-        else this.#mapAnywhere(space);
+        return differs("pinned pages", this.#host.audit().pinnedPages, pinnedPages(this.#spaces.map((s) => s.naive)));
     }
   }
 
   end(): void {
     differs("memory", Buffer.compare(this.#bytes.subarray(0, this.#expected.length), this.#expected), 0);
-    for (const { naive, ioasId, tables, bound } of this.#spaces) {
-      differs("detaching", detachDevice(bound, NO_PASID), naive.attached !== undefined);
+    for (const { naive, ioasId, tables, devices, access } of this.#spaces) {
+      for (const { bound, table } of devices) differs("detaching", detachDevice(bound, NO_PASID), table !== undefined);
       const mapped = naive.areas.reduce((sum, a) => sum + a.count, 0);
       differs("unmapping all", this.#client.unmapAll(ioasId), BigInt(mapped * PAGE));
       for (const table of tables) this.#client.destroy(table.id);
+      access.close();
       this.#client.destroy(ioasId);
-      unbindDevice(bound);
+      for (const { bound } of devices) unbindDevice(bound);
     }
     this.#client.close();
     const audit = this.#host.audit();
     differs("pinned pages", audit.pinnedPages, 0);
     differs("open contexts", audit.openContexts, 0);
     differs("accounts", audit.accountsClear, true);
+  }
+
+  #pick<T>(list: readonly T[]): T {
+    return list[this.#rng.below(list.length)]!;
   }
 
   /** Mostly a few pages; now and then large ones, aligned or not. */
@@ -205,7 +212,7 @@ class ModelRun {
   }
 
   #copy(space: Space): void {
-    const from = this.#spaces[this.#rng.below(2)]!;
+    const from = this.#pick(this.#spaces);
     const { first, count } = this.#range(IOVA_PAGES);
     // Often a stretch that is mapped.
     const known = from.naive.areas[this.#rng.below(Math.max(1, from.naive.areas.length))];
@@ -223,18 +230,31 @@ class ModelRun {
   }
 
   #attach(space: Space): void {
-    const table = space.tables[this.#rng.below(2)]!;
-    const { naive, bound } = space;
-    if (naive.attached === undefined) {
+    const device = this.#pick(space.devices);
+    const { bound } = device;
+    const table = this.#pick(space.tables);
+    if (device.table === undefined) {
       differs("attach", attachDevice(bound, NO_PASID, table.id), table.id);
-      naive.attached = table.naive;
+      device.table = table;
     } else if (this.#rng.below(2) === 0) {
       differs("replace", replaceDevice(bound, NO_PASID, table.id), table.id);
-      naive.attached = table.naive;
+      device.table = table;
     } else {
       differs("detach", detachDevice(bound, NO_PASID), true);
-      naive.attached = undefined;
+      device.table = undefined;
     }
+  }
+
+  /** One table goes, if nobody is attached to it, and a new one comes, filled with all that is mapped. */
+  #changeTables(space: Space): void {
+    const table = this.#pick(space.tables);
+    const { errno } = this.#client.attempt("destroy", { id: table.id });
+    const isUsed = space.devices.some((d) => d.table === table);
+    differs("destroying a page table", errno, isUsed ? Errno.EBUSY : 0);
+    if (isUsed) return;
+    space.tables.splice(space.tables.indexOf(table), 1);
+    space.naive.tables.delete(table.naive);
+    this.#addTable(space, table.naive.hasDirtyBits);
   }
 
   #page(space: Space): number {
@@ -244,44 +264,103 @@ class ModelRun {
     return area.first + this.#rng.below(area.count);
   }
 
-  #write(space: Space): void {
+  /** Writes `bytes` to what should be behind an address; the answer that a device should get. */
+  #expectWrite(space: Space, table: NaiveTable | undefined, first: number, offset: number, bytes: Uint8Array): number {
     const { naive } = space;
-    const first = this.#page(space);
-    const offset = this.#rng.below(PAGE);
-    const bytes = new Uint8Array(1 + this.#rng.below(2 * PAGE));
-    bytes.fill(this.#rng.below(256));
-    let want: number = DmaResult.ok;
-    for (let done = 0; done < bytes.length && want === DmaResult.ok;) {
+    for (let done = 0; done < bytes.length;) {
       const page = first + Math.floor((offset + done) / PAGE);
       const inPage = (offset + done) % PAGE;
       const n = Math.min(PAGE - inPage, bytes.length - done);
-      const area = naive.attached === undefined ? undefined : naive.at(page);
-      if (area === undefined) want = DmaResult.unmapped;
-      else if (!area.writable) want = DmaResult.forbidden;
-      else {
-        this.#expected.set(bytes.subarray(done, done + n), (area.source + page - area.first) * PAGE + inPage);
-        naive.wrote(page);
-      }
+      const area = naive.at(page);
+      if (area === undefined) return DmaResult.unmapped;
+      if (!area.writable) return DmaResult.forbidden;
+      this.#expected.set(bytes.subarray(done, done + n), (area.source + page - area.first) * PAGE + inPage);
+      if (table !== undefined) naive.wrote(table, page);
       done += n;
     }
-    differs("DMA write", space.dma.write(BigInt(first * PAGE + offset), bytes), want);
+    return DmaResult.ok;
+  }
+
+  #someBytes(): Uint8Array {
+    return new Uint8Array(1 + this.#rng.below(2 * PAGE)).fill(this.#rng.below(256));
+  }
+
+  #write(space: Space): void {
+    const { dma, table } = this.#pick(space.devices);
+    const first = this.#page(space);
+    const offset = this.#rng.below(PAGE);
+    const bytes = this.#someBytes();
+    const want = table === undefined ? DmaResult.unmapped : this.#expectWrite(space, table.naive, first, offset, bytes);
+    differs("DMA write", dma.write(BigInt(first * PAGE + offset), bytes), want);
   }
 
   #read(space: Space): void {
-    const { naive } = space;
+    const { dma, table } = this.#pick(space.devices);
     const page = this.#page(space);
     const bytes = new Uint8Array(PAGE);
-    const area = naive.attached === undefined ? undefined : naive.at(page);
-    const want = area === undefined ? DmaResult.unmapped : DmaResult.ok;
-    differs("DMA read", space.dma.read(BigInt(page * PAGE), bytes), want);
-    if (area === undefined) return;
+    const area = table === undefined ? undefined : space.naive.at(page);
+    differs("DMA read", dma.read(BigInt(page * PAGE), bytes), area === undefined ? DmaResult.unmapped : DmaResult.ok);
+    if (area !== undefined) this.#compare(area, page, bytes);
+  }
+
+  #compare(area: NaiveArea, page: number, bytes: Uint8Array): void {
     const at = (area.source + page - area.first) * PAGE;
     differs("read bytes", Buffer.compare(bytes, this.#expected.subarray(at, at + PAGE)), 0);
   }
 
+  /** A mediated device reads or writes: no table and no dirty bit knows of it. */
+  #accessCopy(space: Space): void {
+    const page = this.#page(space);
+    if (this.#rng.below(2) === 0) {
+      const bytes = new Uint8Array(PAGE);
+      const area = space.naive.at(page);
+      const rc = space.access.copy(undefined, BigInt(page * PAGE), bytes, false, true);
+      differs("access read", rc, area === undefined ? -Errno.ENOENT : 0);
+      if (area !== undefined) this.#compare(area, page, bytes);
+      return;
+    }
+    const offset = this.#rng.below(PAGE);
+    const bytes = this.#someBytes();
+    const want = { 0: 0, 1: -Errno.ENOENT, 2: -Errno.EPERM }[this.#expectWrite(space, undefined, page, offset, bytes)];
+    differs("access write", space.access.copy(undefined, BigInt(page * PAGE + offset), bytes, true, true), want);
+  }
+
+  /** Pins through the access, or gives a pin back; an unmap takes the rest. */
+  #pin(space: Space): void {
+    const { naive, access, pins } = space;
+    const held = pins[this.#rng.below(Math.max(1, pins.length))];
+    if (held !== undefined && this.#rng.below(2) === 0) {
+      pins.splice(pins.indexOf(held), 1);
+      access.unpin(BigInt(held.first * PAGE), BigInt(held.count * PAGE));
+      return;
+    }
+    const first = this.#page(space);
+    const count = 1 + this.#rng.below(6);
+    let want = 0;
+    for (let page = first; page < first + count && want === 0; page++) {
+      const area = naive.at(page);
+      if (area === undefined) want = -Errno.ENOENT;
+      else if (!area.writable) want = -Errno.EPERM;
+    }
+    const got = access.pin(BigInt(first * PAGE), BigInt(count * PAGE), true);
+    differs("pin", typeof got === "number" ? got : 0, want);
+    if (want === 0) pins.push({ first, count });
+  }
+
+  #unpin({ access, pins }: Space, first: number, count: number): void {
+    for (const pin of pins.filter((p) => p.first < first + count && first < p.first + p.count)) {
+      pins.splice(pins.indexOf(pin), 1);
+      access.unpin(BigInt(pin.first * PAGE), BigInt(pin.count * PAGE));
+    }
+  }
+
+  #dirtyTable(space: Space): Table {
+    return this.#pick(space.tables.filter((t) => t.naive.hasDirtyBits));
+  }
+
   #track(space: Space): void {
     const on = this.#rng.below(3) > 0;
-    const table = space.tables[0]!;
+    const table = this.#dirtyTable(space);
     this.#client.setDirtyTracking(table.id, on);
     table.naive.setTracking(on);
   }
@@ -289,7 +368,7 @@ class ModelRun {
   #query(space: Space): void {
     const { first, count } = this.#rng.below(2) === 0 ? { first: 0, count: IOVA_PAGES } : this.#range(IOVA_PAGES);
     const keep = this.#rng.below(2) === 0;
-    const table = space.tables[0]!;
+    const table = this.#dirtyTable(space);
     const iova = BigInt(first * PAGE);
     const got = this.#client.getDirtyBitmap(table.id, iova, BigInt(count * PAGE), BigInt(PAGE), { keep });
     const want = new Uint8Array(Math.ceil(count / 8));

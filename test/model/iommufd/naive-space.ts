@@ -11,6 +11,8 @@ export interface NaiveArea {
   readonly writable: boolean;
   /** Whether the pages behind it may be written at all; a copy inherits it. */
   readonly sourceWritable: boolean;
+  /** Which map call it comes from: copies share its pins. */
+  readonly origin: object;
 }
 
 /** One page table that follows the space. */
@@ -32,13 +34,11 @@ export class NaiveTable {
 
 export class NaiveSpace {
   areas: NaiveArea[] = [];
-  readonly tables: readonly NaiveTable[];
-  /** The table that the device is attached to. */
-  attached: NaiveTable | undefined;
+  /** All that follow the space. */
+  readonly tables: Set<NaiveTable> = new Set<NaiveTable>();
   readonly #largePages: boolean;
 
-  constructor(tables: readonly NaiveTable[], largePages: boolean) {
-    this.tables = tables;
+  constructor(largePages: boolean) {
     this.#largePages = largePages;
   }
 
@@ -52,7 +52,7 @@ export class NaiveSpace {
 
   map(first: number, count: number, source: number, writable: boolean): number {
     if (this.overlaps(first, count)) return Errno.EEXIST;
-    this.areas.push({ first, count, source, writable, sourceWritable: writable });
+    this.areas.push({ first, count, source, writable, sourceWritable: writable, origin: {} });
     return 0;
   }
 
@@ -74,6 +74,7 @@ export class NaiveSpace {
         source: area.source + (start - area.first),
         writable,
         sourceWritable: area.sourceWritable,
+        origin: area.origin,
       });
     }
     return 0;
@@ -115,8 +116,8 @@ export class NaiveSpace {
     return isLarge ? { first, count: LARGE_PAGES } : { first: page, count: 1 };
   }
 
-  wrote(page: number): void {
-    const table = this.attached!;
+  /** A device behind `table` wrote to a mapped page. */
+  wrote(table: NaiveTable, page: number): void {
     if (!table.hasDirtyBits || !table.tracking) return;
     const leaf = this.leafOf(page);
     for (let i = 0; i < leaf.count; i++) table.dirty.add(leaf.first + i);
@@ -140,4 +141,19 @@ export class NaiveSpace {
     }
     return found;
   }
+}
+
+/** How many pages are pinned for spaces that all have page tables: those of one map call once, however often copied. */
+export function pinnedPages(spaces: readonly NaiveSpace[]): number {
+  const pinned = new Map<object, Set<number>>();
+  for (const { areas } of spaces) {
+    for (const { origin, source, count } of areas) {
+      let pages = pinned.get(origin);
+      if (pages === undefined) pinned.set(origin, (pages = new Set()));
+      for (let i = 0; i < count; i++) pages.add(source + i);
+    }
+  }
+  let sum = 0;
+  for (const pages of pinned.values()) sum += pages.size;
+  return sum;
 }
