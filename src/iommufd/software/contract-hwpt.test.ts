@@ -1,17 +1,13 @@
-// Page tables: the errno of their calls in the kernel's order, attachment rules, and the dirty-tracking matrix.
+// Page tables: the errno of their calls in the kernel's order, attachment rules, DMA, faults and virtual IOMMUs.
 import { describe, expect, test } from "vitest";
 import {
   Errno,
-  HwCapability,
   HwptAllocFlag,
-  HwptDataType,
-  IommuHwptVtdS1,
   IOMMU_HWPT_DATA_SELFTEST,
   IOMMU_VEVENTQ_TYPE_SELFTEST,
   IOMMU_VIOMMU_TYPE_SELFTEST,
   IommuHwptSelftest,
   MockDeviceFlag,
-  TestDirty,
   TestOp,
   TestPair,
 } from "../uapi/index.ts";
@@ -195,133 +191,6 @@ describe("DMA", () => {
     ]);
     b.client.unmapAll(ioasId);
     expect(dma.read(0x5000n, back)).toBe(DmaResult.unmapped);
-  });
-});
-
-describe("dirty tracking", () => {
-  test("a device that cannot is refused a dirty page table with EINVAL, and asking for one is EOPNOTSUPP", () => {
-    const b = testBench();
-    const ioas = b.client.ioasAlloc();
-    const able = b.bind(ssads).bound;
-    const unable = b.bind(plain).bound;
-    const dirty = b.client.hwptAlloc({ deviceId: able.id, parentId: ioas, flags: DIRTY_TRACKING });
-    expect(attachDevice(unable, NO_PASID, dirty)).toBe(-Errno.EINVAL);
-    expect(() => b.client.hwptAlloc({ deviceId: unable.id, parentId: ioas, flags: DIRTY_TRACKING })).toThrow(
-      "EOPNOTSUPP",
-    );
-    expect(b.client.getHwInfo(able.id).capabilities & BigInt(HwCapability.DIRTY_TRACKING)).toBe(1n);
-    expect(b.client.getHwInfo(unable.id).capabilities & BigInt(HwCapability.DIRTY_TRACKING)).toBe(0n);
-  });
-
-  test("writes show once, reads never; a query that keeps shows them again", () => {
-    const b = testBench();
-    const ioasId = b.client.ioasAlloc();
-    const { bound, dma } = b.bind(ssads);
-    const hwpt = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioasId, flags: DIRTY_TRACKING });
-    attachDevice(bound, NO_PASID, hwpt);
-    b.client.map(0x1000n, { ioasId, lengthBytes: 0x8000n, iova: 0x1000n });
-    dma.write(0x1000n, new Uint8Array(1));
-    b.client.setDirtyTracking(hwpt, true);
-    dma.write(0x3fffn, new Uint8Array(2));
-    dma.read(0x6000n, new Uint8Array(8));
-    const query = (keep: boolean): number => b.client.getDirtyBitmap(hwpt, 0x1000n, 0x8000n, 0x1000n, { keep })[0]!;
-    expect([query(true), query(false), query(false)]).toEqual([0b1100, 0b1100, 0]);
-  });
-
-  test("turning it on again loses what was not read", () => {
-    const b = testBench();
-    const ioasId = b.client.ioasAlloc();
-    const { bound, dma } = b.bind(ssads);
-    const hwpt = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioasId, flags: DIRTY_TRACKING });
-    attachDevice(bound, NO_PASID, hwpt);
-    b.client.map(0x1000n, { ioasId, lengthBytes: 0x1000n, iova: 0x1000n });
-    b.client.setDirtyTracking(hwpt, true);
-    dma.write(0x1000n, new Uint8Array(1));
-    b.client.setDirtyTracking(hwpt, true);
-    expect(b.client.getDirtyBitmap(hwpt, 0x1000n, 0x1000n, 0x1000n)[0]).toBe(0);
-  });
-
-  test.for([
-    [true, 0b0001],
-    [false, 0b1001],
-  ] as const)("a query that meets a hole: with quirks %s the bits are %i", ([kernelQuirks, bits]) => {
-    const b = testBench({ kernelQuirks });
-    const ioasId = b.client.ioasAlloc();
-    const { bound, dma } = b.bind(ssads);
-    const hwpt = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioasId, flags: DIRTY_TRACKING });
-    attachDevice(bound, NO_PASID, hwpt);
-    b.client.map(0x1000n, { ioasId, lengthBytes: 0x1000n, iova: 0x1000n });
-    b.client.map(0x1000n, { ioasId, lengthBytes: 0x1000n, iova: 0x4000n });
-    b.client.setDirtyTracking(hwpt, true);
-    dma.write(0x1000n, new Uint8Array(1));
-    dma.write(0x4000n, new Uint8Array(1));
-    expect(b.client.getDirtyBitmap(hwpt, 0x1000n, 0x4000n, 0x1000n)[0]).toBe(bits);
-  });
-
-  test("a large page is dirty as a whole", () => {
-    const b = testBench();
-    const ioasId = b.client.ioasAlloc();
-    const { bound, dma } = b.bind(ssads);
-    const hwpt = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioasId, flags: DIRTY_TRACKING });
-    attachDevice(bound, NO_PASID, hwpt);
-    b.client.map(0x20_0000n, { ioasId, lengthBytes: 0x1f_0000n, iova: 0x40_0000n });
-    b.client.map(0n, { ioasId, lengthBytes: 0x20_0000n, iova: 0x60_0000n });
-    b.client.setDirtyTracking(hwpt, true);
-    dma.write(0x41_0000n, new Uint8Array(1));
-    dma.write(0x61_0000n, new Uint8Array(1));
-    const count = (bitmap: Uint8Array): number =>
-      bitmap.reduce((sum, byte) => sum + (byte === 0xff ? 8 : byte && 1), 0);
-    expect(count(b.client.getDirtyBitmap(hwpt, 0x40_0000n, 0x1f_0000n, 0x1000n))).toBe(1);
-    expect(count(b.client.getDirtyBitmap(hwpt, 0x60_0000n, 0x20_0000n, 0x1000n))).toBe(512);
-  });
-
-  test("nested DMA shows in the parent's bits", () => {
-    const b = testBench();
-    const ioasId = b.client.ioasAlloc();
-    const { bound, dma } = b.bind(ssads);
-    const flags = NEST_PARENT | DIRTY_TRACKING;
-    const parent = b.client.hwptAlloc({ deviceId: bound.id, parentId: ioasId, flags });
-    const data = { type: HwptDataType.VTD_S1, bytes: IommuHwptVtdS1.encode({ addr_width: 48 }) };
-    const nested = b.client.hwptAlloc({ deviceId: bound.id, parentId: parent, data });
-    attachDevice(bound, NO_PASID, nested);
-    b.client.map(0x1000n, { ioasId, lengthBytes: 0x2000n, iova: 0x1000n });
-    b.client.setDirtyTracking(parent, true);
-    dma.write(0x2000n, new Uint8Array(1));
-    expect(b.client.getDirtyBitmap(parent, 0x1000n, 0x2000n, 0x1000n)[0]).toBe(0b10);
-  });
-
-  test("GET_DIRTY_BITMAP's checks come in the kernel's order", () => {
-    const b = testBench();
-    const ioas = b.client.ioasAlloc();
-    const { deviceId, hwptId } = b.mockDevice(ioas);
-    const dirty = b.client.hwptAlloc({ deviceId, parentId: ioas, flags: DIRTY_TRACKING });
-    const query = { hwpt_id: dirty, iova: 0x100_0000n, length: 0x1000n, page_size: 0x800n };
-    const errno = (fields: object): number => b.client.attempt("hwptGetDirtyBitmap", { ...query, ...fields }).errno;
-    expect(errno({ flags: 2 })).toBe(Errno.EOPNOTSUPP);
-    expect(errno({ hwpt_id: ioas })).toBe(Errno.ENOENT);
-    expect(errno({ length: 0n })).toBe(Errno.EOVERFLOW);
-    expect(errno({ iova: 0x100_0001n })).toBe(Errno.EINVAL);
-    expect(errno({ page_size: 0n })).toBe(Errno.EINVAL);
-    expect(errno({ page_size: 0x2000n })).toBe(Errno.EINVAL);
-    expect(errno({ hwpt_id: hwptId })).toBe(Errno.EOPNOTSUPP);
-    expect(errno({})).toBe(0);
-  });
-
-  test("the mock's DIRTY needs tracking to be on, and never clears the caller's bits", () => {
-    const b = testBench();
-    const ioasId = b.client.ioasAlloc();
-    const { deviceId } = b.mockDevice(ioasId);
-    b.client.map(0n, { ioasId, lengthBytes: 0x4000n, iova: 0x100_0000n });
-    const hwpt = b.client.hwptAlloc({ deviceId, parentId: ioasId, flags: DIRTY_TRACKING });
-    const set = { iova: 0x100_0000n, length: 0x4000n, page_size: 0x800n, uptr: 0x200n };
-    b.bytes[0x200] = 0b101;
-    expect(b.test(TestOp.DIRTY, hwpt, TestDirty, set).result).toBe(-Errno.EINVAL);
-    b.client.setDirtyTracking(hwpt, true);
-    expect(b.test(TestOp.DIRTY, hwpt, TestDirty, set).result).toBe(0);
-    b.bytes[0x300] = 0x80;
-    const query = { hwpt_id: hwpt, iova: set.iova, length: set.length, page_size: 0x800n, data: 0x300n };
-    b.client.call("hwptGetDirtyBitmap", query);
-    expect(b.bytes[0x300]).toBe(0x85);
   });
 });
 
