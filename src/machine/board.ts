@@ -1,7 +1,7 @@
 // What a machine asks of its board.
 import type { RamBlock } from "../memory/port.ts";
 import type { Saveable } from "../state/index.ts";
-import type { DeviceConfig } from "./port.ts";
+import type { AssignmentFacts, DeviceConfig } from "./port.ts";
 import type { Hart } from "../target/riscv/port.ts";
 
 export interface Board {
@@ -12,6 +12,8 @@ export interface Board {
   readonly deviceTree: Uint8Array;
   /** Everything with saved state, by a name that is the same in every machine of this configuration. */
   readonly saveables: ReadonlyMap<string, Saveable>;
+  /** Devices of hosts that the board has. */
+  readonly assignments: readonly AssignmentFacts[];
   /** RAM and ROM. */
   readonly memoryBlocks: readonly RamBlock[];
   /** Power-on: devices, harts, images. RAM keeps what no image overwrites. */

@@ -6,6 +6,7 @@ import type { GuestRequest } from "./guest-request.ts";
 import type { HostWork } from "./host-work.ts";
 import type { GuestClock } from "./pace.ts";
 import type {
+  AssignmentFacts,
   DeviceConfig,
   HostQuit,
   Machine,
@@ -68,6 +69,10 @@ export class VirtualMachine implements Machine {
   /** RAM and ROM, whose bytes belong to the saved state. */
   get memoryBlocks(): Board["memoryBlocks"] {
     return this.#parts.board.memoryBlocks;
+  }
+
+  get assignments(): readonly AssignmentFacts[] {
+    return this.#parts.board.assignments;
   }
 
   get statistics(): MachineStatistics {

@@ -3,7 +3,9 @@ import type { ClockPort, RngPort, TimerPort, TracePort, WallClockPort, YieldPort
 import type { AcceleratorConfig } from "../accel/port.ts";
 import type { BlockNode } from "../block/port.ts";
 import type { CharBackend } from "../chardev/port.ts";
+import type { HostPlan } from "../iommufd/index.ts";
 import type { CpuBus, RamBlock, World, WorldPlan } from "../memory/index.ts";
+import type { TrackerPolicy } from "../vfio/index.ts";
 import type { ExternalInterrupts, Hart, HartConfig, HostFirmware, TimebasePort } from "../target/riscv/port.ts";
 
 /** A file's bytes and the name it is called in errors. */
@@ -30,6 +32,14 @@ export interface IcountConfig {
   readonly sleep: boolean;
 }
 
+/** An `iommufd` object: a context of a host whose devices can be assigned. */
+export interface IommufdConfig {
+  readonly id: string;
+  /** A software host, as its description has it. */
+  readonly host: HostPlan;
+  readonly policy: TrackerPolicy;
+}
+
 export interface MachineConfig {
   /** `virt` or `virt-1.0`. */
   readonly board: string;
@@ -45,6 +55,7 @@ export interface MachineConfig {
   /** Chardev ids for the board's serial ports, in order; undefined leaves a port unconnected. */
   readonly serials: readonly (string | undefined)[];
   readonly devices: readonly DeviceConfig[];
+  readonly iommufds?: readonly IommufdConfig[];
   readonly noReboot: boolean;
   readonly noShutdown: boolean;
   readonly startPaused: boolean;
@@ -68,6 +79,8 @@ export interface MachineHost {
   readonly yield: YieldPort;
   /** What local time is ahead of UTC, for `-rtc base=localtime`. */
   readonly localTimeOffsetNs?: bigint;
+  /** Told what an operator should know though the machine goes on. */
+  readonly notice?: (message: string) => void;
   /** By chardev id. */
   readonly chardevs: ReadonlyMap<string, CharBackend>;
   /** By node name. */
@@ -107,6 +120,18 @@ export interface MachineObserver {
   deviceRemoved?(id: string): void;
 }
 
+/** How a device is assigned. */
+export interface AssignmentFacts {
+  readonly device: string;
+  readonly iommufd: string;
+  /** The page table it is on; undefined when its host chose one, or it needs none. */
+  readonly pageTable: { readonly id: number; readonly hasDirtyBits: boolean } | undefined;
+  readonly isMediated: boolean;
+  /** What tells of the pages that it writes, and why that. */
+  readonly tracker: "device" | "iommu" | "none";
+  readonly because: string;
+}
+
 export interface Machine {
   readonly runState: RunState;
   /** Starts or continues. */
@@ -127,6 +152,8 @@ export interface Machine {
   /** The board's flattened device tree as `-machine dumpdtb=` writes it. */
   readonly boardDeviceTree: Uint8Array;
   readonly statistics: MachineStatistics;
+  /** Devices of hosts that this machine has, in the order of assigning. */
+  readonly assignments: readonly AssignmentFacts[];
   /** RAM and ROM; their bytes go on changing while the machine runs. */
   readonly memoryBlocks: readonly RamBlock[];
   close(): Promise<void>;

@@ -243,9 +243,9 @@ describe("tracking that cannot start", () => {
 describe("the simple mode", () => {
   test("leaves page tables to the kernel, which makes them without dirty bits", () => {
     const rig = makeRig();
-    const container = rig.container({ mode: "ioas" });
+    const container = rig.container();
     const device = rig.device(TRACKING_UNIT);
-    container.attach(device);
+    container.attach(device, "ioas");
     expect(container.domains).toEqual([]);
     expect(container.trackers[0]!.tracker).toBe("none");
     expect(device.dma.write(address(0), new Uint8Array(8))).toBe(0);

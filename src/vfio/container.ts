@@ -27,7 +27,6 @@ export interface ContainerOptions {
   readonly iommufd: IommufdClient;
   /** The guest's memory, whose bytes the host reaches at their offsets in the machine's memory. */
   readonly space: AddressSpace;
-  readonly mode: DmaMode;
   readonly policy: TrackerPolicy;
   readonly fileOf?: (block: RamBlock) => BlockFile | undefined;
   /** What an operator should know though everything goes on. */
@@ -73,6 +72,11 @@ export class Container {
     return this.#domains.domainOf(device);
   }
 
+  /** How one of `devices` is tracked. */
+  trackerOf(device: ContainedDevice): TrackerChoice {
+    return this.trackers[this.#devices.indexOf(device)]!;
+  }
+
   get ranges(): readonly MappedRange[] {
     return this.#ram.ranges;
   }
@@ -89,11 +93,13 @@ export class Container {
    * Takes a device in: page table, guest memory, tracking. Throws VfioError; the device is where it was before, and so is
    * everything else.
    */
-  attach(device: ContainedDevice): void {
+  attach(device: ContainedDevice, mode: DmaMode = "hwpt"): void {
     const undo: (() => void)[] = [];
     try {
-      this.#attachTable(device);
-      undo.push(() => this.#detachTable(device));
+      // The kernel's own choice of page table is asked for by the IOAS's number.
+      if (mode === "ioas") device.attach(this.ioasId);
+      else this.#domains.attach(device);
+      undo.push(() => this.#domains.detach(device));
       this.#devices.push(device);
       undo.push(() => this.#devices.splice(this.#devices.indexOf(device), 1));
       // Only now: with the device's reserved regions in the IOAS, a mapping over one of them fails here.
@@ -112,7 +118,7 @@ export class Container {
     this.#devices.splice(this.#devices.indexOf(device), 1);
     // While the page table and the log are still there to be asked.
     this.#tracking.use(this.#sources());
-    this.#detachTable(device);
+    this.#domains.detach(device);
     if (this.#devices.length === 0) this.#stopListening();
   }
 
@@ -120,16 +126,6 @@ export class Container {
   close(): void {
     this.#stopListening();
     this.#options.iommufd.destroy(this.ioasId);
-  }
-
-  #attachTable(device: ContainedDevice): void {
-    if (this.#options.mode === "ioas") device.attach(this.ioasId);
-    else this.#domains.attach(device);
-  }
-
-  #detachTable(device: ContainedDevice): void {
-    if (this.#options.mode === "ioas") device.detach();
-    else this.#domains.detach(device);
   }
 
   #stopListening(): void {
@@ -165,7 +161,7 @@ export class Container {
   }
 
   #warnUntracked(device: ContainedDevice): void {
-    const choice = this.trackers[this.#devices.indexOf(device)]!;
+    const choice = this.trackerOf(device);
     if (choice.tracker === "none") this.#options.warn(`${device.name}: ${choice.because}`);
   }
 

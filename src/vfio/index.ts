@@ -1,7 +1,13 @@
 export * from "./autodomains.ts";
+export * from "./backend.ts";
 export * from "./blockers.ts";
+export * from "./config.ts";
 export * from "./container.ts";
+export * from "./device.ts";
 export * from "./errors.ts";
 export type { BlockFile, MappedRange } from "./mapped-ram.ts";
 export * from "./trackers/policy.ts";
 export type { DmaLog, TrackingSource } from "./trackers/source.ts";
+export * from "./pci/function.ts";
+export * from "./pci/vfio-pci.ts";
+export type * from "./port.ts";

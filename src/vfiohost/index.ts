@@ -1,3 +1,5 @@
+export { builtInKinds } from "./kinds.ts";
+export { makeDescribedHost, type DescribedHost } from "./described-host.ts";
 export * from "./errors.ts";
 export type { DeviceKind, MakeDeviceOptions } from "./kinds.ts";
 export { makeVfioHost, type VfioHostOptions } from "./make-host.ts";

@@ -4,6 +4,7 @@ import { assert, type Iova } from "../../base/index.ts";
 import { blob, bool, describeState, field, type DescriptionOf, type Saveable } from "../../state/index.ts";
 import { DmaStatus, type DmaPort } from "../port.ts";
 import { PciBar, type BarSpec } from "./bar.ts";
+import { BarRegisters } from "./bar-registers.ts";
 import { ConfigSpace, type ConfigRegister } from "./config-space.ts";
 import { PciStateError } from "./errors.ts";
 import { MsiCapability } from "./msi.ts";
@@ -116,7 +117,7 @@ export class PciFunction implements BusFunction, Saveable<DescriptionOf<PciFunct
   readonly #onReset: () => void;
   readonly #command: ConfigRegister;
   readonly #status: ConfigRegister;
-  readonly #barRegisters: readonly { readonly bar: PciBar; readonly registers: readonly ConfigRegister[] }[];
+  readonly #barRegisters: readonly { readonly bar: PciBar; readonly registers: BarRegisters }[];
   readonly #power: ConfigRegister | undefined;
   #nextCapability: number = spec.FIRST_CAPABILITY;
   /** Where the next capability's offset goes. */
@@ -268,19 +269,9 @@ export class PciFunction implements BusFunction, Saveable<DescriptionOf<PciFunct
     };
   }
 
-  #defineBar(bar: PciBar): readonly ConfigRegister[] {
-    const at = spec.Header.bar0 + 4 * bar.index;
-    const mask = BigInt.asUintN(64, -BigInt(bar.lengthBytes));
-    const { low } = this.config.define(`bar${bar.index}`, at, {
-      low: { at: 0, widthBytes: 4, reset: bar.flags, writable: Number(mask & 0xffff_ffffn) },
-    });
-    low.onWrite = () => this.#decode();
-    if (!bar.is64) return [low];
-    const { high } = this.config.define(`bar${bar.index}`, at, {
-      high: { at: 4, widthBytes: 4, writable: Number(mask >> 32n) },
-    });
-    high.onWrite = () => this.#decode();
-    return [low, high];
+  #defineBar(bar: PciBar): BarRegisters {
+    const { index, kind, is64, lengthBytes, flags } = bar;
+    return new BarRegisters(this.config, { index, kind, is64, lengthBytes, flags, onWrite: () => this.#decode() });
   }
 
   /** Works out what the bus decodes now. */
@@ -289,7 +280,7 @@ export class PciFunction implements BusFunction, Saveable<DescriptionOf<PciFunct
     for (const { bar, registers } of this.#barRegisters) {
       const enable = bar.kind === "io" ? spec.Command.io : spec.Command.memory;
       const enabled = !off && (this.#command.value & enable) !== 0;
-      const address = enabled ? barAddress(bar, registers) : undefined;
+      const address = enabled ? registers.address : undefined;
       if (address === bar.address) continue;
       bar.address = address;
       this.onMapping?.(bar);
@@ -360,13 +351,4 @@ export class PciFunction implements BusFunction, Saveable<DescriptionOf<PciFunct
     };
     return at;
   }
-}
-
-/** Undefined while software has not given an address: zero and all ones are what sizing leaves behind. */
-function barAddress(bar: PciBar, registers: readonly ConfigRegister[]): bigint | undefined {
-  const [low, high] = registers;
-  const flags = bar.kind === "io" ? 3 : 15;
-  const address = (BigInt(high?.value ?? 0) << 32n) | BigInt((low!.value & ~flags) >>> 0);
-  const top = BigInt.asUintN(bar.is64 ? 64 : 32, -BigInt(bar.lengthBytes));
-  return address === 0n || address === top ? undefined : address;
 }

@@ -1,4 +1,5 @@
 export { bytesHandler, PciBar, type BarSpec } from "./bar.ts";
+export { BarRegisters, type BarRegisterOptions } from "./bar-registers.ts";
 export { devfn, PciBus, type BridgeRoute, type BusUpstream, type PciBusOptions, type PlugOptions } from "./bus.ts";
 export { pciProperties, placeName, readPciPlacement, type PciPlacement } from "./config.ts";
 export { ConfigRegister, ConfigSpace, type ConfigRegisterSpec } from "./config-space.ts";
@@ -7,6 +8,7 @@ export { PciFunction, type PciFunctionOptions, type PciFunctionState, type PciId
 export { PciHostBridge, type PciHostBridgeOptions } from "./host-bridge.ts";
 export { MsiCapability } from "./msi.ts";
 export { MsixCapability, type MsixOptions } from "./msix.ts";
+export { MsixTable, type MsixTableOptions } from "./msix-table.ts";
 export type * from "./port.ts";
 export { readRootPortConfig, rootPortInfo, type RootPortConfig } from "./root-port/config.ts";
 export { RootPort, type RootPortState } from "./root-port/device.ts";

@@ -1,5 +1,5 @@
 // The board with harts that do nothing, for tests that do a driver's part: physical accesses, configuration cycles.
-import { ManualTimers, SeededRng } from "../../base/index.ts";
+import { assert, ManualTimers, SeededRng, TimerQueue } from "../../base/index.ts";
 import type { BlockNode } from "../../block/port.ts";
 import type { CpuBus, World } from "../../memory/index.ts";
 import { buildMachine } from "../builder.ts";
@@ -12,6 +12,7 @@ import { testImage } from "./test-images.ts";
 export interface PciBenchOptions {
   readonly boardOptions?: MachineConfig["boardOptions"];
   readonly blockNodes?: readonly BlockNode[];
+  readonly iommufds?: MachineConfig["iommufds"];
 }
 
 export class PciBench {
@@ -22,7 +23,10 @@ export class PciBench {
   #surroundings!: HartSurroundings;
   #bus!: CpuBus;
 
-  constructor(devices: readonly DeviceConfig[], { boardOptions = {}, blockNodes = [] }: PciBenchOptions = {}) {
+  constructor(
+    devices: readonly DeviceConfig[],
+    { boardOptions = {}, blockNodes = [], iommufds = [] }: PciBenchOptions = {},
+  ) {
     const config: MachineConfig = {
       board: "virt",
       boardOptions,
@@ -34,6 +38,7 @@ export class PciBench {
       commandLine: "",
       serials: [],
       devices,
+      iommufds,
       noReboot: false,
       noShutdown: false,
       startPaused: false,
@@ -67,6 +72,13 @@ export class PciBench {
 
   write(gpa: number, value: number, width: 1 | 2 | 4 = 4): void {
     this.#bus.store(gpa, width, value, 0);
+  }
+
+  /** What devices have put off until now, and what that puts off, while guest time stands still. */
+  runTimers(): void {
+    const { timers } = this.#surroundings;
+    assert(timers instanceof TimerQueue, "the board's timers are a queue");
+    for (let turn = 0; turn < 1000; turn++) timers.runDue();
   }
 
   /** Where a function's configuration space is. */

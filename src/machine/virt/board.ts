@@ -14,7 +14,9 @@ import {
 import type { PciBus } from "../../device/pci/index.ts";
 import { VirtioMmio } from "../../device/virtio/index.ts";
 import { WorldPlan, dmaPort } from "../../memory/index.ts";
+import type { IommufdBackend } from "../../vfio/index.ts";
 import { HartIrq, type Hart } from "../../target/riscv/port.ts";
+import { assignmentFacts, planIommufds, type PlannedIommufds } from "../assigned-host.ts";
 import type { Board } from "../board.ts";
 import { planBoot, type BootPlan } from "../boot/boot-plan.ts";
 import { RNG_SEED_BYTES } from "../boot/chosen.ts";
@@ -62,11 +64,12 @@ export function makeVirtBoard(parts: BoardParts): Board {
   const plannedHarts = planHarts(plan, hartConfigs, config.accelerator);
   const maskRom = plan.ram("virt.mrom", virtMap.maskRom.lengthBytes, { readOnly: true });
   const ram = plan.ram("virt.ram", config.memoryBytes);
+  const iommufds = planIommufds(plan, config.iommufds ?? []);
   const system = new System(plan.create());
   try {
     system.placeRam(maskRom, virtMap.maskRom.base);
     system.placeRam(ram, virtMap.ram.base);
-    return new VirtBoard(parts, options, system, plannedHarts);
+    return new VirtBoard(parts, options, system, { harts: plannedHarts, iommufds });
   } catch (error) {
     system.close();
     throw error;
@@ -76,6 +79,12 @@ export function makeVirtBoard(parts: BoardParts): Board {
 /** Harts with interrupt files have the registers to use them, whatever `-cpu` says, as in QEMU. */
 const IMSIC_FEATURES = { smaia: true, ssaia: true };
 
+/** What was planned before the memory was there. */
+interface Planned {
+  readonly harts: ReturnType<HartPlanner>;
+  readonly iommufds: PlannedIommufds;
+}
+
 class VirtBoard implements Board {
   readonly harts: readonly Hart[];
   readonly saveables: Board["saveables"];
@@ -83,13 +92,14 @@ class VirtBoard implements Board {
   readonly #system: System;
   readonly #slots: readonly VirtioMmio[];
   readonly #plugs: Plugs;
+  readonly #iommufds: ReadonlyMap<string, IommufdBackend>;
   readonly #uart: Ns16550a;
   readonly #boot: BootPlan;
   readonly #sbi: BuiltInSbi | undefined;
   readonly #irqChip: IrqChip;
   #seed: Uint8Array = new Uint8Array(RNG_SEED_BYTES);
 
-  constructor(parts: BoardParts, options: VirtOptions, system: System, plannedHarts: ReturnType<HartPlanner>) {
+  constructor(parts: BoardParts, options: VirtOptions, system: System, planned: Planned) {
     this.#parts = parts;
     this.#system = system;
     this.saveables = system.saveables;
@@ -99,7 +109,7 @@ class VirtBoard implements Board {
     const timebase = this.#placeTimers(lines, options);
     const irqChip = placeIrqChip(options.aia, { system, lines, hartCount: config.smp, trace: host.trace });
     this.#irqChip = irqChip;
-    this.harts = plannedHarts.create(system.space.world, {
+    this.harts = planned.harts.create(system.space.world, {
       bus: (source) => system.space.bus(source),
       timebase,
       timers,
@@ -114,6 +124,12 @@ class VirtBoard implements Board {
     const backends = new Backends(parts.host);
     this.#uart = this.#placeDevices(irqChip, backends);
     this.#slots = this.#placeSlots(irqChip);
+    this.#iommufds = planned.iommufds({
+      space: system.space,
+      timers,
+      trace: host.trace,
+      warn: (message) => host.notice?.(message),
+    });
     this.#plugs = this.#plugDevices(backends, rootBus);
 
     const tree = buildBoardTree({ harts: this.harts, memoryBytes: config.memoryBytes, options });
@@ -128,6 +144,10 @@ class VirtBoard implements Board {
 
   get deviceTree(): Uint8Array {
     return this.#boot.boardTree(this.#seed);
+  }
+
+  get assignments(): Board["assignments"] {
+    return [...this.#iommufds.values()].flatMap(assignmentFacts);
   }
 
   set onDeviceRemoved(told: (id: string) => void) {
@@ -224,6 +244,7 @@ class VirtBoard implements Board {
       mmio: this.#slots,
       rootBus,
       timers,
+      iommufds: this.#iommufds,
       context: (name) => ({ dma: dmaPort(system.space, name), ...shared }),
       rng: host.rng,
       backends,

@@ -7,11 +7,24 @@ import {
   readRootPortConfig,
   RootPort,
   rootPortInfo,
-  type PciDevice,
+  type BusFunction,
   type PciPorts,
 } from "../../device/pci/index.ts";
+import type { Device } from "../../device/index.ts";
+import type { Saveable } from "../../state/index.ts";
+import { readVfioPciConfig, VfioPci, vfioPciProperties, type IommufdBackend } from "../../vfio/index.ts";
+import { MachineError } from "../errors.ts";
 import type { Given } from "./given.ts";
 import type { PciPlace } from "./pci-slots.ts";
+
+/** A device in a slot of the board: one of ours, or one that is served by somebody else. */
+export interface PluggedDevice extends Device {
+  readonly pci: BusFunction & Saveable;
+  /** Memory of the device that belongs to its state besides `saveState`. */
+  readonly localMemory?: Uint8Array;
+  /** Resolves when it has nothing in flight. */
+  drain?(): Promise<void>;
+}
 
 /** What a PCI device is given, besides its properties. */
 export interface PciParts {
@@ -19,6 +32,8 @@ export interface PciParts {
   readonly place: PciPlace;
   readonly ports: PciPorts;
   readonly timers: TimerPort;
+  /** By id. */
+  readonly iommufds: ReadonlyMap<string, IommufdBackend>;
   /** Of a root port. Throws MachineError where another one has it. */
   readonly claimSlotNumber: (chassis: number, slot: number) => void;
 }
@@ -26,7 +41,7 @@ export interface PciParts {
 export interface PciDeviceType {
   /** With the properties of all PCI devices. */
   readonly info: DeviceTypeInfo;
-  make(given: Given, parts: PciParts): PciDevice;
+  make(given: Given, parts: PciParts): PluggedDevice;
 }
 
 const types: readonly PciDeviceType[] = [
@@ -45,6 +60,24 @@ const types: readonly PciDeviceType[] = [
       const config = readRootPortConfig(properties, subject);
       parts.claimSlotNumber(config.chassis, config.slot);
       return new RootPort({ ...config, name, busName: name, primary: place.bus, at: place.at, ports });
+    },
+  },
+  {
+    info: {
+      typeName: "vfio-pci",
+      description: "a device of a host, assigned through IOMMUFD",
+      bus: "PCI",
+      properties: vfioPciProperties,
+    },
+    make({ properties, subject }, { name, ports, iommufds }) {
+      const { iommufdId, assignment } = readVfioPciConfig(properties, subject);
+      const backend = iommufds.get(iommufdId);
+      if (backend === undefined) {
+        const known = iommufds.size === 0 ? "there is none" : `known are ${[...iommufds.keys()].join(", ")}`;
+        const message = `There is no iommufd object "${iommufdId}" for "${subject}"; ${known}`;
+        throw new MachineError("unknownBackend", message, { subject });
+      }
+      return new VfioPci({ name, assignment: backend.assign(assignment), ports, events: backend.host.events });
     },
   },
 ];

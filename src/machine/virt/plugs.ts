@@ -3,7 +3,6 @@
 import type { TimerPort } from "../../base/index.ts";
 import type { DeviceTypeInfo } from "../../device/index.ts";
 import { pciProperties, placeName, readPciPlacement, RootPort, type PciBus } from "../../device/pci/index.ts";
-import type { PciDevice } from "../../device/pci/index.ts";
 import {
   VirtioSerial,
   readSerialPortConfig,
@@ -17,8 +16,9 @@ import { MachineError } from "../errors.ts";
 import { LocalMemory } from "../local-memory.ts";
 import type { DeviceConfig } from "../port.ts";
 import type { System } from "../system.ts";
+import type { IommufdBackend } from "../../vfio/index.ts";
 import type { Given } from "./given.ts";
-import { pciDeviceTypes, type PciDeviceType } from "./pci-devices.ts";
+import { pciDeviceTypes, type PciDeviceType, type PluggedDevice } from "./pci-devices.ts";
 import { PciSlots, type PciPlace } from "./pci-slots.ts";
 import { Slots } from "./slots.ts";
 import { slotDevices, type SlotDevice, type VirtioParts } from "./virtio-devices.ts";
@@ -28,6 +28,7 @@ export interface PlugParts extends VirtioParts {
   readonly mmio: readonly VirtioMmio[];
   readonly rootBus: PciBus;
   readonly timers: TimerPort;
+  readonly iommufds: ReadonlyMap<string, IommufdBackend>;
   /** What the virtio device named so is given. */
   readonly context: (name: string) => VirtioContext;
 }
@@ -46,7 +47,7 @@ interface Plugged {
   readonly id: string | undefined;
   readonly name: string;
   readonly place: PciPlace;
-  readonly device: PciDevice;
+  readonly device: PluggedDevice;
   /** Ends its part in the machine. */
   readonly release: () => void;
 }
@@ -69,7 +70,7 @@ export class Plugs {
     this.#pciSlots = new PciSlots(parts.rootBus);
   }
 
-  get pciDevices(): PciDevice[] {
+  get pciDevices(): PluggedDevice[] {
     return [...this.#plugged].map(({ device }) => device);
   }
 
@@ -186,7 +187,7 @@ export class Plugs {
     });
   }
 
-  #connect(device: PciDevice, { bus, port, at, isMultifunction }: PciPlace, when: When): void {
+  #connect(device: PluggedDevice, { bus, port, at, isMultifunction }: PciPlace, when: When): void {
     if (device instanceof RootPort) {
       bus.plug(at, device.pci, { isMultifunction, bridge: device });
       this.#pciSlots.addPort(device);
@@ -197,7 +198,7 @@ export class Plugs {
   }
 
   /** Function and device are saved apart, and so is what the device has as memory. */
-  #adopt(device: PciDevice, { bus, at }: PciPlace): () => void {
+  #adopt(device: PluggedDevice, { bus, at }: PciPlace): () => void {
     const { system } = this.#parts;
     const base = `${bus.name}/${placeName(at)}`;
     const { saveables } = system;

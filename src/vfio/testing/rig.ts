@@ -40,7 +40,7 @@ export interface Rig {
   readonly iommufd: IommufdClient;
   readonly files: LocalFiles;
   readonly warnings: string[];
-  container(options?: Partial<Pick<ContainerOptions, "mode" | "policy" | "fileOf">>): Container;
+  container(options?: Partial<Pick<ContainerOptions, "policy" | "fileOf">>): Container;
   device(unit: UnitDescription, options?: RigDeviceOptions): RigDevice;
 }
 
@@ -79,7 +79,6 @@ export function makeRig(): Rig {
       new Container({
         iommufd,
         space,
-        mode: "hwpt",
         policy: "mixed",
         warn: (message) => void warnings.push(message),
         ...options,

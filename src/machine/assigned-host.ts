@@ -1,0 +1,89 @@
+// A software host inside the machine: its devices reach guest memory through the machine's own bytes.
+import { type TimerPort, type TracePort } from "../base/index.ts";
+import { makeLocalCaller, type EventFd, type HostPlan, type LocalFiles } from "../iommufd/index.ts";
+import type { AddressSpace, WorldPlan } from "../memory/index.ts";
+import { IommufdBackend, type AssigningHost, type EventPort } from "../vfio/index.ts";
+import { makeDescribedHost } from "../vfiohost/index.ts";
+import { MachineError } from "./errors.ts";
+import type { AssignmentFacts, IommufdConfig } from "./port.ts";
+
+/** Requests, and the bitmap of half a gigabyte's pages at a time. */
+const ARENA_BYTES = 0x1_0000;
+
+export interface AssignedHostParts {
+  readonly space: AddressSpace;
+  /** What the host's devices work by. */
+  readonly timers: TimerPort;
+  readonly trace: TracePort;
+  readonly warn: (message: string) => void;
+}
+
+/** The machine's iommufd objects by id; memory for their requests is reserved before the world is made. */
+export type PlannedIommufds = (parts: AssignedHostParts) => ReadonlyMap<string, IommufdBackend>;
+
+export function planIommufds(plan: WorldPlan, configs: readonly IommufdConfig[]): PlannedIommufds {
+  const planned = configs.map((config) => ({ config, at: plan.reserve(`iommufd ${config.id}`, ARENA_BYTES, 4096) }));
+  return (parts) => {
+    const backends = new Map<string, IommufdBackend>();
+    for (const { config, at } of planned) {
+      if (backends.has(config.id)) {
+        throw new MachineError("badConfig", `There are two iommufd objects "${config.id}"`, { subject: config.id });
+      }
+      const host = assigningHost(config.host, at, parts);
+      const { space, warn } = parts;
+      backends.set(config.id, new IommufdBackend({ id: config.id, host, space, policy: config.policy, warn }));
+    }
+    return backends;
+  };
+}
+
+function assigningHost(plan: HostPlan, arenaAt: number, { space, timers, trace }: AssignedHostParts): AssigningHost {
+  const { world } = space;
+  const { host, vfio } = makeDescribedHost(plan, { timers, trace });
+  const caller = makeLocalCaller({
+    bytes: world.u8,
+    // Which pages are dirty is asked of the IOMMU, or of the device; translated code is ours to watch.
+    onDeviceWrite: (offset, lengthBytes) => world.notes.noteForeignWrite(offset, lengthBytes),
+  });
+  return {
+    session: host.attach(caller),
+    arena: { va: BigInt(arenaAt), bytes: world.u8.subarray(arenaAt, arenaAt + ARENA_BYTES) },
+    events: localEvents(caller.files),
+    devices: vfio.devices.map(({ name, path, kind }) => ({ name, path, isMediated: kind.bus === "mdev" })),
+  };
+}
+
+function localEvents(files: LocalFiles): EventPort {
+  return {
+    open(onSignalled) {
+      const fd = files.openEventFd();
+      const event = files.eventFd(fd) as EventFd;
+      const end = onSignalled === undefined ? undefined : event.listen(onSignalled);
+      return {
+        fd,
+        signal: () => event.signal(),
+        close() {
+          end?.();
+          event.release();
+          files.close(fd);
+        },
+      };
+    },
+  };
+}
+
+/** For those who want to see how devices are assigned. */
+export function assignmentFacts(backend: IommufdBackend): readonly AssignmentFacts[] {
+  return backend.assignments.map(({ device, container }) => {
+    const domain = container.domainOf(device);
+    const { tracker, because } = container.trackerOf(device);
+    return {
+      device: device.name,
+      iommufd: backend.id,
+      pageTable: domain === undefined ? undefined : { id: domain.hwptId, hasDirtyBits: domain.hasDirtyBits },
+      isMediated: device.isMediated,
+      tracker,
+      because,
+    };
+  });
+}

@@ -1,0 +1,193 @@
+import { describe, expect, test } from "vitest";
+import { readHostDescription } from "../../iommufd/index.ts";
+import { builtInKinds } from "../../vfiohost/index.ts";
+import type { IommufdConfig } from "../port.ts";
+import { PciBench } from "../testing/pci-bench.ts";
+
+const ENGINE = "0000:01:00.0";
+const RAM = 0x8000_0000;
+
+function hostOf(text: object): IommufdConfig {
+  return { id: "iommufd0", host: readHostDescription(JSON.stringify(text), builtInKinds), policy: "mixed" };
+}
+
+const trackingHost = hostOf({
+  units: [{ id: "u0", profile: "vtd-ssads" }],
+  devices: [{ bdf: ENGINE, kind: "dma-engine", unit: "u0", group: 1 }],
+});
+
+const assigned = (properties = {}) => ({
+  driver: "vfio-pci",
+  properties: { host: ENGINE, iommufd: "iommufd0", addr: "2", ...properties },
+});
+
+/** The engine of slot 2, with its registers at 0x40000000 and bus mastering on. */
+function start(options: { aia?: string } = {}) {
+  const bench = new PciBench([assigned()], {
+    iommufds: [trackingHost],
+    ...(options.aia !== undefined && { boardOptions: { aia: options.aia } }),
+  });
+  const at = bench.ecam(0, 2);
+  bench.write(at + 0x10, 0x4000_0000);
+  bench.write(at + 0x18, 0x4010_0000);
+  bench.write(at + 4, 6, 2);
+  return { bench, at };
+}
+
+const regs = 0x4000_0000;
+
+/** Fills `length` bytes at `to` with the engine's pattern. */
+function fill(bench: PciBench, to: number, length: number, pattern: number): void {
+  bench.write(regs + 0x08, 1);
+  bench.write(regs + 0x28, to >>> 0);
+  bench.write(regs + 0x30, length);
+  bench.write(regs + 0x34, pattern);
+  bench.write(regs + 0x14, 3);
+  bench.write(regs + 0x48, 2);
+  bench.runTimers();
+}
+
+describe("an assigned device", () => {
+  test("is found, sized and moved by the guest", () => {
+    const bench = new PciBench([assigned()], { iommufds: [trackingHost] });
+    const at = bench.ecam(0, 2);
+    expect(bench.read(at)).toBe(0x7261_1234);
+    bench.write(at + 0x10, 0xffff_ffff);
+    expect(bench.read(at + 0x10)).toBe(0xffff_f000);
+    bench.write(at + 0x10, 0x4567_8000);
+    expect(bench.read(at + 0x10)).toBe(0x4567_8000);
+    bench.write(at + 4, 2, 2);
+    expect(bench.read(0x4567_8000)).toBe(0x5241_0001);
+    bench.write(at + 4, 0, 2);
+    expect(bench.read(0x4567_8000)).toBe(0xffff_ffff);
+  });
+
+  test("reads and writes guest memory through its page table", () => {
+    const { bench } = start();
+    fill(bench, RAM + 0x10_0000, 0x2000, 0x1234_5678);
+    expect(bench.read(regs + 0x0c)).toBe(0);
+    expect(bench.read(RAM + 0x10_1ffc)).toBe(0x1234_5678);
+    fill(bench, 0x1000_0000, 4, 1);
+    expect(bench.read(regs + 0x0c)).toBe(2);
+    expect(bench.machine.assignments).toEqual([
+      {
+        device: ENGINE,
+        iommufd: "iommufd0",
+        pageTable: { id: expect.any(Number), hasDirtyBits: true },
+        isMediated: false,
+        tracker: "iommu",
+        because: "the dirty bits of its page table: the device cannot log what it writes",
+      },
+    ]);
+  });
+
+  test("tells open epochs of what it wrote, by its page table", () => {
+    const { bench } = start();
+    const { notes } = bench.world;
+    const epoch = notes.openEpoch("test");
+    epoch.read();
+    fill(bench, RAM + 0x10_0000, 0x2000, 7);
+    const round = epoch.read();
+    const first = (bench.world.blocks.find((block) => block.name === "virt.ram")!.offset + 0x10_0000) / 4096;
+    expect([first - 1, first, first + 1, first + 2].map((page) => round.pages.has(page))).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ]);
+    epoch.close();
+  });
+
+  test("interrupts by its line, which falls when the guest has acknowledged", () => {
+    const { bench } = start();
+    const pending = (): number => bench.read(0xc00_1004) & (1 << 2);
+    bench.write(0xc00_0000 + 4 * 34, 1);
+    fill(bench, RAM + 0x1000, 16, 1);
+    expect(pending()).not.toBe(0);
+    bench.write(regs + 0x10, 3);
+    // Claimed and completed, the source is silent.
+    bench.write(0xc00_2000 + 4, 1 << 2);
+    expect(bench.read(0xc20_0004)).toBe(34);
+    bench.write(0xc20_0004, 34);
+    expect(pending()).toBe(0);
+  });
+
+  test("sends MSI-X messages to where the guest's table says", () => {
+    const { bench, at } = start({ aia: "aplic-imsic" });
+    let msix = bench.read(at + 0x34, 1);
+    while (bench.read(at + msix, 1) !== 0x11) msix = bench.read(at + msix + 1, 1);
+    const table = 0x4010_0000 + (bench.read(at + msix + 4) & ~7);
+    expect(bench.read(table + 12)).toBe(1);
+    bench.write(table, RAM + 0x2000);
+    bench.write(table + 8, 0x77);
+    bench.write(at + msix + 2, 0x8000, 2);
+    fill(bench, RAM + 0x1000, 16, 1);
+    expect(bench.read(RAM + 0x2000)).toBe(0);
+    const pending = 0x4010_0000 + (bench.read(at + msix + 8) & ~7);
+    expect(bench.read(pending) & 1).toBe(1);
+    bench.write(table + 12, 0);
+    expect(bench.read(RAM + 0x2000)).toBe(0x77);
+    // A vector that is open when it fires arrives at once.
+    bench.write(RAM + 0x2000, 0);
+    bench.write(regs + 0x10, 3);
+    fill(bench, RAM + 0x1000, 16, 1);
+    expect(bench.read(RAM + 0x2000)).toBe(0x77);
+  });
+
+  test("is as after power-on when the machine was reset", () => {
+    const { bench, at } = start();
+    fill(bench, RAM + 0x1000, 16, 1);
+    bench.machine.reset();
+    expect(bench.read(at + 4, 2) & 7).toBe(0);
+    expect(bench.read(at + 0x10)).toBe(0);
+    bench.write(at + 0x10, 0x4000_0000);
+    bench.write(at + 4, 6, 2);
+    expect(bench.read(regs + 0x10)).toBe(0);
+    fill(bench, RAM + 0x1000, 16, 0x99);
+    expect(bench.read(RAM + 0x1000)).toBe(0x99);
+  });
+
+  test("does not reach past the guest's memory, and the guest sees a fault of the device", () => {
+    const { bench } = start();
+    fill(bench, RAM - 0x1000, 0x2000, 1);
+    expect(bench.read(regs + 0x58)).toBe(0x101);
+  });
+});
+
+describe("an assigned device is refused", () => {
+  const make = (properties: object, iommufds = [trackingHost]): PciBench =>
+    new PciBench([{ driver: "vfio-pci", properties: { addr: "2", ...properties } }], { iommufds });
+
+  test.each([
+    [{}, "vfio-pci takes either host=ADDRESS or sysfsdev=PATH"],
+    [{ host: ENGINE }, "vfio-pci needs iommufd=ID, and -object iommufd"],
+    [{ host: ENGINE, iommufd: "other" }, 'There is no iommufd object "other" for "vfio-pci"; known are iommufd0'],
+    [{ host: "02:00.0", iommufd: "iommufd0" }, `has no device 0000:02:00.0; ${ENGINE} would do`],
+    [
+      { host: ENGINE, iommufd: "iommufd0", "enable-migration": "on" },
+      `${ENGINE}: VFIO migration is not supported in kernel: the device has no migration`,
+    ],
+    [{ host: ENGINE, iommufd: "iommufd0", fd: 3 }, "Property 'vfio-pci.fd' not found"],
+  ])("%j", (properties, message) => {
+    expect(() => make(properties)).toThrow(message);
+  });
+
+  test("the second time", () => {
+    const devices = [assigned(), assigned({ addr: "3" })];
+    expect(() => new PciBench(devices, { iommufds: [trackingHost] })).toThrow(`Device ${ENGINE} cannot be had`);
+  });
+
+  test("when its unit reserves what the guest has for memory", () => {
+    const host = hostOf({
+      units: [
+        {
+          id: "u0",
+          profile: "vtd",
+          reserved: [{ start: "0x80000000", last: "0x80000fff", kind: "reserved" }],
+        },
+      ],
+      devices: [{ bdf: ENGINE, kind: "dma-engine", unit: "u0", group: 1 }],
+    });
+    expect(() => make({ host: ENGINE, iommufd: "iommufd0" }, [host])).toThrow(/^Memory virt.ram at 0x80000000/);
+  });
+});

@@ -1,0 +1,185 @@
+// An iommufd object: one context of a host, opened by its first user and closed by its last, and the containers in it.
+import { IommufdClient, IommufdError } from "../iommufd/index.ts";
+import type { AddressSpace, RamBlock } from "../memory/index.ts";
+import { migrationBlockers, type Blocker, type MigrationWish } from "./blockers.ts";
+import { Container, type DmaMode } from "./container.ts";
+import { AssignedDevice } from "./device.ts";
+import { VfioError } from "./errors.ts";
+import type { BlockFile } from "./mapped-ram.ts";
+import type { AssigningHost, HostDevice } from "./port.ts";
+import type { TrackerPolicy } from "./trackers/policy.ts";
+
+export interface BackendOptions {
+  readonly id: string;
+  readonly host: AssigningHost;
+  readonly space: AddressSpace;
+  readonly policy: TrackerPolicy;
+  readonly fileOf?: (block: RamBlock) => BlockFile | undefined;
+  readonly warn: (message: string) => void;
+}
+
+export interface AssignmentOptions {
+  /** As the host calls it. */
+  readonly name: string;
+  readonly mode: DmaMode;
+  /** The device's own log may be used. */
+  readonly mayLog: boolean;
+  readonly migration: MigrationWish;
+}
+
+/** A device that this machine has, until `release`. */
+export interface Assignment {
+  readonly device: AssignedDevice;
+  readonly container: Container;
+  readonly migration: MigrationWish;
+  release(): void;
+}
+
+export class IommufdBackend {
+  readonly id: string;
+  readonly #options: BackendOptions;
+  #iommufd: IommufdClient | undefined;
+  readonly #containers: Container[] = [];
+  readonly #assignments: Assignment[] = [];
+
+  constructor(options: BackendOptions) {
+    this.id = options.id;
+    this.#options = options;
+  }
+
+  get containers(): readonly Container[] {
+    return this.#containers;
+  }
+
+  get assignments(): readonly Assignment[] {
+    return this.#assignments;
+  }
+
+  get host(): AssigningHost {
+    return this.#options.host;
+  }
+
+  /** Everything that keeps this object's devices from migrating, in the order of assigning. */
+  get blockers(): readonly Blocker[] {
+    return migrationBlockers(this.#assignments.map((assignment) => this.#migrating(assignment)));
+  }
+
+  /** Takes a device. Throws VfioError; the device is the host's again then, and everything as it was. */
+  assign(options: AssignmentOptions): Assignment {
+    const which = this.#find(options.name);
+    const iommufd = (this.#iommufd ??= this.#open());
+    let device: AssignedDevice | undefined;
+    try {
+      device = AssignedDevice.open(this.#options.host, iommufd, which, options);
+      const assignment = this.#attach(device, iommufd, options);
+      this.#checkWish(assignment);
+      return assignment;
+    } catch (error) {
+      // What was attached has been released, and the device with it.
+      if (this.#assignments.every((assignment) => assignment.device !== device)) device?.close();
+      this.#closeUnused();
+      throw error;
+    }
+  }
+
+  #attach(device: AssignedDevice, iommufd: IommufdClient, options: AssignmentOptions): Assignment {
+    const container = this.#containerFor(device, iommufd, options.mode);
+    let isHeld = true;
+    const assignment: Assignment = {
+      device,
+      container,
+      migration: options.migration,
+      release: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        this.#assignments.splice(this.#assignments.indexOf(assignment), 1);
+        container.detach(device);
+        device.close();
+        this.#closeUnused();
+      },
+    };
+    this.#assignments.push(assignment);
+    return assignment;
+  }
+
+  /** One that there is, or a new one for a device that fits none. */
+  #containerFor(device: AssignedDevice, iommufd: IommufdClient, mode: DmaMode): Container {
+    for (const container of this.#containers) {
+      try {
+        container.attach(device, mode);
+        return container;
+      } catch (error) {
+        if (!(error instanceof VfioError)) throw error;
+      }
+    }
+    const container = this.#makeContainer(iommufd);
+    try {
+      container.attach(device, mode);
+    } catch (error) {
+      container.close();
+      throw error;
+    }
+    this.#containers.push(container);
+    return container;
+  }
+
+  #makeContainer(iommufd: IommufdClient): Container {
+    const { space, policy, fileOf, warn } = this.#options;
+    return new Container({ iommufd, space, policy, warn, ...(fileOf !== undefined && { fileOf }) });
+  }
+
+  /** A device that is to migrate and cannot is not taken. */
+  #checkWish(assignment: Assignment): void {
+    if (assignment.migration !== "on") return;
+    const blocker = this.blockers.find(({ device }) => device === assignment.device.name);
+    if (blocker === undefined) return;
+    assignment.release();
+    const { because, remedy } = blocker.refusal;
+    throw new VfioError("cannotMigrate", `${blocker.message}: ${because}; ${remedy} would do`, {
+      subject: assignment.device.name,
+    });
+  }
+
+  #migrating(assignment: Assignment): Parameters<typeof migrationBlockers>[0][number] {
+    const { device, container, migration } = assignment;
+    return {
+      name: device.name,
+      wish: migration,
+      answer: device.migration,
+      isMediated: device.isMediated,
+      unitHasDirtyBits: device.unitHasDirtyBits,
+      choice: container.trackerOf(device),
+    };
+  }
+
+  #open(): IommufdClient {
+    const { session, arena } = this.#options.host;
+    try {
+      return IommufdClient.open(session, arena);
+    } catch (cause) {
+      if (!(cause instanceof IommufdError)) throw cause;
+      throw new VfioError("cannotOpen", `iommufd "${this.id}": ${cause.message}`, { subject: this.id, cause });
+    }
+  }
+
+  #find(name: string): HostDevice {
+    const { devices } = this.#options.host;
+    const found = devices.find((device) => device.name === name);
+    if (found !== undefined) return found;
+    const known = devices.length === 0 ? "it has none" : `${devices.map((device) => device.name).join(", ")} would do`;
+    throw new VfioError("unknownDevice", `The host of iommufd "${this.id}" has no device ${name}; ${known}`, {
+      subject: name,
+    });
+  }
+
+  #closeUnused(): void {
+    for (const container of [...this.#containers]) {
+      if (container.devices.length > 0) continue;
+      this.#containers.splice(this.#containers.indexOf(container), 1);
+      container.close();
+    }
+    if (this.#assignments.length > 0) return;
+    this.#iommufd?.close();
+    this.#iommufd = undefined;
+  }
+}

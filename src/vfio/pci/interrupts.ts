@@ -1,0 +1,107 @@
+// Interrupts of an assigned device: eventfds that the host signals become the guest's line or messages. Which kind is on
+// follows what the guest enables; the order is QEMU's (hw/vfio/pci.c): the line goes before messages come.
+import type { IrqLine } from "../../device/port.ts";
+import { IommufdError, VfioPciIrq, type VfioDeviceClient } from "../../iommufd/index.ts";
+import type { EventPort, OpenEvent } from "../port.ts";
+
+export interface InterruptOptions {
+  readonly client: VfioDeviceClient;
+  readonly events: EventPort;
+  readonly intx: IrqLine;
+  readonly hasLine: boolean;
+  readonly onMessage: (vector: number) => void;
+  readonly onFailure: (what: string) => void;
+}
+
+export class AssignedInterrupts {
+  readonly #options: InterruptOptions;
+  #line: OpenEvent | undefined;
+  #isLineHigh = false;
+  /** Which of `VfioPciIrq` sends messages now. */
+  #messages: number | undefined;
+  readonly #vectors: (OpenEvent | undefined)[] = [];
+
+  constructor(options: InterruptOptions) {
+    this.#options = options;
+  }
+
+  /** Goes over to the line. */
+  useLine(): void {
+    this.#stopMessages();
+    if (!this.#options.hasLine || this.#line !== undefined) return;
+    const line = this.#options.events.open(() => this.#setLine(true));
+    this.#line = line;
+    this.#change({ index: VfioPciIrq.INTX, action: "trigger", eventFds: [line.fd] });
+  }
+
+  /** Goes over to messages of a kind, with these vectors. */
+  useMessages(index: typeof VfioPciIrq.MSI | typeof VfioPciIrq.MSIX, vectors: readonly number[]): void {
+    this.#stopLine();
+    this.#stopMessages();
+    this.#messages = index;
+    const count = Math.max(1, ...vectors.map((vector) => vector + 1));
+    const eventFds = Array.from({ length: count }, (_, vector) =>
+      vectors.includes(vector) ? this.#openVector(vector).fd : -1,
+    );
+    this.#change({ index, action: "trigger", eventFds });
+  }
+
+  /** A further vector of MSI-X; one that is there already is left alone. */
+  addVector(vector: number): void {
+    if (this.#messages !== VfioPciIrq.MSIX || this.#vectors[vector] !== undefined) return;
+    const { fd } = this.#openVector(vector);
+    this.#change({ index: VfioPciIrq.MSIX, start: vector, action: "trigger", eventFds: [fd] });
+  }
+
+  /**
+   * The guest touched the device while its line was up: that may have been the acknowledgement. The line goes down, and
+   * the host signals again if the device still asks.
+   */
+  acknowledge(): void {
+    if (!this.#isLineHigh) return;
+    this.#setLine(false);
+    this.#change({ index: VfioPciIrq.INTX, action: "unmask", count: 1 });
+  }
+
+  close(): void {
+    this.#stopMessages();
+    this.#stopLine();
+  }
+
+  #setLine(level: boolean): void {
+    this.#isLineHigh = level;
+    this.#options.intx.set(level);
+  }
+
+  #openVector(vector: number): OpenEvent {
+    const event = this.#options.events.open(() => this.#options.onMessage(vector));
+    this.#vectors[vector] = event;
+    return event;
+  }
+
+  #stopLine(): void {
+    if (this.#line === undefined) return;
+    this.#change({ index: VfioPciIrq.INTX, action: "trigger", count: 0 });
+    this.#line.close();
+    this.#line = undefined;
+    this.#setLine(false);
+  }
+
+  #stopMessages(): void {
+    if (this.#messages === undefined) return;
+    this.#change({ index: this.#messages, action: "trigger", count: 0 });
+    this.#messages = undefined;
+    for (const event of this.#vectors) event?.close();
+    this.#vectors.length = 0;
+  }
+
+  /** A host that refuses leaves the guest without that interrupt; the machine goes on. */
+  #change(change: Parameters<VfioDeviceClient["setIrqs"]>[0]): void {
+    try {
+      this.#options.client.setIrqs(change);
+    } catch (error) {
+      if (!(error instanceof IommufdError)) throw error;
+      this.#options.onFailure(error.message);
+    }
+  }
+}

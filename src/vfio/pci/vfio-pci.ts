@@ -1,0 +1,50 @@
+// `vfio-pci`: an assigned device in a slot of a board.
+import type { PciPorts } from "../../device/pci/index.ts";
+import type { Device } from "../../device/port.ts";
+import { describeState, type DescriptionOf } from "../../state/index.ts";
+import type { Assignment } from "../backend.ts";
+import type { EventPort } from "../port.ts";
+import { AssignedFunction } from "./function.ts";
+
+export interface VfioPciOptions {
+  readonly name: string;
+  readonly assignment: Assignment;
+  readonly ports: PciPorts;
+  readonly events: EventPort;
+}
+
+/** The device's own state is the host's; migration carries it, not this. */
+export type VfioPciState = Readonly<Record<string, never>>;
+
+export class VfioPci implements Device {
+  readonly typeName = "vfio-pci";
+  readonly stateDescription: DescriptionOf<VfioPciState> = describeState("vfio-pci", 1, []);
+  readonly assignment: Assignment;
+  readonly pci: AssignedFunction;
+
+  /** Throws VfioError; the device is the host's again then. */
+  constructor({ name, assignment, ports, events }: VfioPciOptions) {
+    this.assignment = assignment;
+    try {
+      this.pci = new AssignedFunction({ name, device: assignment.device, ports, events });
+    } catch (error) {
+      assignment.release();
+      throw error;
+    }
+  }
+
+  reset(): void {
+    this.pci.reset();
+  }
+
+  saveState(): VfioPciState {
+    return {};
+  }
+
+  loadState(): void {}
+
+  close(): void {
+    this.pci.close();
+    this.assignment.release();
+  }
+}
