@@ -1,8 +1,9 @@
 // The kinds of device that there are, and how each is made.
 import type { TimerPort } from "../base/index.ts";
-import { DmaEngine, dmaEngineInfo, dmaEngineProperties } from "../device/dma-engine/index.ts";
+import { DmaEngine, dmaEngineInfo, dmaEngineProperties, readDmaEngineConfig } from "../device/dma-engine/index.ts";
+import { MdevSerial, mdevSerialInfo } from "../device/mdev-serial/index.ts";
 import type { PciDevice, PciPorts } from "../device/pci/index.ts";
-import { readProperties } from "../object/index.ts";
+import { oneOf, property, readProperties, type PropertySpec } from "../object/index.ts";
 import type { VfioDeviceDescription, VfioDeviceKind } from "./port.ts";
 
 export interface MakeDeviceOptions {
@@ -16,6 +17,19 @@ export interface DeviceKind extends VfioDeviceKind {
   make(options: MakeDeviceOptions): PciDevice;
 }
 
+/** What every mediated device can be told. */
+export const mediatedProperties: { readonly dma: PropertySpec<"pin" | "copy", "pin" | "copy"> } = {
+  dma: property(oneOf("MediatedDma", ["pin", "copy"]), {
+    default: "pin",
+    description: "whether pages stay pinned once they are touched, or each access is a copy",
+  }),
+};
+
+/** Whether a mediated device of this description pins pages. Throws OptionError for a property. */
+export function pinsPages(kind: DeviceKind, { name, properties = {} }: VfioDeviceDescription): boolean {
+  return readProperties(kind.name, { ...kind.properties, ...mediatedProperties }, properties, name).dma === "pin";
+}
+
 const dmaEngine: DeviceKind = {
   name: dmaEngineInfo.typeName,
   description: dmaEngineInfo.description,
@@ -25,9 +39,19 @@ const dmaEngine: DeviceKind = {
   properties: dmaEngineProperties,
   make({ description, timers, ports }) {
     const { name, properties = {} } = description;
-    const { memory, vectors } = readProperties(dmaEngineInfo.typeName, dmaEngineProperties, properties, name);
-    return new DmaEngine({ name, memoryBytes: memory, vectors, timers, ports });
+    return new DmaEngine({ name, ...readDmaEngineConfig(properties, name), timers, ports });
   },
 };
 
-export const builtInKinds: readonly DeviceKind[] = [dmaEngine];
+const mdevSerial: DeviceKind = {
+  name: mdevSerialInfo.typeName,
+  description: mdevSerialInfo.description,
+  bus: "mdev",
+  migration: ["stop-copy", "p2p", "pre-copy"],
+  dmaLog: true,
+  properties: mediatedProperties,
+  make: ({ description, timers, ports }) => new MdevSerial({ name: description.name, timers, ports }),
+};
+
+/** The kinds that a host description may name. */
+export const builtInKinds: readonly DeviceKind[] = [dmaEngine, mdevSerial];

@@ -7,7 +7,8 @@ import { VfioDevice, type DriverEvents } from "./device.ts";
 import type { DeviceDriver } from "./driver.ts";
 import { DeviceFile } from "./device-file.ts";
 import { VfioHostError } from "./errors.ts";
-import { builtInKinds, type DeviceKind } from "./kinds.ts";
+import { builtInKinds, pinsPages, type DeviceKind } from "./kinds.ts";
+import { MediatedDriver } from "./mediated/mediated-driver.ts";
 import { HostBus, parsePciAddress } from "./pci/host-bus.ts";
 import { PciDriver } from "./pci/pci-driver.ts";
 import type { VfioAudit, VfioDeviceDescription, VfioDmaFault, VfioHost, VfioPlacement } from "./port.ts";
@@ -60,7 +61,11 @@ class SoftwareVfioHost implements VfioHost {
       counters: this.#counters,
       model,
       makeDriver: (events) => {
-        ({ driver, dma } = this.#behindUnit(model, description.name, placement!, events));
+        const made =
+          placement === undefined
+            ? this.#mediated(kind, model, description, events)
+            : this.#behindUnit(model, description.name, placement, events);
+        ({ driver, dma } = made);
         return driver;
       },
     });
@@ -118,9 +123,24 @@ class SoftwareVfioHost implements VfioHost {
     return { driver, dma };
   }
 
+  #mediated(kind: DeviceKind, model: PciDevice, description: VfioDeviceDescription, events: DriverEvents) {
+    const driver = new MediatedDriver(model, {
+      memory: this.#options.host.memory,
+      counters: this.#counters,
+      events,
+      pins: pinsPages(kind, description),
+      onFault: (fault) => this.#keep({ device: description.name, ...fault }),
+    });
+    return { driver, dma: driver.dma };
+  }
+
   #note(device: string, { iova, pasid, write, result }: DmaFault): void {
     const reason = result === DmaResult.forbidden ? "forbidden" : "unmapped";
-    this.faults.push({ device, iova, pasid, write, reason });
+    this.#keep({ device, iova, pasid, write, reason });
+  }
+
+  #keep(fault: VfioDmaFault): void {
+    this.faults.push(fault);
     if (this.faults.length > MAX_FAULTS) this.faults.shift();
   }
 }
