@@ -57,6 +57,7 @@ export class Decoder {
     for (let i = 0; i < candidates.length; i++) {
       const instruction = candidates[i]!;
       if (((word ^ instruction.match) & instruction.mask) !== 0) continue;
+      if (instruction.reserved?.(word) === true) break;
       result.instruction = instruction;
       result.rd = rd(word);
       result.rs1 = rs1(word);

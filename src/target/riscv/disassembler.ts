@@ -62,6 +62,8 @@ function operandText(name: string, d: Decoded, word: number, pc: bigint): string
       return `0x${BigInt.asUintN(64, pc + BigInt(d.imm)).toString(16)}`;
     case "imm":
       return d.instruction.operands.imm === "u" ? `0x${(d.imm >>> 12).toString(16)}` : String(d.imm);
+    case "bs":
+      return String(word >>> 30);
     case "zimm":
       return String((word >>> 15) & 31);
     case "csr":

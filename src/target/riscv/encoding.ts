@@ -5,11 +5,11 @@ import { FpFast } from "./state.ts";
 
 /**
  * Where the immediate of a 32-bit instruction comes from. `raw` is the instruction itself, `fp` see `fpImmediate`, `fli.`
- * the upper 32 bits (of narrower formats: all) of the constant that the field rs1 names.
+ * the upper 32 bits (of narrower formats: all) of the constant that the field rs1 names, `rnum` the four bits of a round, `bs` eight times the two bits of a byte's number.
  */
 export type ImmediateKind =
   | ("i" | "s" | "b" | "u" | "j" | "shamt6" | "shamt5" | "raw" | "fp")
-  | ("fli.h" | "fli.s" | "fli.d");
+  | ("fli.h" | "fli.s" | "fli.d" | "rnum" | "bs");
 export type RegisterClass = "x" | "f";
 
 export interface Operands {
@@ -29,8 +29,10 @@ export interface Instruction {
   readonly match: number;
   readonly mask: number;
   readonly operands: Operands;
-  /** Operand part of its assembly text: rd, rs1, rs2, rs3, fd, fs1, fs2, fs3, imm, target, mem, csr, zimm, rm, fence, constant. */
+  /** Operand part of its assembly text: rd, rs1, rs2, rs3, fd, fs1, fs2, fs3, imm, target, mem, csr, zimm, rm, fence, constant, bs. */
   readonly assembly: string;
+  /** Encodings within match and mask that are reserved. */
+  readonly reserved?: (word: number) => boolean;
   readonly semantics: (code: Code) => void;
 }
 
@@ -89,6 +91,10 @@ export function immediate(kind: ImmediateKind | undefined, word: number): number
     case "fli.s":
     case "fli.d":
       return floatConstant(kind, rs1(word));
+    case "rnum":
+      return (word >>> 20) & 15;
+    case "bs":
+      return (word >>> 30) * 8;
     case undefined:
       return 0;
   }

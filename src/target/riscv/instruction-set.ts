@@ -19,11 +19,12 @@ import { zfh } from "./instructions/zfh.ts";
 import { zicond } from "./instructions/zicond.ts";
 import { zicbo } from "./instructions/zicbo.ts";
 import { zcmop, zimop } from "./instructions/zimop.ts";
+import { zk } from "./instructions/zk.ts";
 
 /** Every 32-bit instruction; a special case of another comes before it. */
 export const instructions: readonly Instruction[] = [
   ...[...rv64i, ...rv64m, ...rv64a, ...rv64fd, ...zfh, ...zfa, ...system],
-  ...[...zba, ...zbb, ...zbc, ...zbs, ...zicond, ...zicbo, ...zimop, ...zawrs, ...zacas],
+  ...[...zba, ...zbb, ...zbc, ...zbs, ...zicond, ...zicbo, ...zimop, ...zawrs, ...zacas, ...zk],
 ];
 
 /** Every 16-bit form; a special case of another comes before it. */

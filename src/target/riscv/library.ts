@@ -2,6 +2,7 @@
 import type { LibraryFunction } from "../../accel/index.ts";
 import type { FunctionBuilder, WasmFeatures } from "../../wasm/index.ts";
 import { bitLibrary } from "./bit-library.ts";
+import { cryptoLibrary } from "./crypto-library.ts";
 import { fmaLibrary } from "./fp/fma.ts";
 
 /** High 64 bits of an unsigned product, from four 32-bit ones. */
@@ -52,6 +53,7 @@ export function makeLibrary(features: WasmFeatures): readonly LibraryFunction[] 
   return [
     { name: "mulhu", type: { params: ["i64", "i64"], results: ["i64"] }, inline: true, build: multiplyHigh },
     ...bitLibrary,
+    ...cryptoLibrary,
     ...fmaLibrary(features),
   ];
 }

@@ -31,7 +31,10 @@ function place(kind: ImmediateKind | undefined, imm: number): number {
       return bits(imm, 20, 20, 31) | bits(imm, 10, 1, 21) | bits(imm, 11, 11, 20) | bits(imm, 19, 12, 12);
     case "shamt6":
     case "shamt5":
+    case "rnum":
       return imm << 20;
+    case "bs":
+      return imm << 30;
     default:
       return 0;
   }
