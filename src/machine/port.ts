@@ -164,6 +164,8 @@ export interface HartSurroundings {
   /** The bus of the hart whose stores are reported under this name. */
   readonly bus: (source: string) => CpuBus;
   readonly timebase: TimebasePort;
+  /** What the harts' entropy source gives. */
+  readonly rng: RngPort;
   /** A hart's external interrupt controllers, where they are more than a line each. */
   readonly externalInterrupts: (hartId: number) => ExternalInterrupts | undefined;
   /** Timers on the clock that drives the timebase. */

@@ -37,7 +37,7 @@ stack_top:
 `;
 
 /** Declarations for programs in C: the serial port. */
-export const preludeInC = `#include <stdint.h>
+export const preludeInC: string = `#include <stdint.h>
 static void putByte(uint8_t byte) { *(volatile uint8_t *)0x10000000 = byte; }
 static void putDoubleWord(uint64_t value) { for (int i = 0; i < 8; i++) putByte(value >> (8 * i)); }
 `;

@@ -112,6 +112,7 @@ class VirtBoard implements Board {
     this.harts = planned.harts.create(system.space.world, {
       bus: (source) => system.space.bus(source),
       timebase,
+      rng: host.rng,
       timers,
       externalInterrupts: (hartId) => irqChip.external(hartId),
       resetVector: BigInt(virtMap.maskRom.base),

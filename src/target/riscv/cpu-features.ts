@@ -43,9 +43,11 @@ export const features: readonly Feature[] = [
   ...[usual("zfa"), extension("zfbfmin"), extension("zfh"), extension("zfhmin")],
   ...[extension("zca"), extension("zcb"), extension("zcd"), extension("zcmop")],
   ...[usual("zba"), usual("zbb"), usual("zbc"), extension("zbkb"), extension("zbkc"), extension("zbkx"), usual("zbs")],
-  ...[extension("zkt"), usual("sdtrig", ["zicsr"])],
-  ...[extension("smaia"), extension("ssaia", ["s"])],
-  ...[marker("ssccptr", "s"), marker("sscounterenw", "s"), marker("ssstrict", "s")],
+  ...["zk", "zkn", "zknd", "zkne", "zknh", "zkr", "zks", "zksed", "zksh", "zkt"].map((name) => extension(name)),
+  usual("sdtrig", ["zicsr"]),
+  ...[extension("smaia"), extension("smcsrind"), extension("smepmp"), extension("smstateen")],
+  ...[extension("ssaia", ["s"]), marker("ssccptr", "s"), marker("sscounterenw", "s")],
+  ...[extension("sscsrind", ["s"]), marker("ssstateen", "s", "smstateen"), marker("ssstrict", "s")],
   ...[usual("sstc", ["s"]), marker("sstvala", "s"), marker("sstvecd", "s"), marker("ssu64xl", "s")],
   { ...extension("svade", ["s", "mmu"]), optIn: true },
   usual("svadu", ["s", "mmu"]),
@@ -69,6 +71,9 @@ export const implications: readonly (readonly [string, readonly string[]])[] = [
   ["zcd", ["d", "zca"]],
   ["zicntr", ["zicsr"]],
   ["zihpm", ["zicsr"]],
+  ["zk", ["zkn", "zkr", "zkt"]],
+  ["zkn", ["zbkb", "zbkc", "zbkx", "zkne", "zknd", "zknh"]],
+  ["zks", ["zbkb", "zbkc", "zbkx", "zksed", "zksh"]],
 ];
 
 /** Names that stand for several; what the operator turned off of them stays off, with a warning. */
@@ -91,6 +96,7 @@ export const contradictions: readonly { readonly has: string; readonly lacks: st
   { has: "zfbfmin", lacks: "f", message: "Zfbfmin extension depends on F extension" },
   { has: "d", lacks: "f", message: "D extension requires F extension" },
   { has: "zfa", lacks: "f", message: "Zfa extension requires F extension" },
+  { has: "smepmp", lacks: "pmp", message: "Invalid configuration: Smepmp requires PMP support" },
   { has: "zcmop", lacks: "zca", message: "Zcmop extensions require Zca" },
   { has: "zcd", lacks: "d", message: "Zcd extension requires D extension" },
   { has: "zcd", lacks: "zca", message: "Zcf/Zcd/Zcb/Zcmp/Zcmt extensions require Zca extension" },
@@ -139,8 +145,8 @@ export const refusals: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     [
       ...["zicfilp", "zicfiss", "zilsd", "zclsd", "zalasr", "zama16b", "zfinx", "zdinx", "zhinx", "zhinxmin"],
-      ...["zce", "zcmp", "zcmt", "zk", "zkn", "zknd", "zkne", "zknh", "zkr", "zks", "zksed", "zksh", "ztso"],
-      ...["smcdeleg", "smcntrpmf", "smcsrind", "sscsrind", "ssccfg", "sscofpmf", "smdbltrp", "ssdbltrp"],
+      ...["zce", "zcmp", "zcmt", "ztso"],
+      ...["smcdeleg", "smcntrpmf", "ssccfg", "sscofpmf", "smdbltrp", "ssdbltrp"],
       ...["smrnmi", "smmpm", "smnpm", "ssnpm", "sspm", "supm", "smctr", "ssctr", "svrsw60t59b", "x-svukte"],
     ].map((name) => [name, absent]),
   ),

@@ -1,6 +1,7 @@
 // The bare state of a hart: typed access to its block in memory, privilege mode, interrupt levels. No behaviour beyond
 // what follows from a single field.
 import { AiaState } from "./aia-state.ts";
+import { Counters } from "./counters.ts";
 import type { ExternalInterrupts } from "./port.ts";
 import { FpFast, hartLayout, noReservation } from "./state.ts";
 
@@ -8,7 +9,8 @@ type Name64 =
   | ("x" | "f" | "pc" | "memVa" | "memValue" | "reservationVa" | "reservationValue")
   | ("mstatus" | "medeleg" | "mideleg" | "mie" | "mip" | "mtvec" | "mscratch" | "mepc" | "mcause" | "mtval")
   | ("mcounteren" | "mcountinhibit" | "menvcfg" | "stvec" | "sscratch" | "sepc" | "scause" | "stval" | "satp")
-  | ("scounteren" | "senvcfg" | "stimecmp" | "pmpcfg0" | "pmpcfg2" | "pmpaddr");
+  | ("scounteren" | "senvcfg" | "stimecmp" | "pmpcfg0" | "pmpcfg2" | "pmpaddr")
+  | ("mseccfg" | "mstateen0" | "mstateen1" | "mstateen2" | "mstateen3");
 type Name32 = "budget" | "tlbFetch" | "tlbLoad" | "tlbStore" | "fpFast" | "fpOp" | "fcsr";
 
 const indexes = (unitShift: number): Record<string, number> =>
@@ -53,8 +55,25 @@ export const Menvcfg = {
   stce: 0x8000_0000_0000_0000n,
 } as const;
 
-/** Bits of mcountinhibit (privileged spec §3.1.12). */
-export const CountInhibit = { cycle: 1, retired: 4 } as const;
+/** Bits of mseccfg (privileged spec, Smepmp; unprivileged spec, Zkr). */
+export const Mseccfg: Readonly<Record<"mml" | "mmwp" | "rlb" | "useed" | "sseed", bigint>> = {
+  /** Machine mode lockdown and machine mode allow-list policy: once set they stay. */
+  mml: 1n,
+  mmwp: 2n,
+  /** Rule locking bypass. */
+  rlb: 4n,
+  useed: 0x100n,
+  sseed: 0x200n,
+};
+
+/** Bits of mstateen0 (privileged spec, Smstateen). */
+export const Mstateen: Readonly<Record<"imsic" | "aia" | "csrind" | "envcfg" | "se0", bigint>> = {
+  imsic: 1n << 58n,
+  aia: 1n << 59n,
+  csrind: 1n << 60n,
+  envcfg: 1n << 62n,
+  se0: 1n << 63n,
+};
 
 export const Mode = { U: 0, S: 1, M: 3 } as const;
 export type Mode = (typeof Mode)[keyof typeof Mode];
@@ -71,9 +90,7 @@ export class HartCore {
   /** Levels of the interrupt inputs that devices drive, as bits of mip. */
   lines = 0;
   readonly aia: AiaState;
-  /** What mcycle and minstret read beyond the instructions executed; while mcountinhibit stops them, what they read. */
-  cycleOffset = 0n;
-  instretOffset = 0n;
+  readonly counters: Counters = new Counters();
   /** Instructions executed before the current run of generated code. */
   executedBefore = 0;
   /** Budget that the current run of generated code began with; 0 outside. */

@@ -1,6 +1,7 @@
 // A hart's saved state: registers and CSRs by name.
 import { bool, describeState, f64, field, list, struct, u32, u64, u8, type DescriptionOf } from "../../state/index.ts";
 import { AiaState, aiaType, type AiaSaved } from "./aia-state.ts";
+import { counterCount, firstProgrammable, type Counters } from "./counters.ts";
 import { F, W, type HartCore } from "./hart-core.ts";
 import { csrFields, pmpEntryCount } from "./state.ts";
 import { triggerState, type Triggers, type TriggerState } from "./triggers.ts";
@@ -8,7 +9,11 @@ import { triggerState, type Triggers, type TriggerState } from "./triggers.ts";
 type CsrName =
   | ("mstatus" | "medeleg" | "mideleg" | "mie" | "mip" | "mtvec" | "mscratch" | "mepc" | "mcause" | "mtval")
   | ("mcounteren" | "mcountinhibit" | "menvcfg" | "stvec" | "sscratch" | "sepc" | "scause" | "stval" | "satp")
-  | ("scounteren" | "senvcfg" | "stimecmp" | "pmpcfg0" | "pmpcfg2");
+  | ("scounteren" | "senvcfg" | "stimecmp" | "pmpcfg0" | "pmpcfg2")
+  | LaterCsrName;
+/** Those that version 3 brought. */
+type LaterCsrName = "mseccfg" | "mstateen0" | "mstateen1" | "mstateen2" | "mstateen3";
+const laterCsrNames: readonly string[] = ["mseccfg", "mstateen0", "mstateen1", "mstateen2", "mstateen3"];
 const csrNames = csrFields as readonly CsrName[];
 
 export type HartState = {
@@ -26,16 +31,26 @@ export type HartState = {
   instretOffset: bigint;
   started: boolean;
   waiting: boolean;
+  /** Of the counters from the first programmable one on. */
+  hpmBases: bigint[];
+  hpmEvents: bigint[];
   aia: AiaSaved;
 };
 
-export const hartState: DescriptionOf<HartState> = describeState("riscv-hart", 2, [
+export const hartState: DescriptionOf<HartState> = describeState("riscv-hart", 3, [
   field("x", list(u64)),
   field("f", list(u64)),
   field("fcsr", u32),
   field("pc", u64),
   field("mode", u8),
-  field("csr", struct(csrNames.map((name) => field(name, u64)))),
+  field(
+    "csr",
+    struct(
+      csrNames.map((name) =>
+        laterCsrNames.includes(name) ? field(name, u64, { since: 3, default: 0n }) : field(name, u64),
+      ),
+    ),
+  ),
   field("pmpaddr", list(u64)),
   field("triggers", triggerState),
   field("lines", u32),
@@ -44,6 +59,8 @@ export const hartState: DescriptionOf<HartState> = describeState("riscv-hart", 2
   field("instretOffset", u64),
   field("started", bool),
   field("waiting", bool),
+  field("hpmBases", list(u64), { since: 3, default: [] }),
+  field("hpmEvents", list(u64), { since: 3, default: [] }),
   field("aia", aiaType, { since: 2, default: new AiaState(undefined).save() }),
 ]);
 
@@ -66,13 +83,18 @@ export function captureHartState(hart: SaveableHart): HartState {
     fcsr: core.word(W.fcsr),
     pc: core.pc,
     mode: core.mode,
-    csr: Object.fromEntries(csrNames.map((name) => [name, core.get(F[name])])) as Record<CsrName, bigint>,
+    csr: {
+      ...(Object.fromEntries(csrNames.map((name) => [name, core.get(F[name])])) as Record<CsrName, bigint>),
+      mcountinhibit: core.counters.inhibit,
+    },
     pmpaddr: registers(core, F.pmpaddr, pmpEntryCount),
     triggers: hart.triggers.saveState(),
     lines: core.lines,
     executed: core.executed,
-    cycleOffset: core.cycleOffset,
-    instretOffset: core.instretOffset,
+    cycleOffset: core.counters.bases[0]!,
+    instretOffset: core.counters.bases[2]!,
+    hpmBases: core.counters.bases.slice(firstProgrammable),
+    hpmEvents: core.counters.events.slice(firstProgrammable),
     started: hart.started,
     waiting: hart.waiting,
     aia: core.aia.save(),
@@ -91,10 +113,20 @@ export function applyHartState(hart: SaveableHart, values: HartState): void {
   hart.triggers.loadState(values.triggers);
   core.lines = values.lines;
   core.executedBefore = values.executed;
-  core.cycleOffset = values.cycleOffset;
-  core.instretOffset = values.instretOffset;
+  loadCounters(core.counters, values);
   hart.started = values.started;
   hart.waiting = values.waiting;
   core.aia.load(values.aia);
   core.dropReservation();
+}
+
+function loadCounters(counters: Counters, values: HartState): void {
+  counters.reset(0);
+  counters.inhibit = values.csr.mcountinhibit;
+  counters.bases[0] = values.cycleOffset;
+  counters.bases[2] = values.instretOffset;
+  for (let i = 0; i < counterCount - firstProgrammable; i++) {
+    counters.bases[firstProgrammable + i] = values.hpmBases[i] ?? 0n;
+    counters.setEvent(firstProgrammable + i, values.hpmEvents[i] ?? 0n);
+  }
 }

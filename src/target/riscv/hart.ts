@@ -11,7 +11,7 @@ import {
   type SoftMmu,
   type VcpuExit,
 } from "../../accel/index.ts";
-import type { ClockPort, Timer, TimerPort } from "../../base/index.ts";
+import type { ClockPort, RngPort, Timer, TimerPort } from "../../base/index.ts";
 import type { CpuBus, WriteNotes } from "../../memory/port.ts";
 import { Cause, interruptFlag } from "./causes.ts";
 import type { CpuFeatures } from "./cpu-models.ts";
@@ -19,7 +19,7 @@ import type { CsrContext } from "./csr/definition.ts";
 import { csrByNumber } from "./csr/table.ts";
 import { Decoder } from "./decoder.ts";
 import { Fetch, type FetchOwner } from "./fetch.ts";
-import { CountInhibit, F, HartCore, Menvcfg, Mode, Mstatus, W } from "./hart-core.ts";
+import { F, HartCore, Menvcfg, Mode, Mstatus, W } from "./hart-core.ts";
 import { applyHartState, captureHartState, hartState, type HartState } from "./hart-state.ts";
 import { MemoryAccess } from "./memory-access.ts";
 import { AccessKind, Mmu, mmuFeatures } from "./mmu.ts";
@@ -56,6 +56,7 @@ export interface HartParts {
   readonly jit: Jit | undefined;
   readonly handlers: HandlerTable;
   readonly timebase: TimebasePort;
+  readonly rng: RngPort;
   readonly external: ExternalInterrupts | undefined;
   /** Timers on the clock that drives the timebase. */
   readonly timers: TimerPort;
@@ -138,6 +139,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
       handlers: parts.handlers,
       step: parts.step,
     });
+    const entropy = new Uint8Array(2);
     this.csrContext = {
       core,
       pmp: this.pmp,
@@ -145,6 +147,10 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
       has,
       satpModes: parts.features.satpModes,
       timeTicks: () => BigInt(parts.timebase.ticks()),
+      entropy16: () => {
+        parts.rng.fill(entropy);
+        return entropy[0]! | (entropy[1]! << 8);
+      },
       contextChanged: (flush) => {
         if (flush === "all") tlb.flushAll();
         else if (flush === "loads") tlb.flush(TlbKind.load);
@@ -179,14 +185,13 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     core.r64.fill(0n, core.base64, core.base64 + F.pmpaddr + 16);
     core.aia.reset();
     core.mode = Mode.M;
-    core.cycleOffset = -BigInt(core.executedBefore) & rv64Mask;
-    core.instretOffset = core.cycleOffset;
+    core.counters.reset(core.executedBefore);
     core.pc = this.parts.resetVector;
     core.dropReservation();
-    core.set(F.stimecmp, rv64Mask);
-    // As QEMU: with Svadu and without Svade, hardware updates of A and D are on from the start.
+    // As QEMU: what Svpbmt and, without Svade, Svadu bring is on from the start.
     const { has } = this.parts.features;
-    if (has("svadu") && !has("svade")) core.set(F.menvcfg, Menvcfg.adue);
+    const updates = has("svadu") && !has("svade") ? Menvcfg.adue : 0n;
+    core.set(F.menvcfg, updates | (has("svpbmt") ? Menvcfg.pbmte : 0n));
     // The only mode is the previous one, always.
     if (!has("u")) core.setWord(W.mstatus, Mstatus.mpp);
     this.started = true;
@@ -277,13 +282,6 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     this.access.selectTables();
   }
 
-  /** The running instruction is counted, but one that traps does not retire (§3.3.1). */
-  private doNotRetire(): void {
-    const { core } = this;
-    if ((core.word(W.mcountinhibit) & CountInhibit.retired) !== 0) return;
-    core.instretOffset = (core.instretOffset - 1n) & rv64Mask;
-  }
-
   private exception(cause: number, tval: bigint): void {
     this.trap(cause, tval, false, isDelegated(this.core, cause));
   }
@@ -295,7 +293,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
 
   fault(cause: number, low: number, high: number): void {
     // A fetch that faults is no instruction yet, and not counted.
-    if (cause !== Cause.fetchAccessFault && cause !== Cause.fetchPageFault) this.doNotRetire();
+    if (cause !== Cause.fetchAccessFault && cause !== Cause.fetchPageFault) this.core.counters.doNotRetire();
     this.exception(cause, (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0));
   }
 
@@ -307,7 +305,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   }
 
   raise(cause: number, tval: bigint): HelperStatus {
-    this.doNotRetire();
+    this.core.counters.doNotRetire();
     this.exception(cause, tval);
     return this.resume();
   }

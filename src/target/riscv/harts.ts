@@ -12,7 +12,7 @@ import {
   type InterpreterTarget,
   type JitTarget,
 } from "../../accel/index.ts";
-import type { TimerPort } from "../../base/index.ts";
+import type { RngPort, TimerPort } from "../../base/index.ts";
 import type { CpuBus, World, WorldPlan } from "../../memory/index.ts";
 import { probeFeatures } from "../../wasm/index.ts";
 import { cpuFeatures } from "./cpu-models.ts";
@@ -31,6 +31,8 @@ export interface HartSurroundings {
   /** The bus of the hart whose stores are reported under this name. */
   readonly bus: (source: string) => CpuBus;
   readonly timebase: TimebasePort;
+  /** What the harts' entropy source gives (Zkr). */
+  readonly rng: RngPort;
   /** A hart's external interrupt controllers, where they are more than a line each. */
   readonly externalInterrupts: (hartId: number) => ExternalInterrupts | undefined;
   /** Timers on the clock that drives the timebase. */

@@ -6,6 +6,7 @@ export const csrFields: readonly string[] = [
   ...["mstatus", "medeleg", "mideleg", "mie", "mip", "mtvec", "mscratch", "mepc", "mcause", "mtval"],
   ...["mcounteren", "mcountinhibit", "menvcfg", "stvec", "sscratch", "sepc", "scause", "stval", "satp"],
   ...["scounteren", "senvcfg", "stimecmp", "pmpcfg0", "pmpcfg2"],
+  ...["mseccfg", "mstateen0", "mstateen1", "mstateen2", "mstateen3"],
 ];
 
 export const pmpEntryCount = 16;

@@ -135,7 +135,7 @@ export class SystemInstructions {
       csr === undefined ||
       core.mode < level ||
       (level === Mode.S && !this.context.has("s")) ||
-      (writes && number >>> 10 === 3) ||
+      (writes ? number >>> 10 === 3 : csr.needsWrite === true) ||
       csr.available?.(this.context) === false
     ) {
       return this.owner.illegalInstruction(word);

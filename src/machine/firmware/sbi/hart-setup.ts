@@ -31,6 +31,11 @@ const INHIBIT_PROGRAMMABLE = 0xffff_fff8n;
 /** U-mode sees cycle, time and instret until S-mode says otherwise. */
 const BASIC_COUNTERS = 7n;
 
+const TIME_NEVER = (1n << 64n) - 1n;
+/** Supervisor mode has all state that mstateen0 guards, and the entropy source. */
+const STATE_ALL = (1n << 64n) - 1n;
+const MSECCFG_SSEED = 1n << 9n;
+
 export interface SupervisorEntry {
   readonly pc: bigint;
   readonly a1: bigint;
@@ -47,6 +52,8 @@ export function enterSupervisor(hart: Hart, entry: SupervisorEntry): void {
     hart.setIrq(HartIrq.ssip, false);
     hart.writeCsr(Csr.stvec, entry.pc & ~3n);
     hart.writeCsr(Csr.sscratch, 0n);
+    // A timer that nobody set is not due.
+    if (hart.isa.extensions.includes("sstc")) hart.writeCsr(Csr.stimecmp, TIME_NEVER);
   }
   hart.flushTlb();
   hart.flushCode();
@@ -68,6 +75,8 @@ function setUpMachineState(hart: Hart): void {
   hart.writeCsr(Csr.scounteren, BASIC_COUNTERS);
   hart.writeCsr(Csr.mcountinhibit, INHIBIT_PROGRAMMABLE);
   hart.writeCsr(Csr.menvcfg, environment(hart.isa.extensions));
+  if (hart.isa.extensions.includes("smstateen")) hart.writeCsr(Csr.mstateen0, STATE_ALL);
+  if (hart.isa.extensions.includes("zkr")) hart.writeCsr(Csr.mseccfg, MSECCFG_SSEED);
   hart.writeCsr(Csr.pmpaddr0, PMP_WHOLE_SPACE);
   hart.writeCsr(Csr.pmpcfg0, PMP_NAPOT_RWX);
 }

@@ -1,8 +1,9 @@
 // table: the Advanced Interrupt Architecture (Smaia and Ssaia; AIA §2, §3.7 to §3.9, §5.2 to §5.4).
-import { F, Mode } from "../hart-core.ts";
+import { F, Mode, Mstateen } from "../hart-core.ts";
 import { machineTop, supervisorTop } from "../interrupt-choice.ts";
 import type { ExternalInterruptPort } from "../port.ts";
 import type { Csr, CsrContext } from "./definition.ts";
+import { stateEnabled } from "./state-enable.ts";
 import { timerByCompare } from "./supervisor-timer.ts";
 
 const SSIP = 0x2n;
@@ -12,8 +13,9 @@ const SEIP = 0x200n;
 const LOCAL = 0xffff_ffff_ffff_e000n;
 const VIRTUAL = LOCAL | SSIP | SEIP;
 
-/** Nine bits, as §2.2 recommends for siselect. */
+/** Nine bits, as §2.2 recommends for siselect, and twelve where more than AIA is selected. */
 const SELECT_MASK = 0x1ffn;
+const WIDE_SELECT_MASK = 0xfffn;
 const IPRIO_FIRST = 0x30;
 const IPRIO_LAST = 0x3f;
 const FILE_FIRST = 0x70;
@@ -23,6 +25,8 @@ const FILE_LAST = 0xff;
 interface Level {
   readonly letter: "m" | "s";
   readonly extension: "smaia" | "ssaia";
+  /** Indirect access of its own (Smcsrind, Sscsrind), which selects nothing here but what AIA does. */
+  readonly indirect: "smcsrind" | "sscsrind";
   readonly numbers: {
     readonly select: number;
     readonly register: number;
@@ -42,6 +46,7 @@ interface Level {
 const machine: Level = {
   letter: "m",
   extension: "smaia",
+  indirect: "smcsrind",
   numbers: { select: 0x350, register: 0x351, topei: 0x35c, topi: 0xfb0 },
   select: "miselect",
   priorities: "machinePriorities",
@@ -54,13 +59,14 @@ const machine: Level = {
 const supervisor: Level = {
   letter: "s",
   extension: "ssaia",
+  indirect: "sscsrind",
   numbers: { select: 0x150, register: 0x151, topei: 0x15c, topi: 0xdb0 },
   select: "siselect",
   priorities: "supervisorPriorities",
   settable: LOCAL | SSIP | STIP,
   controller: (h) => h.core.aia.external?.supervisor,
-  // Machine mode has taken the supervisor's external interrupts over (§5.3).
-  mayReachFile: (h) => h.core.mode === Mode.M || (h.core.aia.mvien & SEIP) === 0n,
+  // Not when machine mode keeps interrupt files to itself, or has taken the supervisor's external interrupts over (§5.3).
+  mayReachFile: (h) => stateEnabled(h, Mstateen.imsic) && (h.core.mode === Mode.M || (h.core.aia.mvien & SEIP) === 0n),
   top: (h) => supervisorTop(h.core),
 };
 
@@ -84,9 +90,13 @@ function writePriorities(h: CsrContext, level: Level, select: number, value: big
   }
 }
 
+/** mstateen0 guards what the supervisor has. */
+const mayReach = (h: CsrContext, level: Level, bit: bigint): boolean => level === machine || stateEnabled(h, bit);
+
 function isSelectedThere(h: CsrContext, level: Level): boolean {
   const select = h.core.aia[level.select];
-  if (isPriority(select)) return select % 2 === 0;
+  if (!h.has(level.extension)) return false;
+  if (isPriority(select)) return select % 2 === 0 && mayReach(h, level, Mstateen.aia);
   if (!isFile(select) || !level.mayReachFile(h)) return false;
   return level.controller(h)?.file?.readRegister(select) !== undefined;
 }
@@ -94,20 +104,22 @@ function isSelectedThere(h: CsrContext, level: Level): boolean {
 function levelCsrs(level: Level): Csr[] {
   const { letter, numbers } = level;
   const exists = (h: CsrContext): boolean => h.has(level.extension);
+  const selects = (h: CsrContext): boolean =>
+    (exists(h) || h.has(level.indirect)) && mayReach(h, level, Mstateen.csrind);
   return [
     {
       number: numbers.select,
       name: `${letter}iselect`,
-      available: exists,
+      available: selects,
       read: (h) => BigInt(h.core.aia[level.select]),
       write: (h, value) => {
-        h.core.aia[level.select] = Number(value & SELECT_MASK);
+        h.core.aia[level.select] = Number(value & (h.has(level.indirect) ? WIDE_SELECT_MASK : SELECT_MASK));
       },
     },
     {
       number: numbers.register,
       name: `${letter}ireg`,
-      available: (h) => exists(h) && isSelectedThere(h, level),
+      available: (h) => selects(h) && isSelectedThere(h, level),
       read: (h) => {
         const select = h.core.aia[level.select];
         if (isPriority(select)) return readPriorities(h, level, select);
@@ -129,7 +141,12 @@ function levelCsrs(level: Level): Csr[] {
       },
       write: (h) => level.controller(h)?.file?.claim(),
     },
-    { number: numbers.topi, name: `${letter}topi`, available: exists, read: (h) => BigInt(level.top(h)) },
+    {
+      number: numbers.topi,
+      name: `${letter}topi`,
+      available: (h) => exists(h) && mayReach(h, level, Mstateen.aia),
+      read: (h) => BigInt(level.top(h)),
+    },
   ];
 }
 

@@ -12,6 +12,8 @@ export interface CsrContext {
   /** Highest satp.MODE: 8 (Sv39) to 10 (Sv57), or 0 for bare only. */
   readonly satpModes: number;
   timeTicks(): bigint;
+  /** 16 random bits. */
+  entropy16(): number;
   /** Translations or the privilege context changed: drop the TLB where `flush` says so, and look the pc up again. */
   contextChanged(flush: "all" | "loads" | "none"): void;
   /** stimecmp or its enable changed. */
@@ -22,6 +24,8 @@ export interface Csr {
   readonly number: number;
   readonly name: string;
   read(h: CsrContext): bigint;
+  /** Instructions that only read are illegal. */
+  readonly needsWrite?: true;
   /** Absent for read-only registers (whose numbers say so) and those that ignore writes. */
   write?(h: CsrContext, value: bigint): void;
   /** False when the register does not exist or may not be touched in this state, beyond what its number says. */

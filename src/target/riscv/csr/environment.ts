@@ -1,6 +1,7 @@
 // table: environment configuration (privileged spec §3.1.18, §10.1.10).
-import { F, Menvcfg, type Field64 } from "../hart-core.ts";
+import { F, Menvcfg, Mstateen, type Field64 } from "../hart-core.ts";
 import type { Csr, CsrContext } from "./definition.ts";
+import { stateEnabled } from "./state-enable.ts";
 
 /** What of menvcfg and senvcfg alike exists. */
 function cacheBlockFields(h: CsrContext): bigint {
@@ -17,6 +18,7 @@ export const environmentCsrs: readonly Csr[] = [
   {
     number: 0x10a,
     name: "senvcfg",
+    available: (h) => stateEnabled(h, Mstateen.envcfg),
     read: (h) => h.core.get(F.senvcfg),
     write: (h, value) => writeEnvironment(h, F.senvcfg, value, Menvcfg.fiom | cacheBlockFields(h)),
   },

@@ -1,7 +1,7 @@
 // table: address translation and physical memory protection (privileged spec §3.7, §10.1.11).
-import { F, Mode, Mstatus, W } from "../hart-core.ts";
+import { F, Mode, Mseccfg, Mstatus, W } from "../hart-core.ts";
 import { pmpEntryCount } from "../state.ts";
-import { constant, range, type Csr, type CsrContext } from "./definition.ts";
+import { range, type Csr, type CsrContext } from "./definition.ts";
 
 function writeSatp(h: CsrContext, value: bigint): void {
   const mode = Number(value >> 60n);
@@ -31,10 +31,19 @@ const pmpCsrs: readonly Csr[] = [
       h.contextChanged("all");
     },
   })),
-  // Entries 16 to 63 are read-only zero (§3.7.1 allows 0, 16 or 64).
-  ...[4, 6, 8, 10, 12, 14].map((i) => constant(0x3a0 + i, `pmpcfg${i}`, 0n, true)),
-  ...range(48, 16).map((i) => constant(0x3b0 + i, `pmpaddr${i}`, 0n, true)),
 ];
+
+const security: Csr = {
+  number: 0x747,
+  name: "mseccfg",
+  available: (h) => h.has("smepmp") || h.has("zkr"),
+  read: (h) => h.core.get(F.mseccfg),
+  write: (h, value) => {
+    const pmp = h.has("smepmp") ? Mseccfg.mml | Mseccfg.mmwp | Mseccfg.rlb : 0n;
+    h.pmp.writeSecurity(value, pmp | (h.has("zkr") ? Mseccfg.useed | Mseccfg.sseed : 0n));
+    h.contextChanged("all");
+  },
+};
 
 export const protectionCsrs: readonly Csr[] = [
   {
@@ -44,5 +53,6 @@ export const protectionCsrs: readonly Csr[] = [
     write: writeSatp,
     available: (h) => h.core.mode === Mode.M || (h.core.word(W.mstatus) & Mstatus.tvm) === 0,
   },
+  security,
   ...pmpCsrs.map((csr): Csr => ({ ...csr, available: (h) => h.has("pmp") })),
 ];

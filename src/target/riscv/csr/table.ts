@@ -3,11 +3,13 @@ import { assert } from "../../../base/index.ts";
 import { aiaCsrs } from "./aia.ts";
 import { counterCsrs } from "./counters.ts";
 import type { Csr } from "./definition.ts";
+import { entropyCsrs } from "./entropy.ts";
 import { environmentCsrs } from "./environment.ts";
 import { floatingPointCsrs } from "./floating-point.ts";
 import { identityCsrs } from "./identity.ts";
 import { interruptCsrs } from "./interrupts.ts";
 import { protectionCsrs } from "./protection.ts";
+import { stateEnableCsrs } from "./state-enable.ts";
 import { statusCsrs } from "./status.ts";
 import { supervisorTimerCsrs } from "./supervisor-timer.ts";
 import { trapCsrs } from "./traps.ts";
@@ -21,6 +23,8 @@ export const csrs: readonly Csr[] = [
   ...aiaCsrs,
   ...trapCsrs,
   ...environmentCsrs,
+  ...stateEnableCsrs,
+  ...entropyCsrs,
   ...supervisorTimerCsrs,
   ...protectionCsrs,
   ...identityCsrs,

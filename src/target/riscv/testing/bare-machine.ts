@@ -1,6 +1,6 @@
 // A hart with RAM and nothing else, for tests.
 import type { AcceleratorConfig } from "../../../accel/index.ts";
-import { TimerQueue } from "../../../base/index.ts";
+import { SeededRng, TimerQueue } from "../../../base/index.ts";
 import {
   AddressSpace,
   containerRegion,
@@ -59,6 +59,7 @@ export function bareMachine(
     bus: (source) => space.bus(source),
     timebase: { ticks: () => Math.floor(ns / 100), frequencyHz: 10_000_000 },
     timers,
+    rng: new SeededRng(1n),
     externalInterrupts: () => options.external,
     resetVector: BigInt(ramBase),
     firmware: () => options.firmware,
