@@ -10,6 +10,7 @@ export { Edu } from "./misc/edu/device.ts";
 export * from "./misc/sifive-test.ts";
 export * from "./port.ts";
 export * from "./register-bank.ts";
+export * from "./storage/nvme/index.ts";
 export * from "./timer/goldfish-rtc.ts";
 export * from "./timer/rtc-clock.ts";
 export type { DeviceTypeInfo } from "./type-info.ts";

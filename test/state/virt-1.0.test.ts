@@ -27,6 +27,7 @@ function makeMachine(boardOptions: Record<string, string>): VirtualMachine {
       { driver: "virtio-rng-device", properties: {} },
       { driver: "virtio-serial-device", properties: {} },
       { driver: "edu", properties: {} },
+      { driver: "nvme", properties: { serial: "s", drive: "disk1" } },
       { driver: "pcie-root-port", id: "rp0", properties: { addr: "4" } },
       { driver: "dma-engine", properties: { bus: "rp0" } },
     ],
@@ -43,7 +44,7 @@ function makeMachine(boardOptions: Record<string, string>): VirtualMachine {
     trace: { guestError: () => undefined },
     yield: { turn: () => Promise.resolve(), sleep: () => Promise.resolve(), wake: () => undefined },
     chardevs: new Map([["serial0", makeCharPipe("serial0").back]]),
-    blockNodes: new Map([["disk0", new MemoryNode({ nodeName: "disk0", content: 65536 })]]),
+    blockNodes: new Map(["disk0", "disk1"].map((nodeName) => [nodeName, new MemoryNode({ nodeName, content: 65536 })])),
   };
   return buildMachine(config, host, planHarts);
 }
@@ -61,7 +62,7 @@ const CHIPS: readonly [string, Record<string, string>, readonly string[]][] = [
 const PARTS = [
   ...["hart0", "hart1", "pcie", "test", "rtc", "uart"],
   ...["virtio-mmio.7/virtio-blk-device", "virtio-mmio.6/virtio-rng-device", "virtio-mmio.5/virtio-serial-device"],
-  ...["pcie.0/01.0", "pcie.0/01.0/edu", "pcie.0/04.0", "pcie.0/04.0/pcie-root-port"],
+  ...["pcie.0/01.0", "pcie.0/01.0/edu", "pcie.0/02.0", "pcie.0/02.0/nvme", "pcie.0/04.0", "pcie.0/04.0/pcie-root-port"],
   ...["rp0/00.0", "rp0/00.0/dma-engine", "rp0/00.0/memory"],
   "sbi",
 ];

@@ -140,6 +140,9 @@ function resolveNodes(drafts: readonly DraftBlockNode[]): BlockPlan[] {
   });
 }
 
+/** Their disks may be plugged in on their own. */
+const NEED_NO_DRIVE: ReadonlySet<string> = new Set(["nvme"]);
+
 function checkDevices(draft: ConfigDraft, chardevs: readonly CharPlan[], nodes: readonly BlockPlan[]): void {
   const ids = new Set<string>();
   const driveUsers = new Map<string, string>();
@@ -154,7 +157,8 @@ function checkDevices(draft: ConfigDraft, chardevs: readonly CharPlan[], nodes: 
       ids.add(id);
     }
     const { drive, chardev } = values;
-    if ("drive" in type.properties) checkDrive(drive, driver, subject, nodes, driveUsers);
+    const usesDrive = "drive" in type.properties && (drive !== undefined || !NEED_NO_DRIVE.has(driver));
+    if (usesDrive) checkDrive(drive, driver, subject, nodes, driveUsers);
     if (typeof chardev === "string" && !chardevs.some((back) => back.id === chardev)) {
       throw new OptionError("unknownObject", `Property '${driver}.chardev' can't find value '${chardev}'`, { subject });
     }

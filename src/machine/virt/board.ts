@@ -246,6 +246,7 @@ class VirtBoard implements Board {
       rootBus,
       timers,
       iommufds: this.#iommufds,
+      work,
       context: (name) => ({ dma: dmaPort(system.space, name), ...shared }),
       rng: host.rng,
       backends,

@@ -1,7 +1,16 @@
 // What can be plugged into the board's PCI buses, by QEMU's driver names.
 import type { TimerPort } from "../../base/index.ts";
 import { DmaEngine, dmaEngineInfo, readDmaEngineConfig } from "../../device/dma-engine/index.ts";
-import { Edu, eduInfo, readEduConfig, type DeviceTypeInfo } from "../../device/index.ts";
+import {
+  Edu,
+  eduInfo,
+  NvmeController,
+  nvmeInfo,
+  readEduConfig,
+  readNvmeConfig,
+  type DeviceTypeInfo,
+  type WorkPort,
+} from "../../device/index.ts";
 import {
   pciProperties,
   readRootPortConfig,
@@ -14,6 +23,7 @@ import type { Device } from "../../device/index.ts";
 import type { Saveable } from "../../state/index.ts";
 import { readVfioPciConfig, VfioPci, vfioPciProperties, type IommufdBackend } from "../../vfio/index.ts";
 import { MachineError } from "../errors.ts";
+import type { Backends } from "./backends.ts";
 import type { Given } from "./given.ts";
 import type { PciPlace } from "./pci-slots.ts";
 
@@ -34,6 +44,8 @@ export interface PciParts {
   readonly timers: TimerPort;
   /** By id. */
   readonly iommufds: ReadonlyMap<string, IommufdBackend>;
+  readonly work?: WorkPort | undefined;
+  readonly backends: Backends;
   /** Of a root port. Throws MachineError where another one has it. */
   readonly claimSlotNumber: (chassis: number, slot: number) => void;
 }
@@ -52,6 +64,16 @@ const types: readonly PciDeviceType[] = [
   {
     info: dmaEngineInfo,
     make: ({ properties, subject }, parts) => new DmaEngine({ ...parts, ...readDmaEngineConfig(properties, subject) }),
+  },
+  {
+    info: nvmeInfo,
+    make({ properties, subject }, { name, timers, work, ports, backends }) {
+      const config = readNvmeConfig(properties, subject);
+      const nvme = new NvmeController({ name, config, timers, work, ports });
+      if (config.drive === undefined) return nvme;
+      nvme.addNamespace({ node: backends.blockNode(config.drive, name), blockShift: config.blockShift });
+      return nvme;
+    },
   },
   {
     info: rootPortInfo,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { MemoryNode } from "../../block/index.ts";
 import { PciBench } from "../testing/pci-bench.ts";
 
 const EDU = 0x11e8_1234;
@@ -82,6 +83,43 @@ describe("PCI devices of -device", () => {
     bench.machine.reset();
     expect(bench.read(0x4020_0000)).toBe(NOBODY);
     expect(bench.read(at + 4, 2)).toBe(0);
+  });
+});
+
+describe("NVMe", () => {
+  const disk = (nodeName: string) => new MemoryNode({ nodeName, content: 0x10_0000 });
+  const nvme = (properties: Record<string, string>, id?: string) => ({
+    ...{ driver: "nvme", properties: { serial: "s", ...properties } },
+    ...(id === undefined ? {} : { id }),
+  });
+  const namespace = (properties: Record<string, string>) => ({ driver: "nvme-ns", properties });
+
+  test("has its disk as namespace 1, or namespaces that are plugged into it", () => {
+    const blockNodes = ["d0", "d1", "d2"].map(disk);
+    const devices = [
+      nvme({ drive: "d0" }),
+      nvme({}, "n1"),
+      namespace({ drive: "d1", bus: "n1", nsid: "5" }),
+      namespace({ drive: "d2", bus: "n1" }),
+    ];
+    const bench = new PciBench(devices, { blockNodes });
+    expect(bench.read(bench.ecam(0, 1))).toBe(0x0010_1b36);
+    expect([...bench.machine.saveables.keys()]).toContain("pcie.0/02.0/nvme");
+  });
+
+  test.each([
+    [[nvme({ serial: "" })], "serial property not set"],
+    [[nvme({ drive: "none" })], 'There is no block node "none"'],
+    [[nvme({ drive: "d0" }), nvme({ drive: "d0" })], "is in use by"],
+    [[nvme({ logical_block_size: "1024" })], "512 or 4096 would do"],
+    [[nvme({ cmb_size_mb: "4" })], "Property 'nvme.cmb_size_mb' not found"],
+    [[namespace({ drive: "d0" })], "There is no NVMe controller"],
+    [
+      [nvme({ drive: "d0" }, "n"), namespace({ drive: "d1", bus: "n", nsid: "1" })],
+      "namespace id '1' already allocated",
+    ],
+  ])("refuses what cannot be: %j", (devices, message) => {
+    expect(() => new PciBench(devices, { blockNodes: ["d0", "d1"].map(disk) })).toThrow(message);
   });
 });
 

@@ -1,7 +1,13 @@
-// Plugs devices in as `-device` says: virtio devices into slots, PCI devices into buses, ports into the bus of a
-// virtio-serial device. PCI devices also come and go while the guest runs, through root ports.
+// Plugs devices in as `-device` says: virtio devices into slots, PCI devices into buses, ports of virtio-serial and
+// namespaces of NVMe into those. PCI devices also come and go while the guest runs, through root ports.
 import type { TimerPort } from "../../base/index.ts";
-import type { DeviceTypeInfo } from "../../device/index.ts";
+import {
+  NvmeController,
+  nvmeNamespaceInfo,
+  readNvmeNamespaceConfig,
+  type DeviceTypeInfo,
+  type WorkPort,
+} from "../../device/index.ts";
 import { pciProperties, placeName, readPciPlacement, RootPort, type PciBus } from "../../device/pci/index.ts";
 import {
   VirtioSerial,
@@ -29,16 +35,18 @@ export interface PlugParts extends VirtioParts {
   readonly rootBus: PciBus;
   readonly timers: TimerPort;
   readonly iommufds: ReadonlyMap<string, IommufdBackend>;
+  readonly work?: WorkPort | undefined;
   /** What the virtio device named so is given. */
   readonly context: (name: string) => VirtioContext;
 }
 
-const portDevices: readonly DeviceTypeInfo[] = [virtconsoleInfo, virtserialportInfo];
+/** What is plugged into the bus of another device. */
+const childDevices: readonly DeviceTypeInfo[] = [virtconsoleInfo, virtserialportInfo, nvmeNamespaceInfo];
 
 /** For `-device help` and `-device X,help`. */
 export const virtDeviceTypes: readonly DeviceTypeInfo[] = [
   ...slotDevices.map(({ info }) => info),
-  ...portDevices,
+  ...childDevices,
   ...pciDeviceTypes.map(({ info }) => info),
 ];
 
@@ -121,10 +129,13 @@ export class Plugs {
     if (slotDevice !== undefined) return this.#plugSlot(slotDevice, config);
     const pci = pciDeviceTypes.find(({ info }) => info.typeName === driver);
     if (pci !== undefined) return this.#plugPci(pci, config, "before the start");
-    const port = portDevices.find(({ typeName }) => typeName === driver);
-    if (port === undefined) throw unknownDevice(driver, virtDeviceTypes);
+    const child = childDevices.find(({ typeName }) => typeName === driver);
+    if (child === undefined) throw unknownDevice(driver, virtDeviceTypes);
     const { bus, ...properties } = config.properties;
-    this.#plugPort({ properties, subject: driver }, bus === undefined ? undefined : String(bus));
+    const given = { properties, subject: driver };
+    const busName = bus === undefined ? undefined : String(bus);
+    if (child === nvmeNamespaceInfo) this.#plugNamespace(given, config.id ?? driver, busName);
+    else this.#plugPort(given, busName);
   }
 
   #plugSlot(type: SlotDevice, config: DeviceConfig): void {
@@ -157,6 +168,22 @@ export class Plugs {
     const config = readSerialPortConfig(subject as SerialPortConfig["kind"], properties, subject);
     const { backends } = this.#parts;
     found.device.addPort(config, config.chardev === undefined ? undefined : backends.chardev(config.chardev, subject));
+  }
+
+  /** Into the controller that is named, or the first one. */
+  #plugNamespace({ properties, subject }: Given, user: string, bus: string | undefined): void {
+    const nvme = [...this.#plugged].find(({ device, name }) => {
+      return device instanceof NvmeController && (bus === undefined || name === bus);
+    })?.device;
+    if (!(nvme instanceof NvmeController)) {
+      const wanted = bus === undefined ? "NVMe controller" : `bus "${bus}"`;
+      throw new MachineError("badConfig", `There is no ${wanted} for "${subject}"; an nvme with that id would do`, {
+        subject,
+      });
+    }
+    const { drive, namespaceId, uuid, eui64, blockShift } = readNvmeNamespaceConfig(properties, subject);
+    const node = this.#parts.backends.blockNode(drive, user);
+    nvme.addNamespace({ ...(namespaceId === undefined ? {} : { id: namespaceId }), node, blockShift, uuid, eui64 });
   }
 
   #plugPci(type: PciDeviceType, config: DeviceConfig, when: When): void {

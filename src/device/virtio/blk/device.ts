@@ -9,7 +9,7 @@ import { VirtioDevice, type VirtioContext } from "../device.ts";
 import { VirtioError } from "../errors.ts";
 import type { SplitQueue } from "../queue.ts";
 import { DeviceId, featureBits } from "../spec.ts";
-import { WorkBudget } from "../work-budget.ts";
+import { WorkBudget } from "../../work-budget.ts";
 import type { VirtioBlkConfig } from "./config.ts";
 import {
   BlkConfig,

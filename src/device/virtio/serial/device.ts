@@ -4,7 +4,7 @@ import type { DescriptionOf } from "../../../state/index.ts";
 import { VirtioDevice, type VirtioContext } from "../device.ts";
 import { VirtioError } from "../errors.ts";
 import { DeviceId, featureBits } from "../spec.ts";
-import { WorkBudget } from "../work-budget.ts";
+import { WorkBudget } from "../../work-budget.ts";
 import type { SerialPortConfig, VirtioSerialConfig } from "./config.ts";
 import { SerialPort, type PortOwner } from "./serial-port.ts";
 import {

@@ -2,7 +2,7 @@
 // No buffer of the guest is held between calls: what is taken and not finished is put back.
 import type { CharBackend, CharEvent, CharFront } from "../../../chardev/port.ts";
 import type { SplitQueue } from "../queue.ts";
-import type { WorkBudget } from "../work-budget.ts";
+import type { WorkBudget } from "../../work-budget.ts";
 import type { SerialPortState } from "./state.ts";
 
 /** What a port asks of its device. */

@@ -1,6 +1,6 @@
 // Bounds how many bytes a device moves before the machine has its next turn: a guest may describe gigabytes in one
 // notification, and the event loop must not wait for them.
-import type { Timer, TimerPort } from "../../base/index.ts";
+import type { Timer, TimerPort } from "../base/index.ts";
 
 export interface WorkBudgetOptions {
   readonly timers: TimerPort;
