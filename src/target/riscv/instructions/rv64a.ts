@@ -75,7 +75,9 @@ export const rv64a: readonly Instruction[] = [
       const value = c.let(rs2);
       const failed = c.let(i64.const(1));
       const wanted = c.let(field("i64", "reservationVa"));
-      c.if(i64.eq(address, wanted), () => {
+      // What is misaligned traps in any case (§13.2); a failure is otherwise treated like no store.
+      const misaligned = op<"i32">("i64.ne", i64.and(address, i64.const(width - 1)), i64.const(0));
+      c.if(op<"i32">("i32.or", i64.eq(address, wanted), misaligned), () => {
         const at = c.translate(address, width, "atomic");
         c.if(i64.eq(c.hostLoad(at, width, true), field("i64", "reservationValue")), () => {
           c.hostStore(at, width, value);
