@@ -79,9 +79,9 @@ export function roundReal(f: FloatFormat, real: Real, mode: Rounding): { bits: b
   return { bits: signed(f, real.negative, found.pattern), flags };
 }
 
-/** Rounds far above the smallest normal, where the exponent has no bound, and compares there. */
+/** Rounds so far above the smallest normal that numbers around it keep their precision, and compares there. */
 function isTiny(f: FloatFormat, real: Real, mode: Rounding): boolean {
-  const scale = 4 * f.precision;
+  const scale = f.precision;
   if (real.compare({ significand: 1n, exponent: f.minExponent }) < 0) return false;
   const scaled: Real = {
     negative: real.negative,
