@@ -1,6 +1,14 @@
 // SET_IRQS and what interrupts then do, in the order of the kernel's checks.
 import { describe, expect, test } from "vitest";
-import { Errno, VfioIrqSet, VfioIrqSetFlag, VfioNr, VfioPciIrq, VfioPciRegion } from "../iommufd/index.ts";
+import {
+  Errno,
+  VfioDeviceIoeventfd,
+  VfioIrqSet,
+  VfioIrqSetFlag,
+  VfioNr,
+  VfioPciIrq,
+  VfioPciRegion,
+} from "../iommufd/index.ts";
 import { config, MEMORY_BYTES, registers, vfioBench, type VfioBench } from "./test-bench.ts";
 
 const { DATA_NONE, DATA_BOOL, DATA_EVENTFD, ACTION_MASK, ACTION_UNMASK, ACTION_TRIGGER } = VfioIrqSetFlag;
@@ -290,6 +298,52 @@ describe("errors and requests", () => {
       expect(notify()).toBe(false);
       device.setIrqs({ index, action: "trigger", eventFds: [fd] });
     }
+    b.end();
+  });
+});
+
+describe("IOEVENTFD", () => {
+  test("argument, length, flags, descriptor, place, then whether there is one", () => {
+    const b = vfioBench();
+    const { device } = engine(b);
+    const { fd } = b.eventFd();
+    const BAR2 = 2n << 40n;
+    const set = (fields: object): number =>
+      b.raw(device.fd, "ioeventfd", VfioDeviceIoeventfd, { argsz: 28, flags: 4, offset: BAR2, fd, ...fields }).result;
+    expect(b.ioctl(device.fd, VfioNr.DEVICE_IOEVENTFD, MEMORY_BYTES - 8)).toBe(-Errno.EFAULT);
+    expect(set({ argsz: 27 })).toBe(-Errno.EINVAL);
+    for (const flags of [0, 3, 0x10]) expect(set({ flags })).toBe(-Errno.EINVAL);
+    expect(set({ fd: -2 })).toBe(-Errno.EINVAL);
+    expect(set({ offset: 7n << 40n })).toBe(-Errno.EINVAL);
+    expect(set({ offset: BAR2 + 0xfffen })).toBe(-Errno.EINVAL);
+    expect(set({ offset: BAR2 + 0xf000n })).toBe(-Errno.EINVAL);
+    expect(set({ flags: 8 })).toBe(-Errno.EINVAL);
+    expect(set({ fd: -1 })).toBe(-Errno.ENODEV);
+    expect(set({ fd: 99 })).toBe(-Errno.EBADF);
+    expect(set({ fd: device.fd })).toBe(-Errno.EINVAL);
+    expect(set({})).toBe(0);
+    expect(set({})).toBe(-Errno.EEXIST);
+    expect(set({ fd: -1 })).toBe(0);
+    for (let data = 0n; data < 1000n; data++) expect(set({ data })).toBe(0);
+    expect(set({ data: 1000n })).toBe(-Errno.ENOSPC);
+    b.end();
+  });
+
+  test("a signal is a write to the BAR, while memory can be reached", () => {
+    const b = vfioBench();
+    const { device, bar0 } = engine(b);
+    const { fd, event } = b.eventFd();
+    const region = device.region(VfioPciRegion.BAR2);
+    device.setIoeventfd(region, 0n, 4, 0x1234_5678n, fd);
+    event.add(1n);
+    expect([bar0.get(0x68), bar0.get(0x6c), event.count]).toEqual([1, 0x1234_5678, 0n]);
+    config(device).set(4, 0, 2);
+    event.add(1n);
+    config(device).set(4, 2, 2);
+    expect(bar0.get(0x68)).toBe(1);
+    device.setIoeventfd(region, 0n, 4, 0x1234_5678n, -1);
+    event.add(1n);
+    expect(bar0.get(0x68)).toBe(1);
     b.end();
   });
 });

@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { placeText, type JsonPlace } from "../../format/index.ts";
 import { DescriptionError, readHostDescription, type HostPlan } from "../../iommufd/index.ts";
 import { CliError } from "../errors.ts";
-import { deviceKinds } from "./kinds.ts";
+import { OptionError, readProperties } from "../../object/index.ts";
+import { builtInKinds } from "../../vfiohost/index.ts";
 
 const MAX_SHOWN = 20;
 const EXCERPT_COLUMNS = 72;
@@ -17,7 +18,7 @@ export function readHostFile(path: string): HostPlan {
     throw new CliError("badFile", `Cannot be read: ${(cause as Error).message}`, { subject: path, cause });
   }
   try {
-    return readHostDescription(text, deviceKinds);
+    return withChecked(readHostDescription(text, builtInKinds), path, text);
   } catch (cause) {
     if (!(cause instanceof DescriptionError)) throw cause;
     if (cause.problems.length === 0) throw new CliError("badFile", cause.message, { subject: path, cause });
@@ -26,6 +27,20 @@ export function readHostFile(path: string): HostPlan {
     if (more > 0) shown.push(`and ${more} more`);
     throw new CliError("badFile", shown.join("\n"), { subject: path, cause });
   }
+}
+
+/** Properties are the kind's own to check. */
+function withChecked(plan: HostPlan, path: string, text: string): HostPlan {
+  for (const { kind, name, properties, place } of plan.devices) {
+    const table = builtInKinds.find((k) => k.name === kind.name)!.properties;
+    try {
+      readProperties(kind.name, table, properties, name);
+    } catch (cause) {
+      if (!(cause instanceof OptionError)) throw cause;
+      throw new CliError("badFile", pointAt(text, place, cause.message), { subject: path, cause });
+    }
+  }
+  return plan;
 }
 
 /** The message, the line, and a mark under the column. */

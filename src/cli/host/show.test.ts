@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { join } from "node:path";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { checkHost, checkJson, checkText } from "./check.ts";
 import { readHostFile } from "./read-file.ts";
 import { hostAsJson, showHost } from "./show.ts";
@@ -33,6 +35,14 @@ describe("ratite host show and check", () => {
     expect(text).toContain("0000:03:00.0 cannot be attached\n  VFIO_DEVICE_BIND_IOMMUFD: EPERM, the interrupts of its");
     expect(text).toContain("m0 blocks migration\n  VFIO_DEVICE_FEATURE (DMA_LOGGING_START): ENOTTY");
     expect(text).toContain("  would do: dmaLog true\n");
+  });
+
+  test("a property that the kind does not take is shown in its place", () => {
+    const file = join(mkdtempSync(join(tmpdir(), "ratite-host-")), "host.json");
+    const device = { id: "m0", kind: "mdev-serial", properties: { dma: "direct" } };
+    writeFileSync(file, JSON.stringify({ units: [], devices: [device] }, null, 1));
+    expect(() => readHostFile(file)).toThrow("Parameter 'dma' does not accept this value; 'pin' or 'copy' would do");
+    rmSync(dirname(file), { recursive: true });
   });
 
   test("the same as data", () => {

@@ -228,6 +228,11 @@ export class VfioDeviceClient {
     });
   }
 
+  /** Writes `data` to a BAR whenever the eventfd is signalled; -1 ends it. */
+  setIoeventfd(region: VfioRegion, at: bigint, widthBytes: 1 | 2 | 4, data: bigint, fd: number): void {
+    this.call("ioeventfd", { flags: widthBytes, offset: region.offset + at, data, fd });
+  }
+
   reset(): void {
     this.call("reset");
   }

@@ -27,6 +27,7 @@ export const vfioDeviceIoctls: {
   readonly reset: VfioIoctlRow<undefined>;
   readonly getHotResetInfo: VfioIoctlRow<typeof s.VfioPciHotResetInfo>;
   readonly hotReset: VfioIoctlRow<typeof s.VfioPciHotReset>;
+  readonly ioeventfd: VfioIoctlRow<typeof s.VfioDeviceIoeventfd>;
   readonly feature: VfioIoctlRow<typeof s.VfioDeviceFeature>;
   readonly getPrecopyInfo: VfioIoctlRow<typeof s.VfioPrecopyInfo>;
 } = {
@@ -40,6 +41,7 @@ export const vfioDeviceIoctls: {
   reset: row("VFIO_DEVICE_RESET", nr.DEVICE_RESET, undefined),
   getHotResetInfo: row("VFIO_DEVICE_GET_PCI_HOT_RESET_INFO", nr.DEVICE_GET_PCI_HOT_RESET_INFO, s.VfioPciHotResetInfo),
   hotReset: row("VFIO_DEVICE_PCI_HOT_RESET", nr.DEVICE_PCI_HOT_RESET, s.VfioPciHotReset),
+  ioeventfd: row("VFIO_DEVICE_IOEVENTFD", nr.DEVICE_IOEVENTFD, s.VfioDeviceIoeventfd),
   feature: row("VFIO_DEVICE_FEATURE", nr.DEVICE_FEATURE, s.VfioDeviceFeature),
   getPrecopyInfo: row("VFIO_MIG_GET_PRECOPY_INFO", nr.MIG_GET_PRECOPY_INFO, s.VfioPrecopyInfo),
 };

@@ -253,6 +253,8 @@ export const VfioPciHotReset: Layout<{ argsz: U32; flags: U32; count: U32 }> = l
   flags: u32le,
   count: u32le,
 });
+/** Width of the write, in bytes. */
+export const VfioIoeventfdFlag = { BYTES1: 1, BYTES2: 2, BYTES4: 4, BYTES8: 8 } as const;
 export const VfioDeviceIoeventfd: Layout<{
   argsz: U32;
   flags: U32;

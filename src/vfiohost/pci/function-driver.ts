@@ -77,6 +77,11 @@ export abstract class FunctionDriver implements DeviceDriver, InterruptListener 
     return this.#device.pci;
   }
 
+  /** Whether memory BARs can be reached; while the device is open. */
+  get memoryEnabled(): boolean {
+    return this.#view?.memoryEnabled ?? false;
+  }
+
   lineChanged(level: boolean): void {
     this.#interrupts.lineChanged(level);
   }
@@ -234,7 +239,7 @@ export abstract class FunctionDriver implements DeviceDriver, InterruptListener 
     }
     const bar = index < VfioPciRegion.ROM ? this.pci.bar(index) : undefined;
     if (bar === undefined) return -Errno.EINVAL;
-    const { memoryEnabled } = this.#view!;
+    const { memoryEnabled } = this;
     return accessBar(this.pci, bar, { caller, at, va, lengthBytes, write, memoryEnabled });
   }
 

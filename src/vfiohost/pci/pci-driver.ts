@@ -20,6 +20,7 @@ import type { DeviceCall } from "../device-call.ts";
 import { FunctionDriver, type FunctionDriverOptions } from "./function-driver.ts";
 import type { HostBus, PciAddress } from "./host-bus.ts";
 import { hotReset, hotResetInfo } from "./hot-reset.ts";
+import { Ioeventfds } from "./ioeventfds.ts";
 import { lowPowerFeature } from "./low-power.ts";
 import { DOORBELL } from "./messages.ts";
 
@@ -38,6 +39,7 @@ export class PciDriver extends FunctionDriver {
   bound: BoundDevice | undefined;
   /** Low power that the user asked for, and the eventfd that is told when something wakes the device. */
   lowPower: { readonly wakeup: EventFd | undefined } | undefined;
+  readonly #ioeventfds: Ioeventfds = new Ioeventfds(this);
   readonly #pasids = new Set<number>();
   #attached = false;
 
@@ -95,6 +97,7 @@ export class PciDriver extends FunctionDriver {
 
   override close(): void {
     this.endLowPower();
+    this.#ioeventfds.close();
     super.close();
   }
 
@@ -119,6 +122,7 @@ export class PciDriver extends FunctionDriver {
   override ioctl(call: DeviceCall, nr: number): number {
     if (nr === VfioNr.DEVICE_GET_PCI_HOT_RESET_INFO) return hotResetInfo(this, call);
     if (nr === VfioNr.DEVICE_PCI_HOT_RESET) return hotReset(this, call);
+    if (nr === VfioNr.DEVICE_IOEVENTFD) return this.#ioeventfds.ioctl(call);
     return super.ioctl(call, nr);
   }
 
