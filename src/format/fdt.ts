@@ -45,8 +45,8 @@ export interface DeviceTree {
 export interface FlattenOptions {
   readonly reservations?: readonly MemoryReservation[];
   readonly bootCpuId?: number;
-  /** Grows the blob to this length, so that software can edit it in place. */
-  readonly padToBytes?: number;
+  /** Free room at the blob's end, so that software can edit it in place. */
+  readonly spareBytes?: number;
 }
 
 /** The tree as a version 17 blob. */
@@ -64,7 +64,7 @@ export function flattenTree(root: DeviceTreeNode, options: FlattenOptions = {}):
   const stringsOffset = structureOffset + structureBytes.length;
   const usedBytes = alignUp(stringsOffset + stringsBytes.length, 8);
 
-  const blob = new Uint8Array(Math.max(usedBytes, options.padToBytes ?? 0));
+  const blob = new Uint8Array(usedBytes + (options.spareBytes ?? 0));
   Header.encode(
     {
       magic: FDT_MAGIC,

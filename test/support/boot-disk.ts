@@ -2,14 +2,14 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, copyFileSync, mkdirSync, openSync, rmSync, statSync, truncateSync } from "node:fs";
 import { writeFileSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { bytes, layout, u16le, u32le, u8 } from "../../src/base/index.ts";
 
 const SECTOR_BYTES = 512;
 const MiB = 2 ** 20;
 const PARTITION_AT_BYTES = MiB;
 /** What a file system takes for itself, generously. */
-const SPARE_BYTES = 16 * MiB;
+const SPARE_BYTES = 8 * MiB;
 
 /** The end of a master boot record: the first of its four partitions, and the signature. */
 const PartitionTable = layout("partition table", 66, {
@@ -29,24 +29,24 @@ const LINUX = 0x83;
 const NO_CHS = Uint8Array.of(0xfe, 0xff, 0xff);
 const SIGNATURE = 0xaa55;
 
-export interface BootDisk {
-  readonly kernelPath: string;
-  readonly initrdPath: string;
-  readonly commandLine: string;
-}
+/** Bytes, or the path of a file to copy. */
+export type DiskFile = Uint8Array | { readonly path: string };
 
 /**
- * Makes `disk.img` in `folder`: one bootable ext4 partition with kernel, initrd and the `extlinux.conf` that U-Boot's
- * distro boot looks for. Needs `mke2fs`.
+ * Makes `disk.img` in `folder`: one bootable ext4 partition with these files. Needs `mke2fs`, no root.
+ *
+ *     makeDisk(folder, { vmlinux: { path: kernel }, ...extlinux({ linux: "/vmlinux", append: "quiet" }) })
  */
-export function makeBootDisk(folder: string, { kernelPath, initrdPath, commandLine }: BootDisk): string {
+export function makeDisk(folder: string, files: Readonly<Record<string, DiskFile>>): string {
   const root = join(folder, "root");
-  mkdirSync(join(root, "extlinux"), { recursive: true });
-  copyFileSync(kernelPath, join(root, "vmlinux"));
-  copyFileSync(initrdPath, join(root, "initrd"));
-  const entry = ["label guest", "  linux /vmlinux", "  initrd /initrd", `  append ${commandLine}`];
-  writeFileSync(join(root, "extlinux/extlinux.conf"), ["default guest", "timeout 1", ...entry, ""].join("\n"));
-  const contentBytes = statSync(kernelPath).size + statSync(initrdPath).size;
+  let contentBytes = 0;
+  for (const [name, file] of Object.entries(files)) {
+    const path = join(root, name);
+    mkdirSync(dirname(path), { recursive: true });
+    if (file instanceof Uint8Array) writeFileSync(path, file);
+    else copyFileSync(file.path, path);
+    contentBytes += statSync(path).size;
+  }
   const partitionBytes = Math.ceil((contentBytes + SPARE_BYTES) / MiB) * MiB;
   const image = join(folder, "disk.img");
   writeFileSync(image, "");
@@ -58,6 +58,17 @@ export function makeBootDisk(folder: string, { kernelPath, initrdPath, commandLi
   writePartitionTable(image, partitionBytes);
   rmSync(root, { recursive: true });
   return image;
+}
+
+/** The file by which U-Boot's distro boot finds what to start. */
+export function extlinux(entry: Readonly<Record<"linux" | "append" | "initrd", string>>): Record<string, Uint8Array> {
+  const lines = [
+    "default only",
+    "timeout 1",
+    "label only",
+    ...Object.entries(entry).map((pair) => `  ${pair.join(" ")}`),
+  ];
+  return { "extlinux/extlinux.conf": new TextEncoder().encode(`${lines.join("\n")}\n`) };
 }
 
 function writePartitionTable(image: string, partitionBytes: number): void {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { VirtualMachineOptions } from "ratite/node";
 import { fetchGuest } from "../../src/guest/index.ts";
 import { nodeGuestHost } from "../../src/host/node/index.ts";
-import { makeBootDisk } from "../../test/support/boot-disk.ts";
+import { extlinux, makeDisk } from "../../test/support/boot-disk.ts";
 import { openSbi, uBoot, type FoundFile } from "../../test/support/firmware-files.ts";
 import { has } from "../../test/support/tools.ts";
 import { withGuest, type GuestSession } from "../guest-session.ts";
@@ -54,7 +54,11 @@ async function machineOptions(what: BootCase, files: BootFiles, folder: string):
   const { kernelPath, initrdPath } = await fetchGuest(nodeGuestHost(), "debian", release);
   // The built-in SBI takes what says where it belongs: the ELF file.
   const kernel = needed(uBoot("supervisor", firmware === "sbi" ? "uboot.elf" : "u-boot.bin"));
-  const disk = makeBootDisk(folder, { kernelPath, initrdPath, commandLine: "console=ttyS0" });
+  const disk = makeDisk(folder, {
+    vmlinux: { path: kernelPath },
+    initrd: { path: initrdPath },
+    ...extlinux({ linux: "/vmlinux", initrd: "/initrd", append: "console=ttyS0" }),
+  });
   return { ...machine, memory: "512M", kernel, drives: [disk] };
 }
 

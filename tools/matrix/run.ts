@@ -2,7 +2,8 @@
 //
 //     npm run matrix -- --fresh            from the beginning
 //     npm run matrix -- --share N          the first N only
-//     npm run matrix -- --only "debian × 2 × imsic × opensbi"      those whose name has this in it; may be repeated
+//     npm run matrix -- --only "debian × 2 × imsic × opensbi"      this one; may be repeated
+//     npm run matrix -- --only imsic       all whose name has this in it
 //     npm run matrix -- --opensbi FILE     instead of the one of Debian's package
 //     npm run matrix -- --jobs N           so many at a time; default 2 where there are two cores
 import { availableParallelism } from "node:os";
@@ -22,10 +23,11 @@ const { values } = parseArgs({
   },
 });
 const { only } = values;
-const chosen = bootCases
-  .map((what) => ({ what, name: caseName(what) }))
-  .filter(({ name }) => only.length === 0 || only.some((part) => name.includes(part)))
-  .slice(0, Number(values.share ?? Infinity));
+const all = bootCases.map((what) => ({ what, name: caseName(what) }));
+const isName = (text: string): boolean => all.some(({ name }) => name === text);
+const isWanted = (name: string): boolean =>
+  only.length === 0 || only.some((text) => (isName(text) ? name === text : name.includes(text)));
+const chosen = all.filter(({ name }) => isWanted(name)).slice(0, Number(values.share ?? Infinity));
 
 const file = join(import.meta.dirname, "../../test/results/matrix.json");
 const known = new Map<string, Outcome>(

@@ -69,6 +69,11 @@ describe("with the built-in SBI", () => {
   test("without a kernel nothing starts", () => {
     expect(plan({}).start).toEqual({ kind: "nothing" });
   });
+
+  test("the tree has room for what a boot loader writes into it in place", () => {
+    const guests = plan({ kernel: image }).segments(SEED).at(-1)!.bytes;
+    expect(guests.length - flattenTree(parseTree(guests).root).length).toBe(4096);
+  });
 });
 
 describe("with firmware from a file", () => {

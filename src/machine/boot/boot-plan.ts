@@ -15,6 +15,12 @@ const HUGE_PAGE_BYTES = 0x20_0000;
 /** How far behind the kernel an initrd is put at most, so that a kernel has room to unpack itself. */
 const MAX_INITRD_DISTANCE_BYTES = 512 * 2 ** 20;
 
+/**
+ * Boot loaders write into the tree that firmware gives them in place (U-Boot: boot arguments, initrd). OpenSBI leaves at
+ * least a kilobyte for that, which its own additions had been given (lib/utils/fdt/fdt_fixup.c).
+ */
+const SPARE_TREE_BYTES = 4096;
+
 export type BootConfig = Pick<MachineConfig, "firmware" | "kernel" | "initrd" | "dtb" | "commandLine">;
 
 export interface BootPlan {
@@ -47,12 +53,13 @@ export function planBoot(config: BootConfig, ram: RamRange, board: DeviceTreeNod
     initrd: initrd && { start: BigInt(initrd.at), end: BigInt(initrd.at + initrd.lengthBytes) },
   });
   const change = changeForGuest(config);
+  const spareBytes = config.firmware === "default" ? SPARE_TREE_BYTES : 0;
   const flatten = (seed: Uint8Array, forGuest: boolean): Uint8Array => {
     if (hasSeed) setRngSeed(tree, seed);
     if (!forGuest || change === undefined) return flattenTree(tree);
     const copy = parseTree(flattenTree(tree)).root;
     change(copy);
-    return flattenTree(copy);
+    return flattenTree(copy, { spareBytes });
   };
 
   const treeBytes = flatten(new Uint8Array(RNG_SEED_BYTES), true).length;
