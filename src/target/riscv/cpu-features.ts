@@ -133,6 +133,9 @@ export const profiles: readonly Profile[] = [
 const needsV = "it needs the vector extension, which is not implemented";
 const absent = "it is not implemented";
 
+const because = (reason: string, ...names: readonly string[]): Record<string, string> =>
+  Object.fromEntries(names.map((name) => [name, reason]));
+
 /** What QEMU has and this does not, with the reason; turning it off is no contradiction. */
 export const refusals: Readonly<Record<string, string>> = {
   h: "the hypervisor extension is not implemented",
@@ -142,19 +145,24 @@ export const refusals: Readonly<Record<string, string>> = {
   rva23s64: "it needs the vector and hypervisor extensions, which are not implemented",
   zcf: "Zcf extension is only relevant to RV32",
   sv64: "satp_mode sv64 is higher than hw max capability sv57",
-  ...Object.fromEntries(
-    [
-      ...["zicfilp", "zicfiss", "zilsd", "zclsd", "zalasr", "zama16b", "zfinx", "zdinx", "zhinx", "zhinxmin"],
-      ...["zce", "zcmp", "zcmt", "ztso"],
-      ...["smcdeleg", "smcntrpmf", "ssccfg", "sscofpmf", "smdbltrp", "ssdbltrp"],
-      ...["smrnmi", "smmpm", "smnpm", "ssnpm", "sspm", "supm", "smctr", "ssctr", "svrsw60t59b", "x-svukte"],
-    ].map((name) => [name, absent]),
+  ...because(
+    absent,
+    ...["zilsd", "zclsd", "zalasr", "smdbltrp", "ssdbltrp", "smrnmi", "smctr", "ssctr", "svrsw60t59b", "x-svukte"],
   ),
-  ...Object.fromEntries(
-    [
-      ...["zve32f", "zve32x", "zve64f", "zve64d", "zve64x", "zvfbfmin", "zvfbfwma", "zvfh", "zvfhmin", "zvbb", "zvbc"],
-      ...["zvkb", "zvkg", "zvkned", "zvknha", "zvknhb", "zvksed", "zvksh", "zvkt", "zvkn", "zvknc", "zvkng", "zvks"],
-      ...["zvksc", "zvksg"],
-    ].map((name) => [name, needsV]),
+  ...because("control-flow integrity is not implemented", "zicfilp", "zicfiss"),
+  ...because("floating point has registers of its own here", "zfinx", "zdinx", "zhinx", "zhinxmin"),
+  ...because("Zcmp and Zcmt take encodings of Zcd, and are not implemented", "zce", "zcmp", "zcmt"),
+  ...because("the memory order that is promised is RVWMO", "ztso"),
+  ...because("a misaligned atomic operation is an exception", "zama16b"),
+  ...because(
+    "counters neither interrupt when they overflow nor are delegated or filtered by mode",
+    ...["sscofpmf", "smcdeleg", "ssccfg", "smcntrpmf"],
+  ),
+  ...because("no bits of addresses are ignored (pointer masking)", "smmpm", "smnpm", "ssnpm", "sspm", "supm"),
+  ...because(
+    needsV,
+    ...["zve32f", "zve32x", "zve64f", "zve64d", "zve64x", "zvfbfmin", "zvfbfwma", "zvfh", "zvfhmin", "zvbb", "zvbc"],
+    ...["zvkb", "zvkg", "zvkned", "zvknha", "zvknhb", "zvksed", "zvksh", "zvkt", "zvkn", "zvknc", "zvkng", "zvks"],
+    ...["zvksc", "zvksg"],
   ),
 };

@@ -1,6 +1,7 @@
 // Reads and writes every CSR number in every mode, and sends what came of it to the serial port. A record is 12 bytes: stage,
 // number (two bytes), pattern, value. What raises an illegal-instruction exception leaves no record; what raises another one
-// leaves it with the value of mcause and bit 7 set in its pattern.
+// leaves it with the value of mcause and bit 7 set in its pattern; an illegal one whose trap value is not the instruction leaves
+// that with bit 6.
 typedef __UINT64_TYPE__ uint64_t;
 typedef __UINT32_TYPE__ uint32_t;
 typedef __UINT8_TYPE__ uint8_t;
@@ -33,7 +34,7 @@ __asm__(
   "  sd t0, 0(a4)\n sd t1, 8(a4)\n csrr a0, mcause\n ret\n"
   "  .option pop\n");
 
-enum { T0 = 5, T1 = 6, T2 = 7, NOP = 0x13, ILLEGAL = 2, OTHER = 0x80 };
+enum { T0 = 5, T1 = 6, T2 = 7, NOP = 0x13, ILLEGAL = 2, OTHER = 0x80, OTHER_VALUE = 0x40 };
 static uint32_t csrrw(unsigned number, unsigned rd, unsigned rs1) {
   return number << 20 | rs1 << 15 | 1 << 12 | rd << 7 | 0x73;
 }
@@ -53,14 +54,17 @@ static uint64_t harmless(unsigned number) {
 // tdata1 to tdata3: QEMU 10 ends with an assertion when some types are written.
 static int isSkipped(unsigned number) { return number >= 0x7a1 && number <= 0x7a3; }
 
+#define READ(csr) ({ uint64_t value; __asm__ volatile("csrr %0, " #csr : "=r"(value)); value; })
+
 // Records what one access came to, and answers whether it was legal.
 static int attempt(unsigned stage, unsigned mode, unsigned number, unsigned pattern) {
   const uint64_t value = pattern == 0 ? 0 : patterns[pattern - 1] & harmless(number);
   uint64_t out[2];
-  const uint64_t cause = pattern == 0 ? probe(mode, csrr(number, T0), NOP, value, out)
-                                      : probe(mode, csrrw(number, T0, T2), csrrw(number, T1, T0), value, out);
+  const uint32_t first = pattern == 0 ? csrr(number, T0) : csrrw(number, T0, T2);
+  const uint64_t cause = probe(mode, first, pattern == 0 ? NOP : csrrw(number, T1, T0), value, out);
   if (cause == 8 + mode) record(stage, number, pattern, out[pattern != 0]);
   else if (cause != ILLEGAL) record(stage, number, pattern | OTHER, cause);
+  else if (READ(mtval) != first) record(stage, number, pattern | OTHER_VALUE, READ(mtval));
   return cause != ILLEGAL;
 }
 
@@ -71,8 +75,6 @@ static void visit(unsigned stage, unsigned mode, unsigned number) {
   for (unsigned pattern = 2; pattern <= sizeof patterns / sizeof *patterns; pattern++) attempt(stage, mode, number, pattern);
 }
 
-#define READ(csr) ({ uint64_t value; __asm__ volatile("csrr %0, " #csr : "=r"(value)); value; })
-#define WRITE(csr, value) __asm__ volatile("csrw " #csr ", %0" ::"r"((uint64_t)(value)))
 #define TRY_WRITE(number, value) ({ uint64_t out[2]; probe(3, csrrw(number, 0, T2), NOP, value, out); })
 
 enum { RESET, MACHINE, SUPERVISOR_CLOSED, USER_CLOSED, SUPERVISOR_OPEN, USER_OPEN };
@@ -90,8 +92,11 @@ int main(void) {
   // All of memory for the lower modes.
   TRY_WRITE(0x3b0, ~0ul);
   TRY_WRITE(0x3a0, 0x1f);
+  // Then without what machine mode can take from them: TVM set, the FPU off, and all enables as they are at reset.
+  __asm__ volatile("csrs mstatus, %0\n csrc mstatus, %1" ::"r"(1 << 20), "r"(3 << 13));
   sweep(SUPERVISOR_CLOSED, 1);
   sweep(USER_CLOSED, 0);
+  __asm__ volatile("csrc mstatus, %0\n csrs mstatus, %1" ::"r"(1 << 20), "r"(3 << 13));
   // And everything that machine mode can let them have: mcounteren, menvcfg, mstateen0, scounteren, senvcfg, sstateen0.
   static const unsigned openers[] = {0x306, 0x30a, 0x30c, 0x106, 0x10a, 0x10c};
   for (unsigned i = 0; i < sizeof openers / sizeof *openers; i++) TRY_WRITE(openers[i], ~0ul);

@@ -14,6 +14,7 @@ const source = readFileSync(new URL("sweep.c", import.meta.url), "utf8");
 const stages = ["at reset", "in M", "in S, closed", "in U, closed", "in S, open", "in U, open"];
 const recordBytes = 12;
 const otherTrap = 0x80;
+const otherValue = 0x40;
 
 /** Values by stage, number and pattern; what is not there was an illegal instruction. */
 type Sweep = ReadonlyMap<string, bigint>;
@@ -69,7 +70,9 @@ function describeDifference(
   ours: bigint | undefined,
 ): string {
   const name = csrByNumber[number]?.name ?? `0x${number.toString(16)}`;
-  const what = pattern === 0 ? "read" : `pattern ${pattern & ~otherTrap}${pattern >= otherTrap ? " traps" : ""}`;
+  const how = (pattern & otherTrap) !== 0 ? " traps" : (pattern & otherValue) !== 0 ? " has another trap value" : "";
+  const index = pattern & ~(otherTrap | otherValue);
+  const what = `${index === 0 ? "read" : `pattern ${index}`}${how}`;
   const shown = (value: bigint | undefined): string => (value === undefined ? "illegal" : value.toString(16));
   return `${name} ${stages[stage]}, ${what}: QEMU ${shown(theirs)}, here ${shown(ours)}`;
 }
