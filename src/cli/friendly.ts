@@ -10,6 +10,7 @@ import type { ConfigDraft } from "./qemu-options/draft.ts";
 import { parseQemuOptions } from "./qemu-options/parse.ts";
 import { versionText } from "./qemu-options/version.ts";
 import { runMachine } from "./run-machine.ts";
+import { assignmentLine } from "./assignment-line.ts";
 import { StatusLine } from "./status-line.ts";
 
 const PROGRAM = "ratite";
@@ -107,7 +108,8 @@ async function run(words: readonly string[], status: StatusLine): Promise<number
   });
   if (plan === undefined || code !== 0) return code;
   if (plan.kind === "information") return print(plan.text);
-  return runMachine(plan.plan, { line: (text) => status.line(`${PROGRAM}: ${text}`) });
+  const line = (text: string): void => status.line(`${PROGRAM}: ${text}`);
+  return runMachine(plan.plan, { line, made: (machine) => machine.assignments.map(assignmentLine).forEach(line) });
 }
 
 function checkOptions(args: Arguments): void {

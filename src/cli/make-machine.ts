@@ -4,12 +4,17 @@ import type { NodeHost } from "../host/node/index.ts";
 import { createMachine, type Machine } from "../machine/index.ts";
 import { aboutSubject } from "./errors.ts";
 import type { OpenedPlan } from "./open-plan.ts";
-import type { MachinePlan } from "./plan.ts";
+import type { DevicePlan, MachinePlan } from "./plan.ts";
 
 /** Throws a VmError. */
-export function makeMachine(plan: MachinePlan, { config, chardevs, blockNodes }: OpenedPlan, host: NodeHost): Machine {
+export function makeMachine(
+  plan: MachinePlan,
+  { config, chardevs, blockNodes }: OpenedPlan,
+  host: NodeHost,
+  notice: (message: string) => void,
+): Machine {
   try {
-    return createMachine(config, { ...host, chardevs, blockNodes });
+    return createMachine(config, { ...host, notice, chardevs, blockNodes });
   } catch (error) {
     const option = error instanceof VmError && error.subject !== undefined ? optionOf(error.subject, plan) : undefined;
     throw option === undefined ? error : aboutSubject(option, error);
@@ -24,6 +29,13 @@ export function optionOf(subject: string, plan: MachinePlan): string | undefined
   const [property, value] = Object.entries(plan.boardOptions).find(([key, text]) => `${key}=${text}` === subject) ?? [];
   if (property !== undefined) return `-machine ${property}=${value}`;
   if (/^[^.]+\.ram$/.test(subject)) return `-m ${plan.memoryBytes / 2 ** 20}M`;
-  const users = plan.devices.filter(({ driver }) => driver === subject);
+  const names = ({ driver, properties }: DevicePlan): boolean =>
+    driver === subject || (driver === "vfio-pci" && isHostDevice(properties, subject));
+  const users = plan.devices.filter(names);
   return users.length === 1 ? users[0]?.subject : undefined;
+}
+
+/** Whether these properties of a `vfio-pci` name that device of a host. */
+function isHostDevice({ host, sysfsdev }: DevicePlan["properties"], name: string): boolean {
+  return name === host || name === `0000:${String(host)}` || String(sysfsdev).endsWith(`/${name}`);
 }

@@ -28,6 +28,7 @@ function plan(more: Partial<MachinePlan>): MachinePlan {
     commandLine: "",
     serials: [],
     devices: [],
+    iommufds: [],
     noReboot: false,
     noShutdown: false,
     startPaused: false,

@@ -12,6 +12,7 @@ import {
   type HostCharBackend,
 } from "../host/node/index.ts";
 import type { MachineConfig, NamedBytes } from "../machine/port.ts";
+import { readHostFile } from "./host/read-file.ts";
 import { foreignFormat, SIGNATURE_BYTES } from "./image-format.ts";
 import { aboutSubject, CliError, withSubject } from "./errors.ts";
 import type { BlockPlan, CharPlan, FileRef, MachinePlan } from "./plan.ts";
@@ -61,13 +62,17 @@ export async function openPlan(plan: MachinePlan, options: OpenOptions): Promise
 }
 
 function readFiles(plan: MachinePlan): MachineConfig {
-  const { firmware, kernel, initrd, dtb, chardevs: _chardevs, blockNodes: _blockNodes, ...rest } = plan;
+  const { firmware, kernel, initrd, dtb, iommufds, chardevs: _chardevs, blockNodes: _blockNodes, ...rest } = plan;
   return {
     ...rest,
     firmware: typeof firmware === "string" ? firmware : readRef(firmware),
     ...(kernel === undefined ? {} : { kernel: unpacked(readRef(kernel), kernel.subject) }),
     ...(initrd === undefined ? {} : { initrd: readRef(initrd) }),
     ...(dtb === undefined ? {} : { dtb: readRef(dtb) }),
+    iommufds: iommufds.map(({ subject, path, ...config }) => ({
+      ...config,
+      host: withSubject(subject, () => readHostFile(path)),
+    })),
   };
 }
 

@@ -1,5 +1,5 @@
 // What a front end wants, as plain data that can cross to a worker: the machine's configuration before files are opened.
-import type { DeviceConfig, MachineConfig, NamedBytes } from "../machine/port.ts";
+import type { DeviceConfig, IommufdConfig, MachineConfig, NamedBytes } from "../machine/port.ts";
 import type { SocketAddress } from "../host/node/index.ts";
 
 /** A file by path, or bytes that the caller has; `subject` is the option as given, for errors. */
@@ -49,7 +49,13 @@ export interface BlockPlan {
   readonly autoReadOnly: boolean;
 }
 
-type Loaded = "firmware" | "kernel" | "initrd" | "dtb" | "devices";
+type Loaded = "firmware" | "kernel" | "initrd" | "dtb" | "devices" | "iommufds";
+
+/** An iommufd object whose host description is still a file. */
+export interface IommufdPlan extends Omit<IommufdConfig, "host"> {
+  readonly subject: string;
+  readonly path: string;
+}
 
 export interface DevicePlan extends DeviceConfig {
   readonly subject: string;
@@ -62,6 +68,7 @@ export interface MachinePlan extends Omit<MachineConfig, Loaded> {
   readonly initrd?: FileRef;
   readonly dtb?: FileRef;
   readonly devices: readonly DevicePlan[];
+  readonly iommufds: readonly IommufdPlan[];
   readonly chardevs: readonly CharPlan[];
   readonly blockNodes: readonly BlockPlan[];
 }

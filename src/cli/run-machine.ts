@@ -25,6 +25,8 @@ const SIGNAL_DRAIN_MS = 1000;
 export interface RunIo {
   /** A line for the operator: warnings, notices, what ended the machine. */
   readonly line: (text: string) => void;
+  /** The machine is made and has not begun. */
+  readonly made?: (machine: Machine) => void;
 }
 
 /** Runs to the machine's end; resolves with the exit status. Rejects with a VmError when it cannot be made. */
@@ -55,7 +57,7 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
       signal: stop.signal,
     });
     closers.push(() => opened.close());
-    machine = makeMachine(plan.machine, opened, host);
+    machine = makeMachine(plan.machine, opened, host, (text) => io.line(`warning: ${text}`));
     const made = machine;
     closers.push(() => made.close());
     const monitor = openMonitors(plan, { machine: made, config: opened.config, host, chardevs: opened.chardevs });
@@ -64,6 +66,7 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
       writeNamedFile(plan.dumpDeviceTree, made.boardDeviceTree);
       return 0;
     }
+    io.made?.(made);
     // Nothing else keeps the process alive while the machine is paused.
     const keepAlive = setInterval(() => {}, 0x7fff_ffff);
     closers.push(() => clearInterval(keepAlive));

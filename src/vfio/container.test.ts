@@ -84,7 +84,9 @@ describe("memory", () => {
     const region = { start: address(4), last: address(5) - 1n, kind: "reserved" as const };
     const device = rig.device({ ...TRACKING_UNIT, reserved: [region] });
     const container = rig.container();
-    expect(() => container.attach(device)).toThrow(/^Memory ram at 0x80000000, 4194304 bytes cannot be mapped/);
+    expect(() => container.attach(device)).toThrow(
+      /^Device d0 cannot be attached: Memory ram at 0x80000000, 4194304 bytes cannot be mapped/,
+    );
     expect(container.devices).toEqual([]);
     expect(container.domains).toEqual([]);
     container.close();

@@ -166,6 +166,12 @@ export class Container {
   }
 
   #refused(device: ContainedDevice, cause: unknown): unknown {
+    if (cause instanceof VfioError) {
+      return new VfioError(cause.code, `Device ${device.name} cannot be attached: ${cause.message}`, {
+        subject: device.name,
+        cause,
+      });
+    }
     if (!(cause instanceof IommufdError)) return cause;
     const code = cause.ioctl === "IOMMU_HWPT_SET_DIRTY_TRACKING" ? "cannotTrack" : "cannotAttach";
     const hint = cause.errno === Errno.EINVAL && code === "cannotAttach" ? ": no page table takes it" : "";

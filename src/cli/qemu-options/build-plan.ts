@@ -37,6 +37,7 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
     commandLine: draft.commandLine?.text ?? "",
     serials,
     devices: draft.devices,
+    iommufds: draft.iommufds,
     noReboot: draft.noReboot,
     noShutdown: draft.noShutdown,
     startPaused: draft.startPaused,

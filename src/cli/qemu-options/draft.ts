@@ -1,7 +1,7 @@
 // What the options said, in the order they said it, before defaults and cross-checks.
 import type { AcceleratorConfig } from "../../accel/port.ts";
 import type { IcountConfig } from "../../machine/port.ts";
-import type { BlockPlan, CharPlan, DevicePlan, FileRef, MonitorPlan } from "../plan.ts";
+import type { BlockPlan, CharPlan, DevicePlan, FileRef, IommufdPlan, MonitorPlan } from "../plan.ts";
 
 /** -blockdev: a protocol node with a file, or a raw node over one. */
 export interface DraftBlockNode extends Omit<BlockPlan, "image"> {
@@ -33,6 +33,7 @@ export class ConfigDraft {
   commandLine: { readonly subject: string; readonly text: string } | undefined;
   readonly devices: DevicePlan[] = [];
   readonly blockNodes: DraftBlockNode[] = [];
+  readonly iommufds: IommufdPlan[] = [];
   readonly chardevs: CharPlan[] = [];
   readonly serials: DraftSerial[] = [];
   readonly monitors: MonitorPlan[] = [];

@@ -7,6 +7,7 @@ const SECTIONS: readonly Section[] = [
   "Machine",
   "Boot",
   "Disks",
+  "Assigned devices",
   "Character devices",
   "Monitors",
   "Running",

@@ -6,6 +6,7 @@ export type Section =
   | "Machine"
   | "Boot"
   | "Disks"
+  | "Assigned devices"
   | "Character devices"
   | "Monitors"
   | "Running"

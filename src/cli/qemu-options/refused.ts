@@ -36,7 +36,6 @@ export const refusedOptions: readonly RefusedOption[] = [
   ...refused("there is no NUMA topology yet; use -smp and -m", "text", "numa"),
   ...refused("RAM is anonymous memory of this process; use -m", "text", "mem-path", "overcommit"),
   ...refused("RAM is anonymous memory of this process; use -m", "none", "mem-prealloc"),
-  ...refused("objects cannot be made yet; use -drive, -chardev and -device", "text", "object"),
   ...refused("give the property with -device or -machine", "text", "global", "set"),
   ...refused("the board starts -bios or -kernel", "text", "boot", "option-rom"),
   ...refused("the board has no fw_cfg device yet; use -append or -initrd", "text", "fw_cfg"),

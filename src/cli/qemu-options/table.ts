@@ -5,6 +5,7 @@ import { characterOptions } from "./character.ts";
 import { diskOptions } from "./disk.ts";
 import { machineOptions } from "./machine.ts";
 import { monitorOptions } from "./monitor.ts";
+import { objectOptions } from "./object.ts";
 import type { QemuOption, RefusedOption } from "./option.ts";
 import { refusedOptions } from "./refused.ts";
 import { runOptions } from "./run.ts";
@@ -14,6 +15,7 @@ export const workingOptions: readonly QemuOption[] = [
   ...machineOptions,
   ...bootOptions,
   ...diskOptions,
+  ...objectOptions,
   ...characterOptions,
   ...monitorOptions,
   ...timeOptions,

@@ -27,7 +27,7 @@ async function runWorker(
     onQuit: () => machine?.quit("host-quit"),
   });
   try {
-    const made = makeMachine(start.plan, opened, host);
+    const made = makeMachine(start.plan, opened, host, line);
     machine = made;
     made.observe({ runState: (state) => post({ kind: "runState", state }) });
     listen((message) => void obey(made, vmConsole, message, post));

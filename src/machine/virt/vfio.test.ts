@@ -188,6 +188,6 @@ describe("an assigned device is refused", () => {
       ],
       devices: [{ bdf: ENGINE, kind: "dma-engine", unit: "u0", group: 1 }],
     });
-    expect(() => make({ host: ENGINE, iommufd: "iommufd0" }, [host])).toThrow(/^Memory virt.ram at 0x80000000/);
+    expect(() => make({ host: ENGINE, iommufd: "iommufd0" }, [host])).toThrow(/Memory virt.ram at 0x80000000/);
   });
 });
