@@ -28,6 +28,8 @@ export interface DriveOptions {
   /** A raw disk image: a path, or bytes, which are copied and lost with the machine. */
   readonly image: FileSource;
   readonly readOnly?: boolean;
+  /** How the guest sees it: `/dev/vda`, `vdb`… on the virtio-mmio bus, or `/dev/nvme0n1`, `nvme1n1`… Default `virtio`. */
+  readonly interface?: "virtio" | "nvme";
 }
 
 export interface VirtualMachineOptions extends VirtualMachineHooks {
@@ -126,10 +128,17 @@ function fileRef(subject: string, source: FileSource | undefined): FileRef | und
 }
 
 function addDrive(draft: ConfigDraft, index: number, drive: FileSource | DriveOptions): void {
-  const { image, readOnly = false } =
-    typeof drive === "string" || drive instanceof Uint8Array ? { image: drive } : drive;
+  const {
+    image,
+    readOnly = false,
+    interface: kind = "virtio",
+  }: DriveOptions = typeof drive === "string" || drive instanceof Uint8Array ? { image: drive } : drive;
   const subject = `drives[${index}]`;
   const nodeName = `drive${index}`;
   draft.blockNodes.push({ nodeName, subject, image, formatGiven: true, readOnly, autoReadOnly: false });
-  draft.devices.push({ driver: "virtio-blk-device", properties: { drive: nodeName }, subject });
+  draft.devices.push(
+    kind === "nvme"
+      ? { driver: "nvme", properties: { drive: nodeName, serial: nodeName }, subject }
+      : { driver: "virtio-blk-device", properties: { drive: nodeName }, subject },
+  );
 }
