@@ -25,6 +25,7 @@ type Facts = Partial<Pick<Program, "environments" | "options" | "notOnQemu" | "n
 
 const everywhere: readonly Environment[] = ["machine", "sv39", "sv48", "sv57"];
 const max = ["-cpu", "max"];
+const pageKinds = ["-cpu", "rv64,svnapot=on,svpbmt=on,svinval=on"];
 const folder = join(import.meta.dirname, "programs");
 
 /** What is special about a program; the others run on the default CPU. */
@@ -38,10 +39,20 @@ const facts: Readonly<Record<string, Facts>> = {
   "zfh-comparisons": noMax,
   "zfh-conversions": noMax,
   "access-faults": { notOnOldQemu: "atomics fault there as loads (privileged spec, table 15)" },
+  "accessed-dirty": { notOnOldQemu: "it has no menvcfg.ADUE" },
+  "cache-blocks": { notOnOldQemu: "it has no Zicboz" },
+  harts: { options: ["-smp", "4"] },
   "interrupt-order": { notOnQemu: "the lowest number comes first there (privileged spec §3.1.9)" },
   "medeleg-bits": { notOnQemu: "bit 11 of medeleg is writable there (privileged spec §3.1.8)" },
   misaligned: { notOnQemu: "sc without a reservation does not trap there (unprivileged spec §13.2)" },
+  "page-kinds": { options: pageKinds, notOnOldQemu: "menvcfg.PBMTE does not matter there (privileged spec §12)" },
+  "protection-reserved": { notOnQemu: "pmpcfg takes W without R there (privileged spec §3.7.1)" },
+  "reserved-memory-type": { options: pageKinds, notOnQemu: "type 3 is taken there (privileged spec §12)" },
+  "protection-address-bits": { notOnQemu: "it keeps all 64 bits (privileged spec §3.7.1)" },
   "retired-instructions": { notOnQemu: "minstret is the host's clock there (unprivileged spec §6.1.1)" },
+  "trigger-zero": { notOnQemu: "it is ignored there (debug spec 1.0 §5.7.2)" },
+  "user-fences": { options: pageKinds, notOnQemu: "they are taken there (privileged spec §13)" },
+  "walk-access": { notOnQemu: "it is a page fault there (privileged spec §10.3.2)" },
   "status-fields": { notOnOldQemu: "MPP takes 2 there (privileged spec §3.1.6.1)" },
 };
 
