@@ -3,6 +3,8 @@
 // follows the host's speed and therefore promises only that the guest gets to its end.
 //
 //     npm run repeat:boot -- --harts 2 --shift 3 --board virt,aia=aplic-imsic
+//
+// `--accel jit,interpreter` takes one accelerator the first time and the other the second.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -46,8 +48,10 @@ const { values } = parseArgs({
     shift: { type: "string" },
     board: { type: "string", default: "virt" },
     release: { type: "string" },
+    accel: { type: "string", default: "tcg" },
   },
 });
+const [firstAccelerator = "tcg", secondAccelerator = firstAccelerator] = values.accel.split(",");
 const guest = await unattendedGuest(values.release, SCRIPT);
 const folder = mkdtempSync(join(tmpdir(), "ratite-repeat-"));
 let unequal = 0;
@@ -73,18 +77,18 @@ function plans(): readonly Plan[] {
 
 function compare(plan: Plan): void {
   const title = `${plan.harts} hart${plan.harts === 1 ? "" : "s"}, -icount shift=${plan.shift}`;
-  const first = run(plan);
+  const first = run(plan, firstAccelerator);
   console.log(`${title}:`);
   for (const [name, value] of Object.entries(first)) console.log(`  ${name.padEnd(12)} ${value}`);
   if (plan.shift === "auto") return console.log("  reached its end; a repetition need not be equal");
-  const second = run(plan);
+  const second = run(plan, secondAccelerator);
   const other = Object.entries(second).filter(([name, value]) => first[name as keyof Facts] !== value);
   for (const [name, value] of other) console.log(`  ${name.padEnd(12)} ${value} the second time: DIFFERENT`);
   if (other.length === 0) console.log("  the same the second time");
   else unequal++;
 }
 
-function run({ harts, shift }: Plan): Facts {
+function run({ harts, shift }: Plan, accelerator: string): Facts {
   const [disk, report, console] = ["disk.img", "report.json", "console"].map((name) => join(folder, name)) as [
     string,
     string,
@@ -92,7 +96,7 @@ function run({ harts, shift }: Plan): Facts {
   ];
   writeFileSync(disk, new Uint8Array(DISK_BYTES));
   const boot = ["-kernel", guest.kernelPath, "-initrd", join(folder, "initrd"), "-append", "console=ttyS0"];
-  const machine = ["-M", values.board, "-smp", `${harts}`, "-m", "512M", "-icount", `shift=${shift}`];
+  const machine = ["-M", values.board, "-accel", accelerator, "-smp", `${harts}`, "-m", "512M", "-icount", `shift=${shift}`];
   const back = ["-display", "none", "-serial", `file:${console}`, "-drive", `file=${disk},format=raw,if=virtio`];
   execFileSync(process.execPath, [PROGRAM, ...machine, ...boot, ...back, "-x-report", report], {
     stdio: ["ignore", "inherit", "inherit"],

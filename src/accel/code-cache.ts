@@ -24,6 +24,9 @@ const pageShift = 12;
 /** Decoded stretches are tracked in 64 steps of 64 bytes. */
 const granuleShift = 6;
 
+/** How many precious pages a search for room passes over. */
+const passedOver = 64;
+
 export interface CodeCacheFigures {
   readonly capacityPages: number;
   readonly pages: number;
@@ -47,6 +50,8 @@ export class CodeCache {
   private invalidations = 0;
   /** Told when a slot changes hands: addresses of its entries must be forgotten everywhere. */
   onEvict: () => void = () => {};
+  /** Whether the page at `entries` is worth keeping longer than others. */
+  isPrecious: (entries: number) => boolean = () => false;
   /** Told before decoded entries of the page at `entries` are undone: those of one granule, or all of them (-1). */
   onForget: (entries: number, granule: number) => void = () => {};
 
@@ -111,6 +116,10 @@ export class CodeCache {
 
   private claim(): number {
     if (this.used < this.capacity) return this.used++;
+    // Precious pages are passed over, but not for ever.
+    for (let passed = 0; passed < passedOver && this.isPrecious(this.base + this.hand * codePageBytes); passed++) {
+      this.hand = (this.hand + 1) % this.capacity;
+    }
     const slot = this.hand;
     this.hand = (this.hand + 1) % this.capacity;
     const page = this.pageOfSlot[slot]!;

@@ -56,6 +56,9 @@ export const commonFields: readonly { readonly name: string; readonly type: IrTy
   /** Guest address of the access that a slow path is asked to make, and its value. */
   { name: "memVa", type: "i64" },
   { name: "memValue", type: "i64" },
+  /** How often regions were entered from the interpreter, and how many instructions they executed. */
+  { name: "regionCalls", type: "i64" },
+  { name: "regionInstructions", type: "i64" },
   /** Bases of the TLB tables in force. */
   { name: "tlbFetch", type: "i32" },
   { name: "tlbLoad", type: "i32" },

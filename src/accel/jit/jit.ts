@@ -38,7 +38,14 @@ export interface JitFigures {
   readonly compiledRegions: number;
   readonly compiledInstructions: number;
   readonly batches: number;
+  /** Because their code was written, their page evicted, or room was needed. */
   readonly dropped: number;
+  /** Entries from the interpreter, and instructions executed in regions. */
+  readonly regionCalls: number;
+  readonly regionInstructions: number;
+  /** Accesses that missed the TLB in regions, or went to devices. */
+  readonly slowLoads: number;
+  readonly slowStores: number;
 }
 
 export interface JitOptions {
@@ -85,6 +92,9 @@ export class Jit {
   private compiledInstructions = 0;
   private batches = 0;
   private dropped = 0;
+  private slowLoads = 0;
+  private slowStores = 0;
+  private readonly vcpus: number[] = [];
 
   constructor(options: JitOptions) {
     this.options = options;
@@ -133,7 +143,7 @@ export class Jit {
       shared: options.shared,
       layout: target.layout,
       library: target.library,
-      load: (width) => this.running!.host.loadSlow(width),
+      load: (width) => this.load(width),
       store: (width) => this.store(width),
     });
     this.entries = { table: this.table, records: options.records, hot: (entry) => this.hot(entry) };
@@ -142,6 +152,7 @@ export class Jit {
   /** The code of a vCPU, run so that its regions reach it. */
   attach(code: InterpreterInstance, host: InterpreterHost, vcpu: number): InterpreterInstance {
     const run: VcpuRun = { host, vcpu };
+    this.vcpus.push(vcpu);
     return {
       run: (budget) => {
         this.running = run;
@@ -160,10 +171,26 @@ export class Jit {
       compiledInstructions: this.compiledInstructions,
       batches: this.batches,
       dropped: this.dropped,
+      regionCalls: this.sum("regionCalls"),
+      regionInstructions: this.sum("regionInstructions"),
+      slowLoads: this.slowLoads,
+      slowStores: this.slowStores,
     };
   }
 
+  private sum(field: string): number {
+    const { buffer } = this.options.memory;
+    const at = this.options.target.layout.offset(field);
+    return this.vcpus.reduce((sum, vcpu) => sum + Number(new BigUint64Array(buffer, vcpu + at, 1)[0]!), 0);
+  }
+
+  private load(width: number): number {
+    this.slowLoads++;
+    return this.running!.host.loadSlow(width);
+  }
+
   private store(width: number): number {
+    this.slowStores++;
     const before = this.dropped;
     const status = this.running!.host.storeSlow(width);
     return status === 0 && this.dropped !== before ? storedCode : status;

@@ -61,6 +61,7 @@ export class RegionRecords {
     this.onDropped = options.onDropped;
     for (let record = 0; record < recordCount; record++) this.words[this.wordOf(record)] = -1;
     for (let record = recordCount - 1; record > hotCount; record--) this.free[this.freeCount++] = record;
+    options.cache.isPrecious = (entries) => this.ofPage.has(entries);
     options.cache.onForget = (entries, granule) => this.forget(entries, granule);
   }
 

@@ -24,8 +24,8 @@ import { mmuIndexCount } from "./memory-access.ts";
 import type { ExternalInterrupts, HartConfig, HostFirmware, TimebasePort } from "./port.ts";
 import { hartLayout, xDestination, xOffset } from "./state.ts";
 
-/** Pages of guest code that stay decoded: 4 MiB of code in 32 MiB of entries. */
-const codeCachePages = 1024;
+/** Pages of guest code that stay decoded: 8 MiB of code in 64 MiB of entries. */
+const codeCachePages = 2048;
 
 export interface HartSurroundings {
   /** The bus of the hart whose stores are reported under this name. */
