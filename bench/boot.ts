@@ -20,12 +20,17 @@ const { values } = parseArgs({
     release: { type: "string", default: "trixie" },
     memory: { type: "string", default: "512M" },
     qemu: { type: "string", default: "qemu-system-riscv64" },
+    accel: { type: "string", default: "jit" },
+    ratite: { type: "string" },
   },
 });
 const runs = Number(values.runs);
 if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs ${values.runs}: a whole number from 1 up`);
 
-const ours = ratite();
+const ours = ratite({
+  accelerator: values.accel,
+  ...(values.ratite === undefined ? {} : { program: values.ratite }),
+});
 const theirs = qemu(values.qemu);
 const files = await fetchGuest(nodeGuestHost({}), "debian", {
   release: values.release,

@@ -2,7 +2,7 @@
 //
 //     npm run bench:kernels -- --runs 3 --rounds 4 --kernels int,fp --qemu /usr/bin/qemu-system-riscv64
 //
-// Each run starts both programs in turn; a run's figure is the median of its rounds but the first (warm-up). A ratio is
+// `--accel interpreter` measures without the region compiler, `--ratite FILE` another build's program. Each run starts both programs in turn; a run's figure is the median of its rounds but the first (warm-up). A ratio is
 // QEMU's time over ours: 1 is as fast as QEMU, more is faster. Fails when the checksums differ. Profiles of our side:
 // `--node-options="--cpu-prof --cpu-prof-dir=FOLDER"`.
 import { parseArgs } from "node:util";
@@ -29,6 +29,8 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "4" },
     kernels: { type: "string", default: KERNELS.join(",") },
     qemu: { type: "string", default: "qemu-system-riscv64" },
+    accel: { type: "string", default: "jit" },
+    ratite: { type: "string" },
     "node-options": { type: "string", default: "" },
   },
 });
@@ -41,7 +43,11 @@ const kernels = values.kernels.split(",").map((word) => {
 });
 
 using guest = new GuestBuild();
-const ours = ratite(values["node-options"].split(" ").filter(Boolean));
+const ours = ratite({
+  accelerator: values.accel,
+  nodeOptions: values["node-options"].split(" ").filter(Boolean),
+  ...(values.ratite === undefined ? {} : { program: values.ratite }),
+});
 const theirs = qemu(values.qemu);
 console.log(`${ours.version}\n${theirs.version}\n${guest.compiler}\n${circumstances()}`);
 console.log(`${runs} runs of ${rounds} rounds; the first round of each is warm-up\n`);

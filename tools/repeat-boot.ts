@@ -96,7 +96,18 @@ function run({ harts, shift }: Plan, accelerator: string): Facts {
   ];
   writeFileSync(disk, new Uint8Array(DISK_BYTES));
   const boot = ["-kernel", guest.kernelPath, "-initrd", join(folder, "initrd"), "-append", "console=ttyS0"];
-  const machine = ["-M", values.board, "-accel", accelerator, "-smp", `${harts}`, "-m", "512M", "-icount", `shift=${shift}`];
+  const machine = [
+    "-M",
+    values.board,
+    "-accel",
+    accelerator,
+    "-smp",
+    `${harts}`,
+    "-m",
+    "512M",
+    "-icount",
+    `shift=${shift}`,
+  ];
   const back = ["-display", "none", "-serial", `file:${console}`, "-drive", `file=${disk},format=raw,if=virtio`];
   execFileSync(process.execPath, [PROGRAM, ...machine, ...boot, ...back, "-x-report", report], {
     stdio: ["ignore", "inherit", "inherit"],

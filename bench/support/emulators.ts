@@ -13,12 +13,20 @@ export interface Emulator {
 
 const RATITE = fileURLToPath(new URL("../../dist/cli/ratite-system-riscv64.js", import.meta.url));
 
+/** What is measured of Ratite: the accelerator, and options of Node. */
+export interface RatiteChoice {
+  readonly accelerator: string;
+  readonly nodeOptions?: readonly string[];
+  /** The program; the built one without it. */
+  readonly program?: string;
+}
+
 /** The built command line, run by this Node. Throws an Error with a sentence for the user when it is not built. */
-export function ratite(nodeOptions: readonly string[] = []): Emulator {
-  if (!existsSync(RATITE)) throw new Error(`${RATITE} is not there; npm run build makes it`);
-  const options = [...nodeOptions, RATITE];
+export function ratite({ accelerator, nodeOptions = [], program = RATITE }: RatiteChoice): Emulator {
+  if (!existsSync(program)) throw new Error(`${program} is not there; npm run build makes it`);
+  const options = [...nodeOptions, program, "-accel", accelerator];
   const version = firstLine(process.execPath, [...options, "-version"]);
-  return { name: "Ratite", version, program: process.execPath, options };
+  return { name: "Ratite", version: `${version}, -accel ${accelerator}`, program: process.execPath, options };
 }
 
 /** Throws an Error with a sentence for the user when there is no such program. */

@@ -263,6 +263,14 @@ export interface InstructionSemantics {
   readonly code: readonly Stmt[];
 }
 
+/** True when the instruction may go on elsewhere than behind itself. */
+export function endsBlock(code: readonly Stmt[]): boolean {
+  return code.some(
+    (s) =>
+      s.kind === "branch" || s.kind === "jump" || (s.kind === "if" && (endsBlock(s.then) || endsBlock(s.otherwise))),
+  );
+}
+
 /** True when the instruction holds a pc-relative branch, which the interpreter specialises for targets in its page. */
 export function hasBranch(code: readonly Stmt[]): boolean {
   return code.some((s) => s.kind === "branch" || (s.kind === "if" && (hasBranch(s.then) || hasBranch(s.otherwise))));

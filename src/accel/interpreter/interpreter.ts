@@ -11,7 +11,7 @@ import {
 } from "../../wasm/index.ts";
 import { entryOffset, Handler } from "../code-cache.ts";
 import type { LibraryFunction } from "../ir-lowering.ts";
-import { hasBranch, type InstructionSemantics } from "../ir.ts";
+import { endsBlock, hasBranch, type InstructionSemantics } from "../ir.ts";
 import { exitShift, hotCount, recordBytes, recordOffset, RegionExit } from "../region-entry.ts";
 import { regionTableLength, regionType } from "../region-entry.ts";
 import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
@@ -63,7 +63,10 @@ export interface InterpreterInstance {
 }
 
 /** The handlers of an instruction of one length: one for all reaches when it holds no branch. */
-export type Handlers = Readonly<Record<Reach, number>>;
+export type Handlers = Readonly<Record<Reach, number>> & {
+  /** It may go on elsewhere than behind itself. */
+  readonly endsBlock: boolean;
+};
 
 /** Which handler stands for an instruction: by name, encoded length, and where its branch leads. */
 export interface HandlerTable {
@@ -120,6 +123,7 @@ export function buildInterpreter(
         far,
         ahead: near ? add("ahead") : far,
         back: near ? add("back") : far,
+        endsBlock: endsBlock(instruction.code),
       });
     }
   }

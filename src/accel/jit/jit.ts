@@ -19,9 +19,12 @@ import { cachedFields, makeTemplate, type Template, type TemplateContext } from 
 /** A batch is compiled when it holds so many instructions or regions, or has waited for so many runs. */
 const batchInstructions = 4000;
 const batchRegions = 32;
-const batchRuns = 4;
+const batchRuns = 16;
 /** Regions of fewer instructions without a loop are not worth the way in and out. */
 const leastInstructions = 6;
+
+/** Regions up to this size become a part of those that lead to them. */
+const smallRegion = 64;
 
 export interface JitTarget {
   readonly layout: VcpuLayout;
@@ -124,6 +127,7 @@ export class Jit {
       buffer,
       templateOf: (handler) => this.templateOf(handler),
       handlerUnder: (entry) => this.records.handlerUnder(entry),
+      isSmall: (entry) => this.records.regionAt(entry).instructionCount <= smallRegion,
       cacheBase: cache.baseAddress,
       cacheEnd: cache.endAddress,
     });
@@ -248,7 +252,13 @@ export class Jit {
       const first = former.first[block]!;
       return { at: former.entry[first]!, label, offset: former.offset[first]!, need: flow.need[block]! };
     });
-    const region = new Region({ tableIndex, entries, pages, lengthBytes: emitter.out.length });
+    const region = new Region({
+      tableIndex,
+      entries,
+      pages,
+      instructionCount: former.count,
+      lengthBytes: emitter.out.length,
+    });
     this.records.add(region);
     this.pending.push(region);
     this.pendingInstructions += former.count;

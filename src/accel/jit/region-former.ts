@@ -20,6 +20,8 @@ export interface FormerParts {
   readonly templateOf: (handler: number) => Template;
   /** The handler that stands under a region's entry. */
   readonly handlerUnder: (entry: number) => number;
+  /** Whether the region entered there is small enough to be a part of others, too; larger ones are left to themselves. */
+  readonly isSmall: (entry: number) => boolean;
   /** Where decoded entries lie. */
   readonly cacheBase: number;
   readonly cacheEnd: number;
@@ -168,7 +170,10 @@ export class RegionFormer {
       }
       const entry = entries + place * entryBytes;
       let handler = this.halves[entry >>> 1]!;
-      if (handler === Handler.region) handler = this.parts.handlerUnder(entry);
+      if (handler === Handler.region) {
+        if (!this.parts.isSmall(entry)) break;
+        handler = this.parts.handlerUnder(entry);
+      }
       if (handler < Handler.first || this.count === instructionLimit) break;
       const template = this.parts.templateOf(handler);
       const next = offset + template.lengthBytes;

@@ -23,15 +23,17 @@ export class Region {
   readonly tableIndex: number;
   readonly entries: readonly RegionEntry[];
   readonly pages: readonly RegionPage[];
+  readonly instructionCount: number;
   readonly lengthBytes: number;
   /** Number of each entry's record; 0 where another region took the entry over. */
   readonly records: Int32Array;
   isAlive = true;
 
-  constructor(parts: Pick<Region, "tableIndex" | "entries" | "pages" | "lengthBytes">) {
+  constructor(parts: Pick<Region, "tableIndex" | "entries" | "pages" | "instructionCount" | "lengthBytes">) {
     this.tableIndex = parts.tableIndex;
     this.entries = parts.entries;
     this.pages = parts.pages;
+    this.instructionCount = parts.instructionCount;
     this.lengthBytes = parts.lengthBytes;
     this.records = new Int32Array(parts.entries.length);
   }
@@ -77,6 +79,11 @@ export class RegionRecords {
   handlerUnder(entry: number): number {
     const record = this.halves[(entry + entryOffset.count) >>> 1]!;
     return this.halves[(this.base + record * recordBytes + recordOffset.handler) >>> 1]!;
+  }
+
+  /** The region that is entered at a decoded entry. */
+  regionAt(entry: number): Region {
+    return this.owners[this.halves[(entry + entryOffset.count) >>> 1]!]!;
   }
 
   /** Notes a region that is about to be compiled, so that it is dropped when its code changes. */

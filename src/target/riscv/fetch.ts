@@ -23,7 +23,7 @@ import { TriggerKind, type Triggers } from "./triggers.ts";
 
 /** Entries of a step: the instruction, and for either length one that looks the pc up again. */
 export const stepBytes = 48;
-/** How many instructions are decoded at once, as long as they follow each other. */
+/** How many instructions are decoded at once, as long as each follows the one before. */
 const decodeAhead = 16;
 
 export interface FetchOwner extends AccessOwner {
@@ -168,16 +168,21 @@ export class Fetch {
       }
       const decoded = this.decoder.decode(wide ? first | (this.halves[(code >>> 1) + 1]! << 16) : first);
       this.write(at, decoded, code & 0xfff);
-      if (decoded.instruction === illegal) return;
+      // What lies behind a jump is decoded when it is reached: the region compiler leaves out what never was.
+      if (decoded.instruction === illegal || this.handlersOf(decoded).endsBlock) return;
       at += decoded.lengthBytes * entryScale;
       code += decoded.lengthBytes;
     }
   }
 
+  private handlersOf({ instruction, lengthBytes }: Decoded): Handlers {
+    return (lengthBytes === 4 ? this.wide : this.short).get(instruction)!;
+  }
+
   /** Writes one entry; `inPage` is the instruction's place in its page, or -1 where branches may not stay inside one. */
   private write(entry: number, decoded: Decoded, inPage: number): void {
-    const { instruction, lengthBytes } = decoded;
-    const handlers = (lengthBytes === 4 ? this.wide : this.short).get(instruction)!;
+    const { instruction } = decoded;
+    const handlers = this.handlersOf(decoded);
     const operands = instruction.operands;
     const half = entry >>> 1;
     const relative = operands.imm === "b" || operands.imm === "j";
