@@ -138,12 +138,14 @@ while (done < wanted) {
     batch.push(fresh ? randomProgram(rng, STEPS_PER_PROGRAM) : mutate(rng, pick(), pick(), STEPS_PER_PROGRAM));
   }
   done += explore(batch);
-  if (coverage.foundNew()) {
-    // Which of the batch it was, is seen by running them one by one.
-    for (const program of batch) {
-      explore([program]);
-      if (coverage.read() > 0) corpus.programs.push(program);
-    }
+  let fresh = coverage.freshBlocks();
+  // Which of the batch reached them, is seen by running its programs one by one.
+  for (const program of batch) {
+    if (fresh <= 0) break;
+    explore([program]);
+    const found = coverage.read();
+    if (found > 0) corpus.programs.push(program);
+    fresh -= found;
   }
   if (performance.now() - reported > REPORT_MS || done >= wanted) {
     reported = performance.now();

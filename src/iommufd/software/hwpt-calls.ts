@@ -24,6 +24,8 @@ import { Viommu } from "./viommu.ts";
 
 const ALL_FLAGS =
   HwptAllocFlag.NEST_PARENT | HwptAllocFlag.DIRTY_TRACKING | HwptAllocFlag.FAULT_ID_VALID | HwptAllocFlag.PASID;
+/** How much of a caller's buffer is cleared at once. */
+const ZERO_CHUNK = 0x1_0000;
 const NESTED_FLAGS = HwptAllocFlag.FAULT_ID_VALID | HwptAllocFlag.PASID;
 
 /**
@@ -229,7 +231,7 @@ export function getHwInfo(call: Call<IommufdRequest<"getHwInfo">>): number {
   }
   const copied = Math.min(request.data_len, data.length);
   if (copied > 0 && !caller.memory.write(request.data_uptr, data.subarray(0, copied))) return -Errno.EFAULT;
-  const zeroes = new Uint8Array(Math.min(4096, request.data_len - copied));
+  const zeroes = new Uint8Array(Math.min(ZERO_CHUNK, request.data_len - copied));
   for (let at = copied; at < request.data_len; at += zeroes.length) {
     const part = zeroes.subarray(0, request.data_len - at);
     if (!caller.memory.write(request.data_uptr + BigInt(at), part)) return -Errno.EFAULT;

@@ -4,18 +4,21 @@ import { Errno, type AnyLayout } from "../uapi/index.ts";
 
 type ValuesOf<L extends AnyLayout> = ReturnType<L["decode"]>;
 
-const CHECK_CHUNK = 4096;
+const CHECK_CHUNK = 0x1_0000;
 
 /** Reads a structure that may be older (shorter) or newer (longer, then zero past what is known) than ours. Zero or -errno. */
 export function readVersioned(memory: CallerMemory, va: bigint, callerBytes: number, into: Uint8Array): number {
   const known = Math.min(callerBytes, into.length);
   into.fill(0);
   if (callerBytes > into.length) {
-    const tail = new Uint8Array(Math.min(CHECK_CHUNK, callerBytes - into.length));
+    // The caller may name up to 4 GiB, so words are looked at, not bytes.
+    const words = new Uint32Array(Math.ceil(Math.min(CHECK_CHUNK, callerBytes - into.length) / 4));
+    const tail = new Uint8Array(words.buffer);
     for (let at = into.length; at < callerBytes; at += tail.length) {
       const part = tail.subarray(0, Math.min(tail.length, callerBytes - at));
+      words.fill(0);
       if (!memory.read(va + BigInt(at), part)) return -Errno.EFAULT;
-      for (let i = 0; i < part.length; i++) if (part[i] !== 0) return -Errno.E2BIG;
+      for (let i = 0; i < words.length; i++) if (words[i] !== 0) return -Errno.E2BIG;
     }
   }
   return memory.read(va, known === into.length ? into : into.subarray(0, known)) ? 0 : -Errno.EFAULT;

@@ -36,9 +36,9 @@ export class BlockCoverage {
     return fresh.size;
   }
 
-  /** Whether blocks ran since the last reading that never ran before; they stay unknown. */
-  foundNew(): boolean {
-    return this.#fresh().size > 0;
+  /** How many blocks ran since the last reading that never ran before; they stay unknown. */
+  freshBlocks(): number {
+    return this.#fresh().size;
   }
 
   #fresh(): Set<string> {
