@@ -151,7 +151,7 @@ async function serve(
     });
   }
   mkdirSync(dirname(socket), { recursive: true, mode: 0o700 });
-  removeStaleSocket(socket);
+  await removeStaleSocket(socket);
   const library = preloadLibrary();
   const server = await serveHost({ ...common, socketPath: socket });
   process.stdout.write(

@@ -2,7 +2,7 @@ import { VmError } from "../../base/index.ts";
 
 /** The host cannot be served, or its client library cannot be made. */
 export class HostServerError extends VmError<
-  "cannotListen" | "noCompiler" | "compileFailed" | "noSource" | "cannotStart"
+  "cannotListen" | "openFolder" | "noCompiler" | "compileFailed" | "noSource" | "cannotStart"
 > {
   override readonly room = "host/linux";
 }

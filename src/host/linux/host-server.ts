@@ -1,39 +1,34 @@
 // Serves a host to other processes over a Unix socket. One connection per process carries calls, one connection per
-// descriptor stands for the file behind it: when it ends, the last descriptor is closed.
-import { chmodSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
-import {
-  Errno,
-  PollEvent,
-  type Capability,
-  type HostFile,
-  type HostMapping,
-  type HostPort,
-} from "../../iommufd/port.ts";
+// descriptor stands for the file behind it.
+import { chmodSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
+import { Errno, type Capability, type HostFile, type HostPort } from "../../iommufd/port.ts";
 import { HostServerError } from "./errors.ts";
-import { ProcessCaller } from "./process-caller.ts";
+import { ProcessCaller, socketInode } from "./process-caller.ts";
 import { SharedObjects } from "./process-memory.ts";
-import { Hello, HELLO_MAGIC, HelloKind, Operation, Reply, ReplyFlag, Request } from "./protocol.ts";
+import { Channel } from "./channel.ts";
+import { Hello, HELLO_MAGIC, HelloKind, Operation, Reply, ReplyFlag, type Request } from "./protocol.ts";
+import { ServedFiles } from "./served-files.ts";
 
+type HelloValues = ReturnType<(typeof Hello)["decode"]>;
 type RequestValues = ReturnType<(typeof Request)["decode"]>;
 type ReplyValues = Partial<ReturnType<(typeof Reply)["decode"]>>;
 
 const MAX_PATH_BYTES = 4096;
 const MAP_SHARED_BIT = 8;
-
-/** A file of the host and the connection that stands for its descriptors. */
-interface ServedFile {
-  readonly file: HostFile | undefined;
-  readonly mapping: HostMapping | undefined;
-  connection: Socket | undefined;
-  /** A byte waits on the connection so that poll(2) says readable. */
-  signalled: boolean;
-}
+/** As much as the kernel moves in one read or write. */
+const MAX_TRANSFER_BYTES = 0x7fff_f000n;
+/** A connection that has not said by then what it is, is cut. */
+const HELLO_MS = 10_000;
+/** How long a call waits for the connection that it brings along, whose words were sent before it. */
+const CONNECT_MS = 1000;
 
 export interface HostServer {
   readonly socketPath: string;
-  /** Clients connected now, files open now; for tests and status lines. */
+  /** Files open now, connections that are there; for tests and status lines. */
   readonly openFiles: number;
+  readonly connections: number;
   close(): Promise<void>;
 }
 
@@ -44,6 +39,8 @@ export interface HostServerOptions {
   readonly onWarning?: (message: string) => void;
   /** Capabilities that every caller has towards this host; the others are those of its process. */
   readonly granted?: readonly Capability[];
+  /** How long a connection may take to say what it is. Default: 10 s. */
+  readonly helloMs?: number;
 }
 
 /** Listens; rejects with HostServerError when the path cannot be used. */
@@ -58,9 +55,9 @@ class Serving implements HostServer {
   readonly #host: HostPort;
   readonly #warn: (message: string) => void;
   readonly #granted: readonly Capability[];
+  readonly #helloMs: number;
   readonly #objects = new SharedObjects();
-  /** By the inode of the client's end. */
-  readonly #files = new Map<string, ServedFile>();
+  readonly #files = new ServedFiles();
   readonly #callers = new Map<number, ProcessCaller>();
   readonly #connections = new Set<Socket>();
   readonly #server: Server;
@@ -72,6 +69,7 @@ class Serving implements HostServer {
     this.socketPath = options.socketPath;
     this.#granted = options.granted ?? [];
     this.#warn = options.onWarning ?? ((): void => {});
+    this.#helloMs = options.helloMs ?? HELLO_MS;
     this.#server = createServer((socket) => this.#greet(socket));
   }
 
@@ -79,30 +77,33 @@ class Serving implements HostServer {
     return this.#files.size;
   }
 
-  listen(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", (cause) =>
-        reject(
-          new HostServerError(
-            "cannotListen",
-            `The socket "${this.socketPath}" cannot be listened on: ${cause.message}`,
-            {
-              subject: this.socketPath,
-              cause,
-            },
-          ),
-        ),
-      );
-      this.#server.listen(this.socketPath, () => {
-        chmodSync(this.socketPath, 0o600);
-        resolve();
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  async listen(): Promise<void> {
+    const subject = this.socketPath;
+    const folder = dirname(subject);
+    const { mode, uid } = statSync(folder);
+    if ((mode & 0o077) !== 0 || uid !== process.getuid?.()) {
+      const found = `"${folder}" can be entered by others`;
+      throw new HostServerError("openFolder", `${found}; a folder of your own with mode 0700 would do`, { subject });
+    }
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", (cause) => {
+        const message = `The socket "${subject}" cannot be listened on: ${cause.message}`;
+        reject(new HostServerError("cannotListen", message, { subject, cause }));
       });
+      this.#server.listen(subject, resolve);
     });
+    // Failing to take one connection is no reason to drop the others.
+    this.#server.on("error", (cause) => this.#warn(`A connection cannot be taken: ${cause.message}`));
+    chmodSync(subject, 0o600);
   }
 
   close(): Promise<void> {
     for (const socket of this.#connections) socket.destroy();
-    for (const inode of [...this.#files.keys()]) this.#release(inode);
+    this.#files.releaseAll();
     return new Promise((resolve) => this.#server.close(() => resolve()));
   }
 
@@ -110,101 +111,87 @@ class Serving implements HostServer {
   #greet(socket: Socket): void {
     this.#connections.add(socket);
     let waiting: Buffer = Buffer.alloc(0);
+    const tooLate = setTimeout(() => socket.destroy(), this.#helloMs);
+    tooLate.unref();
     const onData = (chunk: Buffer): void => {
       waiting = waiting.length === 0 ? chunk : Buffer.concat([waiting, chunk]);
       if (waiting.length < Hello.lengthBytes) return;
+      clearTimeout(tooLate);
       socket.off("data", onData);
       const hello = Hello.decode(waiting);
       const rest = waiting.subarray(Hello.lengthBytes);
       if (hello.magic !== HELLO_MAGIC) socket.destroy();
       else if (hello.kind === HelloKind.CHANNEL) this.#openChannel(socket, hello, rest);
-      else this.#openFile(socket, String(hello.inode));
+      else if (hello.kind === HelloKind.FILE) this.#openFile(socket, hello);
+      else socket.destroy();
     };
     socket.on("data", onData);
     socket.on("error", () => socket.destroy());
-    socket.on("close", () => this.#connections.delete(socket));
+    socket.on("close", () => {
+      clearTimeout(tooLate);
+      this.#connections.delete(socket);
+    });
   }
 
-  #openFile(socket: Socket, inode: string): void {
-    const served = this.#files.get(inode);
-    if (served !== undefined) served.connection = socket;
-    else this.#files.set(inode, { file: undefined, mapping: undefined, connection: socket, signalled: false });
+  /** The connection of a descriptor: its process must be one that has proven itself, and must really hold it. */
+  #openFile(socket: Socket, hello: HelloValues): void {
+    const inode = String(hello.inode);
+    const caller = this.#callers.get(hello.pid);
+    const isProven = caller?.nonce[0] === hello.nonceLow && caller.nonce[1] === hello.nonceHigh;
+    if (!isProven || socketInode(hello.pid, hello.fd) !== inode || !this.#files.connect(inode, socket)) {
+      socket.destroy();
+      return;
+    }
+    // Nothing is ever said on it; what comes is thrown away.
     socket.on("data", () => {});
+    let live = true;
     const ended = (): void => {
-      if (this.#files.get(inode)?.connection === socket) this.#release(inode);
+      if (live) this.#files.release(inode);
+      live = false;
     };
     socket.on("end", ended);
     socket.on("close", ended);
   }
 
-  #bind(inode: string, file: HostFile | undefined, mapping?: HostMapping): void {
-    const connection = this.#files.get(inode)?.connection;
-    const served: ServedFile = { file, mapping, connection, signalled: false };
-    this.#files.set(inode, served);
-    if (file === undefined) return;
-    file.onReadiness = () => {
-      if (served.signalled || (file.poll() & PollEvent.IN) === 0) return;
-      served.signalled = true;
-      served.connection?.write(new Uint8Array(1));
-    };
-  }
-
-  #release(inode: string): void {
-    const served = this.#files.get(inode);
-    if (served === undefined) return;
-    this.#files.delete(inode);
-    served.file?.release();
-    served.mapping?.release();
-  }
-
-  #openChannel(socket: Socket, hello: ReturnType<(typeof Hello)["decode"]>, rest: Buffer): void {
+  #openChannel(socket: Socket, hello: HelloValues, rest: Buffer): void {
     const caller = this.#admit(hello);
     if (caller === undefined) {
-      socket.end(Reply.encode({ result: BigInt(-Errno.EACCES) }));
+      socket.end(Reply.encode({ result: BigInt(-Errno.EACCES) }), () => socket.destroy());
       return;
     }
     this.#callers.set(hello.pid, caller);
+    const channel = new Channel(
+      socket,
+      (request) => this.#prepare(request),
+      (request) => this.#answer(caller, request),
+    );
     socket.on("close", () => {
       caller.memory.close();
       if (this.#callers.get(hello.pid) === caller) this.#callers.delete(hello.pid);
     });
-    let waiting = rest;
-    const serve = (): void => {
-      while (waiting.length >= Request.lengthBytes) {
-        const request = Request.decode(waiting);
-        waiting = waiting.subarray(Request.lengthBytes);
-        this.#answer(socket, caller, request);
-      }
-    };
-    socket.on("data", (chunk: Buffer) => {
-      waiting = waiting.length === 0 ? chunk : Buffer.concat([waiting, chunk]);
-      serve();
-    });
     socket.write(Reply.encode({ result: 0n }));
-    serve();
+    channel.take(rest);
   }
 
   /** A process of this user that really is the one it says it is; undefined otherwise. */
-  #admit(hello: ReturnType<(typeof Hello)["decode"]>): ProcessCaller | undefined {
+  #admit(hello: HelloValues): ProcessCaller | undefined {
     try {
       const { uid } = statSync(`/proc/${hello.pid}`);
       if (uid !== process.getuid?.()) {
         this.#warn(`Process ${hello.pid} belongs to user ${uid} and is refused`);
         return undefined;
       }
-      const bind = (inode: string, file: HostFile): void => this.#bind(inode, file);
-      const unbind = (inode: string): void => this.#release(inode);
-      const find = (inode: string): HostFile | undefined => this.#files.get(inode)?.file;
-      const caller = new ProcessCaller(
-        this.#objects,
-        hello.pid,
+      const caller = new ProcessCaller({
+        objects: this.#objects,
+        pid: hello.pid,
         uid,
-        this.#nextSpace++,
-        find,
-        bind,
-        unbind,
-        this.#granted,
-      );
+        spaceId: this.#nextSpace++,
+        granted: this.#granted,
+        nonce: [hello.nonceLow, hello.nonceHigh],
+        find: (inode) => this.#files.find(inode)?.file,
+        bind: (inode, file) => this.#files.bindFile(inode, file),
+        unbind: (inode) => this.#files.unbind(inode),
+      });
       const nonce = Buffer.alloc(16);
       const proven =
         caller.memory.read(hello.nonceVa, nonce) &&
@@ -219,68 +206,84 @@ class Serving implements HostServer {
     return undefined;
   }
 
-  #answer(socket: Socket, caller: ProcessCaller, request: RequestValues): void {
-    if (request.op === Operation.SYNC) {
-      // Ends of file that came before this request are handled within one more turn of the event loop.
-      setImmediate(() => setImmediate(() => socket.write(Reply.encode({ result: 0n }))));
-      return;
-    }
+  /** What has to happen before a request can be answered; undefined when nothing has to. */
+  #prepare(request: RequestValues): ((then: () => void) => void) | undefined {
+    // Ends of file that came before this request are handled within one more turn of the event loop.
+    if (request.op === Operation.SYNC) return (then) => setImmediate(() => setImmediate(then));
+    const inode = newInode(request);
+    if (inode === undefined || this.#files.find(inode) !== undefined) return undefined;
+    return (then) => this.#files.whenConnected(inode, CONNECT_MS, then);
+  }
+
+  #answer(caller: ProcessCaller, request: RequestValues): ReplyValues {
+    if (request.op === Operation.SYNC) return { result: 0n };
     caller.memory.newCall();
-    socket.write(Reply.encode(this.#perform(caller, request)));
+    return this.#perform(caller, request);
   }
 
   #perform(caller: ProcessCaller, request: RequestValues): ReplyValues {
     if (request.op === Operation.OPEN) return this.#open(caller, request);
-    if (request.op === Operation.STATUS) return this.#status(Number(request.a));
-    const served = this.#files.get(String(request.inode));
+    if (request.op === Operation.STATUS) return this.#status(Number(BigInt.asUintN(32, request.a)));
+    const served = this.#files.find(String(request.inode));
     const file = served?.file;
     if (served === undefined || file === undefined) return { flags: ReplyFlag.NOT_OURS };
     switch (request.op) {
       case Operation.IOCTL: {
-        const spareFd = Number(BigInt.asIntN(32, request.c));
-        caller.spare = spareFd < 0 ? undefined : { fd: spareFd, inode: String(request.d) };
-        caller.spareUsed = false;
-        const result = file.ioctl(caller, Number(request.a), request.b);
+        caller.bringAlong(Number(BigInt.asIntN(32, request.c)), String(request.d));
+        // The kernel's command is 32 bits wide, whatever the library was given.
+        const result = file.ioctl(caller, Number(BigInt.asUintN(32, request.a)), request.b);
         return { result: BigInt(result), flags: caller.spareUsed ? ReplyFlag.SPARE_USED : 0 };
       }
       case Operation.READ: {
-        const result = file.read(caller, request.a, Number(request.b));
-        const drain = served.signalled && (file.poll() & PollEvent.IN) === 0;
-        if (drain) served.signalled = false;
-        return { result: BigInt(result), flags: drain ? ReplyFlag.DRAIN : 0 };
+        const count = transferBytes(request.b);
+        const result = count < 0 ? count : file.read(caller, request.a, count);
+        return { result: BigInt(result), flags: this.#files.drained(served) ? ReplyFlag.DRAIN : 0 };
       }
-      case Operation.WRITE:
-        return { result: BigInt(file.write(caller, request.a, Number(request.b))) };
+      case Operation.WRITE: {
+        const count = transferBytes(request.b);
+        return { result: BigInt(count < 0 ? count : file.write(caller, request.a, count)) };
+      }
       case Operation.MMAP:
-        return this.#mmap(caller, request, file);
+        return { result: BigInt(this.#mmap(caller, request, file)) };
       default:
         return { result: BigInt(-Errno.EINVAL) };
     }
   }
 
   #open(caller: ProcessCaller, request: RequestValues): ReplyValues {
-    const bytes = new Uint8Array(Math.min(Number(request.b), MAX_PATH_BYTES));
+    const bytes = new Uint8Array(Number(request.b < MAX_PATH_BYTES ? request.b : MAX_PATH_BYTES));
     if (!caller.memory.read(request.a, bytes)) return { result: BigInt(-Errno.EFAULT) };
     const file = this.#host.openFile(caller, Buffer.from(bytes).toString());
     if (typeof file === "number") return { result: BigInt(file) };
-    this.#bind(String(request.inode), file);
-    return { result: 0n };
+    const rc = this.#files.bindFile(String(request.inode), file);
+    if (rc < 0) file.release();
+    return { result: BigInt(rc) };
   }
 
-  /** The client gets the region as a file beside the socket, which it maps and removes. */
-  #mmap(caller: ProcessCaller, request: RequestValues, file: HostFile): ReplyValues {
-    const bits = Number(request.c);
+  /** The client gets the region as a file beside the socket, which it maps and removes: its number, or a negative errno. */
+  #mmap(caller: ProcessCaller, request: RequestValues, file: HostFile): number {
+    const bits = Number(BigInt.asUintN(32, request.c));
     const mapping = file.mmap(caller, {
       offset: request.a,
       lengthBytes: Number(request.b),
       protection: bits & 7,
       shared: (bits & MAP_SHARED_BIT) !== 0,
     });
-    if (typeof mapping === "number") return { result: BigInt(mapping) };
+    if (typeof mapping === "number") return mapping;
     const id = this.#nextMap++;
-    writeFileSync(`${this.socketPath}.map-${id}`, mapping.bytes, { mode: 0o600 });
-    this.#bind(String(request.d), undefined, mapping);
-    return { result: BigInt(id) };
+    const path = `${this.socketPath}.map-${id}`;
+    try {
+      writeFileSync(path, mapping.bytes, { mode: 0o600, flag: "wx" });
+    } catch (cause) {
+      this.#warn(`A region cannot be handed over: ${(cause as Error).message}`);
+      mapping.release();
+      return -Errno.ENOMEM;
+    }
+    const rc = this.#files.bindMapping(String(request.d), mapping, () => rmSync(path, { force: true }));
+    if (rc === 0) return id;
+    rmSync(path, { force: true });
+    mapping.release();
+    return rc;
   }
 
   #status(pid: number): ReplyValues {
@@ -291,20 +294,29 @@ class Serving implements HostServer {
   }
 }
 
-/** Removes a socket that no server listens on any more. */
-export function removeStaleSocket(path: string): void {
-  try {
-    if (statSync(path).isSocket()) unlinkSync(path);
-  } catch {
-    return;
-  }
+/** The inode of the connection that a request brings along for what it makes. */
+function newInode(request: RequestValues): string | undefined {
+  if (request.op === Operation.OPEN) return String(request.inode);
+  if (request.op === Operation.MMAP) return String(request.d);
+  return request.op === Operation.IOCTL && BigInt.asIntN(32, request.c) >= 0n ? String(request.d) : undefined;
 }
 
-/** The kernel's yama setting, which may forbid one process to read another; 0 or undefined when it does not. */
-export function ptraceScope(): number | undefined {
-  try {
-    return Number(readFileSync("/proc/sys/kernel/yama/ptrace_scope", "latin1").trim());
-  } catch {
-    return undefined;
-  }
+/** How much a read or write moves at most; -EINVAL for a length that is negative in C. */
+function transferBytes(lengthBytes: bigint): number {
+  if (BigInt.asIntN(64, lengthBytes) < 0n) return -Errno.EINVAL;
+  return Number(lengthBytes < MAX_TRANSFER_BYTES ? lengthBytes : MAX_TRANSFER_BYTES);
+}
+
+/** Removes a socket that no server listens on any more; one that is listened on stays. */
+export function removeStaleSocket(path: string): Promise<void> {
+  return new Promise((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy();
+      resolve();
+    });
+    probe.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "ECONNREFUSED") rmSync(path, { force: true });
+      resolve();
+    });
+  });
 }

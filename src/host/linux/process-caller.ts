@@ -8,33 +8,40 @@ import { objectKeyOf, ProcessMemory, type SharedObjects } from "./process-memory
 const CAPABILITY_BIT: Readonly<Record<Capability, bigint>> = { IPC_LOCK: 14n, SYS_RAWIO: 17n, SYS_RESOURCE: 24n };
 
 /** A descriptor that the process brought along for a file that the call may make. */
-export interface SpareDescriptor {
+interface SpareDescriptor {
   readonly fd: number;
   readonly inode: string;
+}
+
+export interface ProcessCallerOptions {
+  readonly objects: SharedObjects;
+  readonly pid: number;
+  readonly uid: number;
+  readonly spaceId: number;
+  /** Rights that every caller has here, whatever the kernel gave it. */
+  readonly granted: readonly Capability[];
+  /** What the process proved itself by. */
+  readonly nonce: readonly [bigint, bigint];
+  /** The host's file behind a socket's inode. */
+  readonly find: (inode: string) => HostFile | undefined;
+  /** Ties a new file to one: zero or a negative errno. */
+  readonly bind: (inode: string, file: HostFile) => number;
+  readonly unbind: (inode: string) => void;
 }
 
 export class ProcessCaller implements Caller {
   readonly memory: ProcessMemory;
   readonly files: CallerFiles;
   readonly credentials: CallerCredentials;
-  spare: SpareDescriptor | undefined;
-  spareUsed = false;
+  readonly nonce: readonly [bigint, bigint];
+  #spare: SpareDescriptor | undefined;
+  #spareUsed = false;
 
-  /**
-   * `granted` are rights that every caller has here, whatever the kernel gave it. `fileOf` finds the host's file behind a socket's inode, `bind` ties a new one to it. Throws when the process cannot be
-   * read.
-   */
-  constructor(
-    objects: SharedObjects,
-    pid: number,
-    uid: number,
-    spaceId: number,
-    fileOf: (inode: string) => HostFile | undefined,
-    bind: (inode: string, file: HostFile) => void,
-    unbind: (inode: string) => void,
-    granted: readonly Capability[],
-  ) {
-    this.memory = new ProcessMemory(objects, pid, spaceId);
+  /** Throws when the process cannot be read. */
+  constructor(options: ProcessCallerOptions) {
+    const { objects, pid, uid, granted, find, bind, unbind } = options;
+    this.memory = new ProcessMemory(objects, pid, options.spaceId);
+    this.nonce = options.nonce;
     this.credentials = {
       pid,
       uid,
@@ -44,20 +51,21 @@ export class ProcessCaller implements Caller {
     };
     this.files = {
       install: (file) => {
-        const spare = this.spare;
-        if (spare === undefined || spare.fd < 0 || this.spareUsed) return -Errno.EMFILE;
-        this.spareUsed = true;
-        bind(spare.inode, file);
+        const spare = this.#spare;
+        if (spare === undefined || this.#spareUsed) return -Errno.EMFILE;
+        const rc = bind(spare.inode, file);
+        if (rc < 0) return rc;
+        this.#spareUsed = true;
         return spare.fd;
       },
       lookup: (fd) => {
         const inode = socketInode(pid, fd);
-        return inode === undefined ? undefined : fileOf(inode);
+        return inode === undefined ? undefined : find(inode);
       },
       close: (fd) => {
-        const spare = this.spare;
-        if (spare?.fd !== fd || !this.spareUsed) return -Errno.EBADF;
-        this.spareUsed = false;
+        const spare = this.#spare;
+        if (spare?.fd !== fd || !this.#spareUsed) return -Errno.EBADF;
+        this.#spareUsed = false;
         unbind(spare.inode);
         return 0;
       },
@@ -65,6 +73,17 @@ export class ProcessCaller implements Caller {
       // An eventfd cannot be opened anew through /proc.
       eventFd: () => -Errno.EOPNOTSUPP,
     };
+  }
+
+  /** The descriptor that comes with the call at hand; a negative number for none. */
+  bringAlong(fd: number, inode: string): void {
+    this.#spare = fd < 0 ? undefined : { fd, inode };
+    this.#spareUsed = false;
+  }
+
+  /** Whether the call at hand has made a file of it. */
+  get spareUsed(): boolean {
+    return this.#spareUsed;
   }
 }
 
@@ -87,7 +106,8 @@ function readOrEmpty(path: string): string {
   }
 }
 
-function socketInode(pid: number, fd: number): string | undefined {
+/** The inode of a process's socket; undefined when the descriptor is no socket. */
+export function socketInode(pid: number, fd: number): string | undefined {
   try {
     return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1];
   } catch {

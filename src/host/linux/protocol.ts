@@ -7,12 +7,15 @@ type U64 = Codec<bigint>;
 export const HELLO_MAGIC = 0x31544152;
 export const HelloKind = { CHANNEL: 1, FILE: 2 } as const;
 
-/** The first words on a connection. `inode` is the client's end of it; the nonce stands in the client's memory too. */
+/**
+ * The first words on a connection. `inode` is the client's end of it and `fd` its descriptor there; the nonce stands in the
+ * client's memory too, and is the same on all connections of a process.
+ */
 export const Hello: Layout<{
   magic: U32;
   kind: U32;
   pid: U32;
-  pad: U32;
+  fd: Codec<number>;
   inode: U64;
   nonceVa: U64;
   nonceLow: U64;
@@ -21,7 +24,7 @@ export const Hello: Layout<{
   magic: u32le,
   kind: u32le,
   pid: u32le,
-  pad: u32le,
+  fd: i32le,
   inode: u64le,
   nonceVa: u64le,
   nonceLow: u64le,

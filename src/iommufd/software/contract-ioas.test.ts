@@ -46,6 +46,19 @@ describe("every call", () => {
     expect(b.session.ioctl(b.client.fd, ioctlCommand(0x81), 0n)).toBe(0);
   });
 
+  test("past the structure, what comes first decides: a byte that is not zero, or the end of the caller's memory", () => {
+    const b = testBench();
+    const at = MEMORY_BYTES - 0x2000;
+    const view = new DataView(b.bytes.buffer);
+    view.setUint32(at, 0x4000, true);
+    expect(b.session.ioctl(b.client.fd, ioctlCommand(0x81), BigInt(at))).toBe(-Errno.EFAULT);
+    b.bytes[MEMORY_BYTES - 1] = 1;
+    expect(b.session.ioctl(b.client.fd, ioctlCommand(0x81), BigInt(at))).toBe(-Errno.E2BIG);
+    view.setUint32(at, 0xffff_ffff, true);
+    b.bytes[MEMORY_BYTES - 1] = 0;
+    expect(b.session.ioctl(b.client.fd, ioctlCommand(0x81), BigInt(at))).toBe(-Errno.EFAULT);
+  });
+
   test("a caller of an older structure gets only as many bytes back as it knows", () => {
     const b = testBench();
     const { deviceId } = b.mockDevice(b.client.ioasAlloc());

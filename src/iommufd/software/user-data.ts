@@ -4,22 +4,38 @@ import { Errno, type AnyLayout } from "../uapi/index.ts";
 
 type ValuesOf<L extends AnyLayout> = ReturnType<L["decode"]>;
 
+const PAGE_SIZE = 4096;
 const CHECK_CHUNK = 0x1_0000;
+
+/** Zero when the caller's bytes are all zero; -E2BIG at the first that is not, -EFAULT at the first out of reach. */
+function checkZero(memory: CallerMemory, va: bigint, lengthBytes: number): number {
+  // Up to 4 GiB: words are looked at, not bytes, in large pieces as long as they can be read.
+  const words = new Uint32Array(Math.ceil(Math.min(CHECK_CHUNK, lengthBytes) / 4));
+  const piece = new Uint8Array(words.buffer);
+  let most = CHECK_CHUNK;
+  for (let done = 0; done < lengthBytes;) {
+    const at = va + BigInt(done);
+    const toBoundary = PAGE_SIZE - Number(at % BigInt(PAGE_SIZE));
+    const count = Math.min(lengthBytes - done, most > PAGE_SIZE ? most : toBoundary);
+    words.fill(0);
+    if (!memory.read(at, piece.subarray(0, count))) {
+      if (most === PAGE_SIZE) return -Errno.EFAULT;
+      most = PAGE_SIZE;
+      continue;
+    }
+    for (let i = 0; i < words.length; i++) if (words[i] !== 0) return -Errno.E2BIG;
+    done += count;
+  }
+  return 0;
+}
 
 /** Reads a structure that may be older (shorter) or newer (longer, then zero past what is known) than ours. Zero or -errno. */
 export function readVersioned(memory: CallerMemory, va: bigint, callerBytes: number, into: Uint8Array): number {
   const known = Math.min(callerBytes, into.length);
   into.fill(0);
   if (callerBytes > into.length) {
-    // The caller may name up to 4 GiB, so words are looked at, not bytes.
-    const words = new Uint32Array(Math.ceil(Math.min(CHECK_CHUNK, callerBytes - into.length) / 4));
-    const tail = new Uint8Array(words.buffer);
-    for (let at = into.length; at < callerBytes; at += tail.length) {
-      const part = tail.subarray(0, Math.min(tail.length, callerBytes - at));
-      words.fill(0);
-      if (!memory.read(va + BigInt(at), part)) return -Errno.EFAULT;
-      for (let i = 0; i < words.length; i++) if (words[i] !== 0) return -Errno.E2BIG;
-    }
+    const rc = checkZero(memory, va + BigInt(into.length), callerBytes - into.length);
+    if (rc < 0) return rc;
   }
   return memory.read(va, known === into.length ? into : into.subarray(0, known)) ? 0 : -Errno.EFAULT;
 }

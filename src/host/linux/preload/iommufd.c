@@ -20,10 +20,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { HELLO_CHANNEL = 1, HELLO_FILE = 2 };
@@ -32,7 +34,8 @@ enum { REPLY_SPARE_USED = 1, REPLY_DRAIN = 2, REPLY_NOT_OURS = 4 };
 
 /* Layouts as in protocol.ts. */
 struct hello {
-	uint32_t magic, kind, pid, pad;
+	uint32_t magic, kind, pid;
+	int32_t fd;
 	uint64_t inode, nonce_va;
 	uint64_t nonce[2];
 };
@@ -165,6 +168,7 @@ static int connect_host(uint32_t kind, int cloexec, uint64_t *inode)
 		errno = ENODEV;
 		return -1;
 	}
+	hello.fd = fd;
 	hello.inode = socket_inode(fd);
 	hello.nonce_va = (uintptr_t)nonce;
 	memcpy(hello.nonce, nonce, sizeof(nonce));
@@ -214,6 +218,17 @@ static int open_channel(void)
 	return 0;
 }
 
+/* A connection for a new descriptor. The host takes it from processes that have proven themselves. */
+static int connect_file(int cloexec, uint64_t *inode)
+{
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	rc = open_channel();
+	pthread_mutex_unlock(&lock);
+	return rc ? -1 : connect_host(HELLO_FILE, cloexec, inode);
+}
+
 /* One call: 0, or -1 when the host is gone (errno ENODEV). */
 static int ask(struct request *request, struct reply *reply)
 {
@@ -246,15 +261,8 @@ static int open_host(const char *path, int flags)
 {
 	struct request request = { .op = OP_OPEN };
 	struct reply reply;
-	int fd;
+	int fd = connect_file(flags & O_CLOEXEC, &request.inode);
 
-	/* The nonce exists once the channel does. */
-	pthread_mutex_lock(&lock);
-	fd = open_channel();
-	pthread_mutex_unlock(&lock);
-	if (fd)
-		return -1;
-	fd = connect_host(HELLO_FILE, flags & O_CLOEXEC, &request.inode);
 	if (fd < 0)
 		return -1;
 	request.fd = fd;
@@ -355,7 +363,7 @@ int ioctl(int fd, unsigned long command, ...)
 	request.b = (uintptr_t)argument;
 	request.c = -1;
 	if (may_create_descriptor(command, argument)) {
-		spare = connect_host(HELLO_FILE, 1, &request.d);
+		spare = connect_file(1, &request.d);
 		request.c = spare;
 	}
 	if (ask(&request, &reply)) {
@@ -414,16 +422,72 @@ static void sync_host(void)
 	errno = error;
 }
 
+/* The channel's descriptor is none of the program's: to it, the number is not open. */
+static int is_channel(int fd)
+{
+	return fd >= 0 && fd == channel && channel_pid == getpid();
+}
+
 int close(int fd)
 {
 	REAL(close);
 	int ours = is_tracked(fd), rc;
 
+	if (is_channel(fd)) {
+		errno = EBADF;
+		return -1;
+	}
 	track(fd, 0);
 	rc = real(fd);
 	if (ours)
 		sync_host();
 	return rc;
+}
+
+static int close_around(unsigned int first, unsigned int last, int flags)
+{
+	int ours = 0, rc = 0;
+	unsigned int fd;
+
+	for (fd = first; !(flags & CLOSE_RANGE_CLOEXEC) && fd <= last && fd < MAX_TRACKED; fd++) {
+		ours |= is_tracked(fd);
+		track(fd, 0);
+	}
+	if (channel >= 0 && is_channel(channel) && first <= (unsigned int)channel && (unsigned int)channel <= last) {
+		if (first < (unsigned int)channel)
+			rc = syscall(SYS_close_range, first, channel - 1, flags);
+		if (!rc && (unsigned int)channel < last)
+			rc = syscall(SYS_close_range, channel + 1, last, flags);
+	} else {
+		rc = syscall(SYS_close_range, first, last, flags);
+	}
+	if (ours)
+		sync_host();
+	return rc;
+}
+
+int close_range(unsigned int first, unsigned int last, int flags)
+{
+	return close_around(first, last, flags);
+}
+
+void closefrom(int first)
+{
+	close_around(first < 0 ? 0 : first, ~0u, 0);
+}
+
+/* Somebody else wants the channel's number. */
+static void move_channel(int to)
+{
+	int fd;
+
+	pthread_mutex_lock(&lock);
+	if (is_channel(to)) {
+		fd = syscall(SYS_fcntl, channel, F_DUPFD_CLOEXEC, 900);
+		if (fd >= 0)
+			channel = fd;
+	}
+	pthread_mutex_unlock(&lock);
 }
 
 int dup(int fd)
@@ -439,7 +503,10 @@ int dup(int fd)
 int dup2(int fd, int to)
 {
 	REAL(dup2);
-	int copy = real(fd, to);
+	int copy;
+
+	move_channel(to);
+	copy = real(fd, to);
 
 	if (copy >= 0)
 		track(copy, is_tracked(fd));
@@ -449,7 +516,10 @@ int dup2(int fd, int to)
 int dup3(int fd, int to, int flags)
 {
 	REAL(dup3);
-	int copy = real(fd, to, flags);
+	int copy;
+
+	move_channel(to);
+	copy = real(fd, to, flags);
 
 	if (copy >= 0)
 		track(copy, is_tracked(fd));
@@ -487,6 +557,61 @@ int fcntl64(int fd, int command, ...)
 	return control(fd, command, argument);
 }
 
+/*
+ * Whoever has seen a process end finds its descriptors closed: the kernel does that first, and the host must have heard of
+ * it too. A process that has nothing to do with the host asks it nothing.
+ */
+static pid_t waited(pid_t pid)
+{
+	if (pid > 0 && channel >= 0 && channel_pid == getpid())
+		sync_host();
+	return pid;
+}
+
+pid_t wait(int *status)
+{
+	REAL(wait);
+	return waited(real(status));
+}
+
+pid_t waitpid(pid_t pid, int *status, int options)
+{
+	REAL(waitpid);
+	return waited(real(pid, status, options));
+}
+
+pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
+{
+	REAL(wait4);
+	return waited(real(pid, status, options, usage));
+}
+
+int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+{
+	REAL(waitid);
+	int rc = real(type, id, info, options);
+
+	if (!rc)
+		waited(1);
+	return rc;
+}
+
+/* A child of a process with threads must not find the lock taken by one that it does not have. */
+static void before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork);
+}
+
 /* A program that was started with descriptors of the host open knows them by whom they are connected to. */
 __attribute__((constructor)) static void find_inherited(void)
 {
@@ -513,7 +638,7 @@ static void *map_host(size_t length, int prot, int flags, int fd, off_t offset)
 	int hold, file, i;
 
 	/* The mapping lives as long as this socket does. */
-	hold = connect_host(HELLO_FILE, 1, &request.d);
+	hold = connect_file(1, &request.d);
 	if (hold < 0)
 		return MAP_FAILED;
 	request.inode = socket_inode(fd);
