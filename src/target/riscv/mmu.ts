@@ -35,6 +35,12 @@ const pmpAccess: readonly PmpAccess[] = [PmpBits.x, PmpBits.r, PmpBits.w];
 /** Highest level of the page table by satp.MODE: Sv39 is 8, Sv48 9, Sv57 10; bare has none. */
 const topLevel: readonly number[] = [-1, -1, -1, -1, -1, -1, -1, -1, 2, 3, 4];
 
+/** Bytes that a leaf at each level maps. */
+const leafLengths: readonly number[] = [4096, 2 ** 21, 2 ** 30, 2 ** 39, 2 ** 48];
+/** The bits of a leaf's PPN, in the entry's halves, that are zero at each level: nine for each below it. */
+const pageNumberLow: readonly number[] = [0, 0x1ff << 10, 0x3ffff << 10, 0x3fffff << 10, 0x3fffff << 10];
+const pageNumberHigh: readonly number[] = [0, 0, 0, 0x1f, 0x3fff];
+
 export interface MmuFeatures {
   /** Clear A and D bits fault; with Svadu too, menvcfg.ADUE chooses. With neither, hardware sets them. */
   readonly svade: boolean;
@@ -125,11 +131,11 @@ export class Mmu {
     const reserved = this.reservedHigh();
     let table = ((satpHigh & 0xfff) * 4294967296 + (satpLow >>> 0)) * 4096;
     for (let level = top; level >= 0; level--) {
-      const address = table + indexAt(low, high, level) * 8;
-      const tablePage = address - (address % 4096);
-      const host = this.bus.ramPage(tablePage);
+      const offset = indexAt(low, high, level) * 8;
+      const address = table + offset;
+      const host = this.bus.ramPage(table);
       if (host < 0 || !this.pmp.check(address, 8, PmpBits.r, Mode.S)) return -accessFaults[kind]!;
-      const hostPte = host + (address - tablePage);
+      const hostPte = host + offset;
       const at = hostPte >>> 2;
       const pte = this.core.words[at]!;
       const pteHigh = this.core.words[at + 1]!;
@@ -145,19 +151,18 @@ export class Mmu {
         continue;
       }
       if (!this.leafPermits(pte, kind, mode, status)) return -pageFaults[kind]!;
-      const napot = (pteHigh & pteNapotHigh) !== 0;
-      const bytes = napot ? napotBytes : 4096 * 512 ** level;
-      if (!leafWellFormed(pte, pteHigh, level, target)) return -pageFaults[kind]!;
+      if (!leafWellFormed(pte, pteHigh, level)) return -pageFaults[kind]!;
       const wanted = pteA | (kind === AccessKind.store ? pteD : 0);
       if ((pte & wanted) !== wanted) {
         if (!this.updatesAllowed()) return -pageFaults[kind]!;
-        if (!this.bus.isRamWritable(tablePage) || !this.pmp.check(address, 8, PmpBits.w, Mode.S)) {
+        if (!this.bus.isRamWritable(table) || !this.pmp.check(address, 8, PmpBits.w, Mode.S)) {
           return -accessFaults[kind]!;
         }
         this.core.words[at] = pte | wanted;
         this.notes.noteWrite(this.source, hostPte, 8);
       }
-      this.leafBytes = bytes;
+      const napot = (pteHigh & pteNapotHigh) !== 0;
+      this.leafBytes = napot ? napotBytes : leafLengths[level]!;
       if (napot) return target - napotBytes / 2 + (low & 0xf000);
       return target + pageInLeaf(low, high, level);
     }
@@ -189,10 +194,10 @@ export class Mmu {
 }
 
 /** Superpages are aligned to their size, NAPOT ranges are 64 KiB of small pages, memory type 3 is reserved. */
-function leafWellFormed(pte: number, pteHigh: number, level: number, target: number): boolean {
+function leafWellFormed(pte: number, pteHigh: number, level: number): boolean {
   if ((pteHigh & pteTypeHigh) === pteTypeHigh) return false;
   if ((pteHigh & pteNapotHigh) !== 0) return level === 0 && (pte & napotMask) === napot64K;
-  return target % (4096 * 512 ** level) === 0;
+  return (pte & pageNumberLow[level]!) === 0 && (pteHigh & pageNumberHigh[level]!) === 0;
 }
 
 /** VPN[level] of a virtual address. */
