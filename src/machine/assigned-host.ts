@@ -1,9 +1,10 @@
 // A software host inside the machine: its devices reach guest memory through the machine's own bytes.
 import { type TimerPort, type TracePort } from "../base/index.ts";
+import type { WorkPort } from "../device/index.ts";
 import { makeLocalCaller, type EventFd, type HostPlan, type LocalFiles } from "../iommufd/index.ts";
 import type { AddressSpace, WorldPlan } from "../memory/index.ts";
 import { IommufdBackend, type AssigningHost, type EventPort } from "../vfio/index.ts";
-import { makeDescribedHost } from "../vfiohost/index.ts";
+import { makeDescribedHost, type DiskSource, type VfioHost } from "../vfiohost/index.ts";
 import { MachineError } from "./errors.ts";
 import type { AssignmentFacts, IommufdConfig } from "./port.ts";
 
@@ -15,7 +16,12 @@ export interface AssignedHostParts {
   /** What the host's devices work by. */
   readonly timers: TimerPort;
   readonly trace: TracePort;
+  /** The machine's disks, for the host's devices. */
+  readonly disks: DiskSource;
+  readonly work?: WorkPort | undefined;
   readonly warn: (message: string) => void;
+  /** Told of each host that is made. */
+  readonly made: (host: VfioHost) => void;
 }
 
 /** The machine's iommufd objects by id; memory for their requests is reserved before the world is made. */
@@ -37,9 +43,11 @@ export function planIommufds(plan: WorldPlan, configs: readonly IommufdConfig[])
   };
 }
 
-function assigningHost(plan: HostPlan, arenaAt: number, { space, timers, trace }: AssignedHostParts): AssigningHost {
+function assigningHost(plan: HostPlan, arenaAt: number, parts: AssignedHostParts): AssigningHost {
+  const { space, timers, trace, disks, work } = parts;
   const { world } = space;
-  const { host, vfio } = makeDescribedHost(plan, { timers, trace });
+  const { host, vfio } = makeDescribedHost(plan, { timers, trace, disks, work });
+  parts.made(vfio);
   const caller = makeLocalCaller({
     bytes: world.u8,
     // Which pages are dirty is asked of the IOMMU, or of the device; translated code is ours to watch.

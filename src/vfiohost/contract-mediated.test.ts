@@ -219,7 +219,7 @@ describe("a mediated device", () => {
   test("descriptions that contradict themselves are refused with what would do", () => {
     const b = vfioBench();
     const add = (fields: object) => () => b.vfio.add({ kind: "mdev-serial", name: "m0", ...fields });
-    expect(add({ kind: "mdev" })).toThrow('There is no kind of device "mdev"; dma-engine, mdev-serial would do');
+    expect(add({ kind: "mdev" })).toThrow('There is no kind of device "mdev"; dma-engine, mdev-serial, nvme would do');
     expect(add({ name: "a/b" })).toThrow("A name has no slash");
     expect(add({ kind: "dma-engine" })).toThrow("A PCI device is named by its address");
     expect(add({ kind: "dma-engine", name: "0000:01:00.0" })).toThrow('of kind "dma-engine" stands behind a unit');

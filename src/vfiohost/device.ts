@@ -81,6 +81,11 @@ export class VfioDevice implements VfioDeviceNode {
     });
   }
 
+  /** Resolves when the model waits for nothing of the host. */
+  async drain(): Promise<void> {
+    await this.#model.drain?.();
+  }
+
   /** What the model may do of its own accord. */
   get activity(): Activity {
     return this.#isLowPower ? "stopped" : activityIn(this.migrating?.state ?? VfioDeviceState.RUNNING);

@@ -1,6 +1,6 @@
 import { VmError } from "../base/index.ts";
 
-export type VfioHostErrorCode = "unknownKind" | "badName" | "duplicateName" | "badPlacement" | "badAbility";
+export type VfioHostErrorCode = "unknownKind" | "badName" | "duplicateName" | "badPlacement" | "badAbility" | "noDisk";
 
 /** A device of a host description cannot be made as it is described. */
 export class VfioHostError extends VmError<VfioHostErrorCode> {

@@ -2,12 +2,13 @@
 import type { TimerPort, TracePort } from "../base/index.ts";
 import { DescribedDevice, DeviceDma, DmaResult, Errno, type DmaFault, type SoftwareHost } from "../iommufd/index.ts";
 import { HostCounters } from "./counters.ts";
+import type { WorkPort } from "../device/index.ts";
 import type { PciDevice } from "../device/pci/index.ts";
 import { VfioDevice, type DriverEvents } from "./device.ts";
 import type { DeviceDriver } from "./driver.ts";
 import { DeviceFile } from "./device-file.ts";
 import { VfioHostError } from "./errors.ts";
-import { builtInKinds, pinsPages, type DeviceKind } from "./kinds.ts";
+import { builtInKinds, pinsPages, type DeviceKind, type DiskSource } from "./kinds.ts";
 import { MediatedDriver } from "./mediated/mediated-driver.ts";
 import { HostBus, parsePciAddress } from "./pci/host-bus.ts";
 import { PciDriver } from "./pci/pci-driver.ts";
@@ -21,6 +22,10 @@ export interface VfioHostOptions {
   /** What devices work by. */
   readonly timers: TimerPort;
   readonly trace: TracePort;
+  /** For devices with disks. Absent: there are none. */
+  readonly disks?: DiskSource | undefined;
+  /** For devices that wait for files of the host. Absent: they begin at once. */
+  readonly work?: WorkPort | undefined;
   /** Further kinds of device. */
   readonly kinds?: readonly DeviceKind[];
 }
@@ -45,9 +50,9 @@ class SoftwareVfioHost implements VfioHost {
 
   add(description: VfioDeviceDescription, placement?: VfioPlacement): VfioDevice {
     const kind = this.#check(description, placement);
-    const { host, timers, trace } = this.#options;
+    const { host, timers, trace, disks, work } = this.#options;
     const wires = new DeviceWires(trace);
-    const model = kind.make({ description, timers, ports: wires.ports });
+    const model = kind.make({ description, timers, ports: wires.ports, disks, work });
     let driver: InterruptListener & DeviceDriver;
     let dma: HostDma;
     const device = new VfioDevice({
@@ -73,6 +78,10 @@ class SoftwareVfioHost implements VfioHost {
     this.devices.push(device);
     host.addFile(device.path, () => (host.memory.failAt("alloc") ? -Errno.ENOMEM : new DeviceFile(device)));
     return device;
+  }
+
+  async drain(): Promise<void> {
+    await Promise.all(this.devices.map((device) => device.drain()));
   }
 
   audit(): VfioAudit {

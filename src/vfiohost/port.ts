@@ -87,5 +87,7 @@ export interface VfioHost {
    * for a property.
    */
   add(description: VfioDeviceDescription, placement?: VfioPlacement): VfioDeviceNode;
+  /** Resolves when no device waits for its disk. */
+  drain(): Promise<void>;
   audit(): VfioAudit;
 }

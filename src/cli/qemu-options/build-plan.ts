@@ -164,6 +164,8 @@ function checkDevices(draft: ConfigDraft, chardevs: readonly CharPlan[], nodes: 
       throw new OptionError("unknownObject", `Property '${driver}.chardev' can't find value '${chardev}'`, { subject });
     }
   }
+  // A host description may name them.
+  if (draft.iommufds.length > 0) return;
   for (const { nodeName, subject, autoReadOnly } of nodes) {
     // A node below a raw one, or one for later use, is no mistake with -blockdev; a -drive that nothing uses is.
     if (subject.startsWith("-drive") && !driveUsers.has(nodeName) && !autoReadOnly) {

@@ -15,6 +15,7 @@ import type { PciBus } from "../../device/pci/index.ts";
 import { VirtioMmio } from "../../device/virtio/index.ts";
 import { WorldPlan, dmaPort } from "../../memory/index.ts";
 import type { IommufdBackend } from "../../vfio/index.ts";
+import type { VfioHost } from "../../vfiohost/index.ts";
 import { HartIrq, type Hart } from "../../target/riscv/port.ts";
 import { assignmentFacts, planIommufds, type PlannedIommufds } from "../assigned-host.ts";
 import type { Board } from "../board.ts";
@@ -93,6 +94,7 @@ class VirtBoard implements Board {
   readonly #slots: readonly VirtioMmio[];
   readonly #plugs: Plugs;
   readonly #iommufds: ReadonlyMap<string, IommufdBackend>;
+  readonly #hosts: VfioHost[] = [];
   readonly #uart: Ns16550a;
   readonly #boot: BootPlan;
   readonly #sbi: BuiltInSbi | undefined;
@@ -129,7 +131,10 @@ class VirtBoard implements Board {
       space: system.space,
       timers,
       trace: host.trace,
+      disks: (drive, user) => backends.blockNode(drive, user),
+      work: parts.work,
       warn: (message) => host.notice?.(message),
+      made: (vfioHost) => this.#hosts.push(vfioHost),
     });
     this.#plugs = this.#plugDevices(backends, rootBus);
 
@@ -175,7 +180,7 @@ class VirtBoard implements Board {
 
   async drain(): Promise<void> {
     this.#uart.flush();
-    const devices = [...this.#slots.map((slot) => slot.device), ...this.#plugs.pciDevices];
+    const devices = [...this.#slots.map((slot) => slot.device), ...this.#plugs.pciDevices, ...this.#hosts];
     await Promise.all(devices.map(async (device) => device?.drain?.()));
   }
 

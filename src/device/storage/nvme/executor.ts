@@ -125,6 +125,7 @@ export class Executor implements ControllerPort {
     this.#isRunning = running;
     if (!running) return this.#nextTurn.disarm();
     for (const request of this.#held.splice(0)) this.#start(request);
+    this.events.report();
     this.take();
   }
 

@@ -8,4 +8,5 @@ export {
 } from "./config.ts";
 export { NvmeController, type NvmeOptions } from "./device.ts";
 export { NvmeError, type NvmeErrorCode } from "./errors.ts";
+export type { NamespaceOptions } from "./namespace.ts";
 export type { NvmeState } from "./state.ts";
