@@ -387,6 +387,8 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
       this.timer.disarm();
       return;
     }
+    // STIP is the comparison alone now: what software left in the bit does not count (§3.1.18).
+    core.setWord(W.mip, core.word(W.mip) & ~stipLine);
     const deadline = core.get(F.stimecmp);
     const due = BigInt(parts.timebase.ticks()) >= deadline;
     core.lines = due ? core.lines | stipLine : core.lines & ~stipLine;
