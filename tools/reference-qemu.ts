@@ -3,9 +3,9 @@
 // From the backports of this Debian, through a private apt root verified with Debian's keyring, unpacked into the cache; no
 // root is needed. Nothing is fetched where the system's QEMU is new enough. `--again` fetches what is there anew.
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { referenceQemu, referenceRoot } from "../test/support/reference-qemu.ts";
+import { moduleFolder, referenceQemu, referenceRoot } from "../test/support/reference-qemu.ts";
 import { PrivateApt } from "./support/private-apt.ts";
 
 const PACKAGES = ["qemu-system-riscv", "opensbi"];
@@ -49,17 +49,30 @@ function fetchAndUnpack(): void {
   }
 }
 
+/**
+ * QEMU looks for a module that it does not find beside itself where the system's QEMU has it, and gives up over one of another
+ * build. Empty files in their place are passed over.
+ */
+function hideSystemModules(): void {
+  const own = moduleFolder(referenceRoot());
+  const system = moduleFolder("/");
+  if (own === undefined || system === undefined) return;
+  for (const name of readdirSync(system)) if (!existsSync(join(own, name))) writeFileSync(join(own, name), "");
+}
+
 if (process.argv.includes("--again")) rmSync(referenceRoot(), { recursive: true, force: true });
 // A process looks only once, so the answer after fetching is a later process's.
 const before = await referenceQemu();
 if ("missing" in before) {
   try {
     fetchAndUnpack();
+    hideSystemModules();
     process.stdout.write(`${referenceRoot()}\n`);
   } catch (error) {
     process.stderr.write(`reference:qemu: ${(error as Error).message}\n`);
     process.exitCode = 1;
   }
 } else {
+  hideSystemModules();
   process.stdout.write(`QEMU ${before.version}: ${before.command[0]}\n`);
 }

@@ -40,11 +40,23 @@ function unpackedAt(root: string): Omit<ReferenceQemu, "version"> {
   const lib = join(root, "usr/lib");
   const folders = existsSync(lib) ? readdirSync(lib).filter((name) => name.includes("-linux-gnu")) : [];
   const paths = [...folders.map((name) => join(lib, name)), process.env["LD_LIBRARY_PATH"] ?? ""];
+  const modules = moduleFolder(root);
   return {
     command: [join(root, "usr/bin/qemu-system-riscv64"), "-L", join(root, "usr/share/qemu")],
-    env: { ...process.env, LD_LIBRARY_PATH: paths.filter((path) => path !== "").join(":") },
+    env: {
+      ...process.env,
+      LD_LIBRARY_PATH: paths.filter((path) => path !== "").join(":"),
+      ...(modules === undefined ? {} : { QEMU_MODULE_DIR: modules }),
+    },
     ...firmwareBelow(root),
   };
+}
+
+/** Where the QEMU of a root has its modules. */
+export function moduleFolder(root: string): string | undefined {
+  const lib = join(root, "usr/lib");
+  const names = existsSync(lib) ? readdirSync(lib).filter((name) => name.includes("-linux-gnu")) : [];
+  return names.map((name) => join(lib, name, "qemu")).find((folder) => existsSync(folder));
 }
 
 async function versionOf(candidate: Omit<ReferenceQemu, "version">): Promise<string | undefined> {
