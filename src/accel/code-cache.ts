@@ -75,6 +75,11 @@ export class CodeCache {
     return this.base + this.capacity * codePageBytes;
   }
 
+  /** Address of the entries of the page that the entry at `entry` belongs to. */
+  pageOf(entry: number): number {
+    return entry - ((entry - this.base) % codePageBytes);
+  }
+
   static bytesFor(capacityPages: number): number {
     return capacityPages * codePageBytes;
   }

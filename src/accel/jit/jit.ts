@@ -1,11 +1,11 @@
 // The region compiler: takes what the interpreter found to be hot, forms regions, compiles them in batches, keeps them within
 // a bound of memory.
 import { assert } from "../../base/index.ts";
-import { type CodeCache, Handler } from "../code-cache.ts";
+import { type CodeCache, entryOffset, Handler } from "../code-cache.ts";
 import type { HandlerTable, InterpreterHost, InterpreterInstance, RegionEntries } from "../interpreter/interpreter.ts";
 import type { LibraryFunction } from "../ir-lowering.ts";
 import type { InstructionSemantics } from "../ir.ts";
-import { recordsBytes, regionTableLength } from "../region-entry.ts";
+import { hotCount, recordsBytes, regionTableLength } from "../region-entry.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
 import type { FunctionIndex } from "../../wasm/index.ts";
 import { ControlFlow } from "./control-flow.ts";
@@ -23,6 +23,8 @@ const batchRuns = 16;
 /** Regions of fewer instructions without a loop are not worth the way in and out. */
 const leastInstructions = 6;
 
+/** A region that is hot in its middle, too, is made anew with one more way in, up to so many. */
+const mostRoots = 16;
 /** Regions up to this size become a part of those that lead to them. */
 const smallRegion = 64;
 
@@ -60,6 +62,8 @@ export interface JitOptions {
   readonly cache: CodeCache;
   /** Address of `Jit.reservedBytes` for the records of entries. */
   readonly records: number;
+  /** Address of the vCPU's block where the machine has only one. */
+  readonly onlyVcpu: number | undefined;
   /** Most bytes of WebAssembly that stay compiled. */
   readonly codeLimitBytes: number;
 }
@@ -83,12 +87,15 @@ export class Jit {
   private readonly context: TemplateContext;
   private readonly templates: (Template | undefined)[] = [];
   private readonly words: Int32Array;
+  private readonly halves: Uint16Array;
   private readonly freeFunctions: number[] = [];
   /** In the order in which they were compiled. */
   private readonly live: Set<Region> = new Set();
   private pending: Region[] = [];
   private pendingInstructions = 0;
   private pendingRuns = 0;
+  /** The region that the one being formed takes the place of. */
+  private replaced: Region | undefined;
   private running: VcpuRun | undefined;
   private codeBytes = 0;
   private compiledRegions = 0;
@@ -104,6 +111,7 @@ export class Jit {
     const { target, memory, cache } = options;
     const { buffer } = memory;
     this.words = new Int32Array(buffer);
+    this.halves = new Uint16Array(buffer);
     this.table = new WebAssembly.Table({
       element: "anyfunc",
       initial: regionTableLength,
@@ -127,7 +135,7 @@ export class Jit {
       buffer,
       templateOf: (handler) => this.templateOf(handler),
       handlerUnder: (entry) => this.records.handlerUnder(entry),
-      isSmall: (entry) => this.records.regionAt(entry).instructionCount <= smallRegion,
+      isSmall: (entry) => this.isSmall(this.records.regionAt(entry)),
       cacheBase: cache.baseAddress,
       cacheEnd: cache.endAddress,
     });
@@ -139,6 +147,7 @@ export class Jit {
       sink: target.sinkRegister,
       records: options.records,
       buffer,
+      onlyVcpu: options.onlyVcpu,
     });
     this.module = new RegionModule(imports, { pages: options.memoryPages, shared: options.shared });
     this.slowPaths = makeSlowPaths({
@@ -165,6 +174,13 @@ export class Jit {
         return left;
       },
     };
+  }
+
+  /** Lowers every instruction of the target, as running code would one by one; how many there are. */
+  lowerAll(): number {
+    const { variants } = this.options.handlers;
+    variants.forEach((_, i) => this.templateOf(Handler.first + i));
+    return variants.length;
   }
 
   get figures(): JitFigures {
@@ -207,18 +223,37 @@ export class Jit {
     ));
   }
 
-  /** Forms the region of a hot entry, whose address is in the running vCPU's pc. */
+  /** The entry at `entry`, whose address is in the running vCPU's pc, is hot: forms a region, or makes one anew. */
   private hot(entry: number): void {
     const { cache, target } = this.options;
     if (entry < cache.baseAddress || entry >= cache.endAddress) return;
     const block = this.running!.vcpu >>> 2;
     const pc = block + (target.layout.offset("pc") >>> 2);
     const tlbFetch = this.words[block + (target.layout.offset("tlbFetch") >>> 2)]!;
-    if (this.former.form(tlbFetch, this.words[pc]!, this.words[pc + 1]!)) {
+    const low = this.words[pc]!;
+    const high = this.words[pc + 1]!;
+    const known = this.records.covering(cache.pageOf(entry), entry);
+    // A batch that waits may have it; it is told again when it is still hot.
+    if (known?.isCompiled === false) return this.cool(entry);
+    const isExtended = known !== undefined && known.roots.length < mostRoots;
+    this.replaced = isExtended ? known : undefined;
+    const offset = isExtended ? known.offsets[known.code.indexOf(entry)]! : low & 0xfff;
+    const roots = isExtended ? [...known.roots, offset] : [offset];
+    const base = (low >>> 0) - offset;
+    if (this.former.form(tlbFetch, base | 0, (high + Math.floor(base / 0x1_0000_0000)) | 0, roots)) {
       this.flow.analyse();
-      if (this.isWorthwhile()) this.emit();
+      if (this.isWorthwhile()) this.emit(roots);
     }
+    this.replaced = undefined;
     if (this.pendingInstructions >= batchInstructions || this.pending.length >= batchRegions) this.compile();
+  }
+
+  private isSmall(region: Region): boolean {
+    return region === this.replaced || region.code.length <= smallRegion;
+  }
+
+  private cool(entry: number): void {
+    this.halves[(entry + entryOffset.count) >>> 1] = hotCount >>> 1;
   }
 
   private isWorthwhile(): boolean {
@@ -228,7 +263,7 @@ export class Jit {
     return false;
   }
 
-  private emit(): void {
+  private emit(roots: readonly number[]): void {
     const { former, flow, emitter } = this;
     this.makeRoom();
     const tableIndex = this.freeFunctions.pop()!;
@@ -256,7 +291,10 @@ export class Jit {
       tableIndex,
       entries,
       pages,
-      instructionCount: former.count,
+      roots,
+      code: former.entry.slice(0, former.count),
+      offsets: former.offset.slice(0, former.count),
+      replaces: this.replaced,
       lengthBytes: emitter.out.length,
     });
     this.records.add(region);
@@ -288,6 +326,8 @@ export class Jit {
     });
     regions.forEach((region, i) => {
       if (!region.isAlive) return;
+      if (region.replaces !== undefined) this.records.drop(region.replaces);
+      region.isCompiled = true;
       this.table.set(region.tableIndex, instance.exports[String(i)]);
       this.live.add(region);
       this.records.enter(region);

@@ -54,6 +54,10 @@ const i32Load16 = memoryOps["i32.load16_u"].code;
 const i64Load = memoryOps["i64.load"].code;
 const i64Load32 = memoryOps["i64.load32_s"].code;
 const i64Store = memoryOps["i64.store"].code;
+const f64Load = memoryOps["f64.load"].code;
+const f64Store = memoryOps["f64.store"].code;
+const floatOfBits = numericOps["f64.reinterpret_i64"];
+const bitsOfFloat = numericOps["i64.reinterpret_f64"];
 
 export interface EmitterParts {
   readonly layout: VcpuLayout;
@@ -64,6 +68,8 @@ export interface EmitterParts {
   /** Address of the records of entries. */
   readonly records: number;
   readonly buffer: ArrayBufferLike;
+  /** Address of the vCPU's block where there is only one. */
+  readonly onlyVcpu: number | undefined;
 }
 
 export class RegionEmitter {
@@ -77,8 +83,11 @@ export class RegionEmitter {
   private readonly halves: Uint16Array;
   /** Local of each register, by its offset in units of 8 bytes; 0 when it has none yet. */
   private readonly localOf: Int16Array;
+  /** Registers in locals: those of 64 bits, then those that hold floats. */
   private readonly cells: number[] = [];
+  private readonly floatCells: number[] = [];
   private readonly isDirty: Uint8Array;
+  private readonly isFloat: Uint8Array;
   private readonly level: Int16Array = new Int16Array(2048);
   private depth = 0;
   private tableIndex = 0;
@@ -92,6 +101,11 @@ export class RegionEmitter {
     this.halves = new Uint16Array(parts.buffer);
     this.localOf = new Int16Array(parts.layout.lengthBytes >>> 3);
     this.isDirty = new Uint8Array(parts.layout.lengthBytes >>> 3);
+    this.isFloat = new Uint8Array(parts.layout.lengthBytes >>> 3);
+    for (const name of parts.layout.names) {
+      const { type, offset, count } = parts.layout.get(name);
+      if (type === "f64") this.isFloat.fill(1, offset >>> 3, (offset >>> 3) + count);
+    }
   }
 
   /** Emits the analysed region as the function that will be `tableIndex` in the table. */
@@ -122,12 +136,14 @@ export class RegionEmitter {
   // Registers.
 
   private collectCells(): void {
-    const { former, parts, cells, localOf, isDirty } = this;
-    for (const cell of cells) {
-      localOf[cell] = 0;
-      isDirty[cell] = 0;
+    const { former, parts, cells, floatCells, localOf, isDirty } = this;
+    for (const list of [cells, floatCells]) {
+      for (const cell of list) {
+        localOf[cell] = 0;
+        isDirty[cell] = 0;
+      }
+      list.length = 0;
     }
-    cells.length = 0;
     for (let i = 0; i < former.count; i++) {
       const { reads, writes } = former.templates[i]!;
       for (let slot = writes ? 0 : 1; slot < 4; slot++) {
@@ -136,37 +152,55 @@ export class RegionEmitter {
         if (offset === parts.zero || offset === parts.sink) continue;
         const cell = offset >>> 3;
         if (localOf[cell] === 0) {
-          localOf[cell] = firstCell + cells.length;
-          cells.push(cell);
+          localOf[cell] = 1;
+          (this.isFloat[cell] === 1 ? floatCells : cells).push(cell);
         }
         if (slot === 0) isDirty[cell] = 1;
       }
     }
+    for (let i = 0; i < cells.length; i++) localOf[cells[i]!] = firstCell + i;
+    for (let i = 0; i < floatCells.length; i++) localOf[floatCells[i]!] = firstCell + cells.length + i;
   }
 
   private emitHead(): void {
-    const { out, parts, cells } = this;
-    out.u32(localRuns.length + (cells.length > 0 ? 1 : 0));
+    const { out, parts, cells, floatCells } = this;
+    out.u32(localRuns.length + 2);
     for (const { count, type } of localRuns) {
       out.u32(count);
       out.u8(valueTypeCode[type]);
     }
-    if (cells.length > 0) {
-      out.u32(cells.length);
-      out.u8(valueTypeCode.i64);
-    }
+    out.u32(cells.length);
+    out.u8(valueTypeCode.i64);
+    out.u32(floatCells.length);
+    out.u8(valueTypeCode.f64);
     this.loadField(i32Load, "tlbLoad", accessLocals.tlbLoad);
     this.loadField(i32Load, "tlbStore", accessLocals.tlbStore);
     for (let i = 0; i < parts.cachedFields.length; i++) this.loadField(i32Load, parts.cachedFields[i]!, fieldLocal(i));
+    this.loadCells(cells, i64Load);
+    this.loadCells(floatCells, f64Load);
+  }
+
+  private loadCells(cells: readonly number[], load: number): void {
     for (let i = 0; i < cells.length; i++) {
-      this.get(vcpuLocal);
-      this.memory(i64Load, cells[i]! * 8);
-      this.set((firstCell + i) as Local);
+      const cell = cells[i]!;
+      this.vcpu();
+      this.memory(load, cell * 8);
+      this.set(this.localOf[cell] as Local);
+    }
+  }
+
+  private storeCells(cells: readonly number[], store: number): void {
+    for (let i = 0; i < cells.length; i++) {
+      const cell = cells[i]!;
+      if (this.isDirty[cell] === 0) continue;
+      this.vcpu();
+      this.get(this.localOf[cell] as Local);
+      this.memory(store, cell * 8);
     }
   }
 
   private emitTail(): void {
-    const { out, cells } = this;
+    const { out } = this;
     // Left with pc and budget stored; a kind is there only where it is not a trap.
     this.loadField(i32Load, "budget", budgetLocal);
     this.get(kindLocal);
@@ -174,12 +208,8 @@ export class RegionEmitter {
     out.u8(i32Or);
     this.set(kindLocal);
     this.end();
-    for (let i = 0; i < cells.length; i++) {
-      if (this.isDirty[cells[i]!] === 0) continue;
-      this.get(vcpuLocal);
-      this.get((firstCell + i) as Local);
-      this.memory(i64Store, cells[i]! * 8);
-    }
+    this.storeCells(this.cells, i64Store);
+    this.storeCells(this.floatCells, f64Store);
     this.get(exitPcLocal);
     this.get(budgetLocal);
     this.get(kindLocal);
@@ -190,7 +220,7 @@ export class RegionEmitter {
   }
 
   private loadField(load: number, name: string, into: Local): void {
-    this.get(vcpuLocal);
+    this.vcpu();
     this.memory(load, this.parts.layout.offset(name));
     this.set(into);
   }
@@ -335,7 +365,7 @@ export class RegionEmitter {
   /** Address of the fetch TLB's entry for `exitPcLocal`. */
   private pushFetchEntry(): void {
     const { out, parts } = this;
-    this.get(vcpuLocal);
+    this.vcpu();
     this.memory(i32Load, parts.layout.offset("tlbFetch"));
     this.get(exitPcLocal);
     this.i64(tlbIndexShift);
@@ -408,7 +438,19 @@ export class RegionEmitter {
           this.getRegister(this.halves[operand + tokens[++at]!]!);
           break;
         case Token.set:
-          this.setRegister(this.halves[operand]!);
+          this.setRegister(this.halves[operand]!, 0);
+          break;
+        case Token.getFloat:
+          this.getFloat(this.halves[operand + tokens[++at]!]!);
+          break;
+        case Token.setFloat:
+          this.setRegister(this.halves[operand]!, 1);
+          break;
+        case Token.vcpu:
+          this.vcpu();
+          break;
+        case Token.leaveWith:
+          this.emitLeaveWith(tokens[++at]!);
           break;
         case Token.imm64:
           this.i64(former.imm[i]!);
@@ -458,17 +500,54 @@ export class RegionEmitter {
     out.u32(this.depth + depthInside - exitLevel);
   }
 
-  private getRegister(offset: number): void {
-    if (offset === this.parts.zero) this.i64(0);
-    else this.get(this.localOf[offset >>> 3]! as Local);
+  private emitLeaveWith(depthInside: number): void {
+    const { out } = this;
+    this.get(accessLocals.slot);
+    this.hintNext(0);
+    this.open(control.if);
+    this.get(accessLocals.slot);
+    this.set(kindLocal);
+    out.u8(control.br);
+    out.u32(this.depth + depthInside - leftLevel);
+    this.end();
   }
 
-  private setRegister(offset: number): void {
-    if (offset === this.parts.sink) this.out.u8(control.drop);
-    else this.set(this.localOf[offset >>> 3]! as Local);
+  private getRegister(offset: number): void {
+    if (offset === this.parts.zero) {
+      this.i64(0);
+      return;
+    }
+    this.get(this.localOf[offset >>> 3] as Local);
+    if (this.isFloat[offset >>> 3] === 1) this.out.u8(bitsOfFloat);
+  }
+
+  private getFloat(offset: number): void {
+    if (this.isFloat[offset >>> 3] === 1) {
+      this.get(this.localOf[offset >>> 3] as Local);
+      return;
+    }
+    this.getRegister(offset);
+    this.out.u8(floatOfBits);
+  }
+
+  /** Pops bits (0) or a float (1). */
+  private setRegister(offset: number, valueIsFloat: 0 | 1): void {
+    if (offset === this.parts.sink) {
+      this.out.u8(control.drop);
+      return;
+    }
+    if (valueIsFloat !== this.isFloat[offset >>> 3]) this.out.u8(valueIsFloat === 1 ? bitsOfFloat : floatOfBits);
+    this.set(this.localOf[offset >>> 3] as Local);
   }
 
   // Encoding.
+
+  /** Pushes the address of the vCPU's block: a constant where there is only one. */
+  private vcpu(): void {
+    const { onlyVcpu } = this.parts;
+    if (onlyVcpu === undefined) this.get(vcpuLocal);
+    else this.i32(onlyVcpu);
+  }
 
   private get(local: Local): void {
     this.out.u8(control.localGet);

@@ -82,21 +82,21 @@ export class RegionFormer {
   }
 
   /**
-   * Forms the region that begins with the entry for the pc `low`, `high`, seen through the fetch table at `tlbFetch`.
-   * False when there is nothing to be made of it.
+   * Forms the region that is entered at the offsets `roots` from the page at `low`, `high`, seen through the fetch table at
+   * `tlbFetch`. False when there is nothing to be made of it.
    */
-  form(tlbFetch: number, low: number, high: number): boolean {
+  form(tlbFetch: number, low: number, high: number, roots: readonly number[]): boolean {
     this.forget();
     this.tlbFetch = tlbFetch;
-    this.baseLow = low & ~0xfff;
+    this.baseLow = low;
     this.baseHigh = high;
-    this.wantEntry(low & 0xfff);
+    for (let i = 0; i < roots.length; i++) this.wantEntry(roots[i]!);
     for (;;) {
       if (this.queued > 0) this.run(this.queue[--this.queued]!);
       else if (this.farQueued > 0) this.run(this.farQueue[--this.farQueued]!);
       else break;
     }
-    if (this.find(low & 0xfff) < 0) return false;
+    if (this.count === 0) return false;
     this.cut();
     return true;
   }

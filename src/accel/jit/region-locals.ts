@@ -28,12 +28,12 @@ const firstField = 11;
 export const fieldLocal = (index: number): Local => local(firstField + index);
 
 /** Temporaries of one instruction. */
-export const temporaryLimit: Readonly<Record<IrType, number>> = { i32: 8, i64: 12, f32: 6, f64: 6 };
+export const temporaryLimit: Readonly<Record<IrType, number>> = { i32: 8, i64: 12, f32: 8, f64: 10 };
 const firstTemporary: Readonly<Record<IrType, number>> = {
   i32: firstField + cachedFieldLimit,
-  i64: firstField + cachedFieldLimit + 8,
-  f32: firstField + cachedFieldLimit + 8 + 12,
-  f64: firstField + cachedFieldLimit + 8 + 12 + 6,
+  i64: firstField + cachedFieldLimit + temporaryLimit.i32,
+  f32: firstField + cachedFieldLimit + temporaryLimit.i32 + temporaryLimit.i64,
+  f64: firstField + cachedFieldLimit + temporaryLimit.i32 + temporaryLimit.i64 + temporaryLimit.f32,
 };
 export const temporaryLocal = (type: IrType, index: number): Local => local(firstTemporary[type] + index);
 

@@ -23,17 +23,27 @@ export class Region {
   readonly tableIndex: number;
   readonly entries: readonly RegionEntry[];
   readonly pages: readonly RegionPage[];
-  readonly instructionCount: number;
+  /** Where it was asked for, as offsets from its base. */
+  readonly roots: readonly number[];
+  /** Addresses of the decoded entries of its instructions, and their offsets. */
+  readonly code: Int32Array;
+  readonly offsets: Int32Array;
   readonly lengthBytes: number;
+  /** The region that it takes the place of. */
+  readonly replaces: Region | undefined;
   /** Number of each entry's record; 0 where another region took the entry over. */
   readonly records: Int32Array;
   isAlive = true;
+  isCompiled = false;
 
-  constructor(parts: Pick<Region, "tableIndex" | "entries" | "pages" | "instructionCount" | "lengthBytes">) {
+  constructor(parts: Omit<Region, "records" | "isAlive" | "isCompiled">) {
     this.tableIndex = parts.tableIndex;
     this.entries = parts.entries;
     this.pages = parts.pages;
-    this.instructionCount = parts.instructionCount;
+    this.roots = parts.roots;
+    this.code = parts.code;
+    this.offsets = parts.offsets;
+    this.replaces = parts.replaces;
     this.lengthBytes = parts.lengthBytes;
     this.records = new Int32Array(parts.entries.length);
   }
@@ -84,6 +94,14 @@ export class RegionRecords {
   /** The region that is entered at a decoded entry. */
   regionAt(entry: number): Region {
     return this.owners[this.halves[(entry + entryOffset.count) >>> 1]!]!;
+  }
+
+  /** A region that has the instruction at a decoded entry, of the page at `entries`. */
+  covering(entries: number, entry: number): Region | undefined {
+    const there = this.ofPage.get(entries);
+    if (there === undefined) return undefined;
+    for (const region of there) if (region.code.includes(entry)) return region;
+    return undefined;
   }
 
   /** Notes a region that is about to be compiled, so that it is dropped when its code changes. */

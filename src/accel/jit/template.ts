@@ -6,15 +6,7 @@ import type { HandlerVariant } from "../interpreter/interpreter.ts";
 import { declared, IrLowering, type LibraryFunction } from "../ir-lowering.ts";
 import type { Expr, InstructionSemantics, IrType, Slot, Stmt, Width } from "../ir.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
-import {
-  accessLocals,
-  cachedFieldLimit,
-  fieldLocal,
-  kindLocal,
-  temporaryLimit,
-  temporaryLocal,
-  vcpuLocal,
-} from "./region-locals.ts";
+import { accessLocals, cachedFieldLimit, fieldLocal, temporaryLimit, temporaryLocal } from "./region-locals.ts";
 
 /** Kinds of holes, and of the runs of bytes between them; each is followed by its operands in `tokens`. */
 export const Token = {
@@ -36,6 +28,13 @@ export const Token = {
   interpret: 9,
   /** Hints at the following branch: 1 when it is usually taken. */
   hint: 10,
+  /** Leaves the region when the exit in `accessLocals.slot` is not zero, as `leaveIf`: depth inside. */
+  leaveWith: 11,
+  /** Pushes the address of the vCPU's block. */
+  vcpu: 12,
+  /** As `get` and `set`, for a value of type f64. */
+  getFloat: 13,
+  setFloat: 14,
 } as const;
 
 /** How an instruction ends. */
@@ -168,6 +167,9 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
   private writes = false;
   private links = false;
   private flow: Flow = Flow.next;
+  /** Temporaries that hold the bits of an operand, and those whose bits are those of a float in a local. */
+  private readonly operandOf = new Map<number, Slot>();
+  private readonly floatOf = new Map<number, Local>();
 
   constructor(context: TemplateContext, { lengthBytes, reach }: HandlerVariant) {
     super(new TemplateBuilder(), accessLocals);
@@ -201,6 +203,7 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
   }
 
   protected override statement(stmt: Stmt): void {
+    if (stmt.kind === "set") return this.setTemporary(stmt);
     // A branch of an `if` that calls a helper is the interpreter's, from the beginning of the instruction.
     if (stmt.kind !== "if" || !(callsHelper(stmt.then) || callsHelper(stmt.otherwise))) return super.statement(stmt);
     const { f } = this;
@@ -210,6 +213,32 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
     f.else();
     this.armOf(stmt.otherwise);
     f.end();
+  }
+
+  /** Floats and their bits live in different registers of the processor: values stay floats where they can. */
+  private setTemporary(stmt: Extract<Stmt, { kind: "set" }>): void {
+    const { f } = this;
+    const { temp, value } = stmt;
+    if (value.kind === "reg") this.operandOf.set(temp.id, value.slot);
+    if (value.kind === "op" && value.op === "i64.reinterpret_f64") {
+      const float = this.freshTemporary("f64");
+      this.push(value.args[0]!);
+      f.tee(float);
+      f.op("i64.reinterpret_f64");
+      f.set(this.local(temp));
+      this.floatOf.set(temp.id, float);
+      return;
+    }
+    super.statement(stmt);
+  }
+
+  protected override push(expr: Expr): void {
+    if (expr.kind === "op" && expr.op === "f64.reinterpret_i64") {
+      const [bits] = expr.args;
+      const slot = bits?.kind === "temp" ? this.operandOf.get(bits.id) : undefined;
+      if (slot !== undefined) return this.f.token(Token.getFloat, slots.indexOf(slot));
+    }
+    super.push(expr);
   }
 
   private armOf(code: readonly Stmt[]): void {
@@ -226,6 +255,14 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
     assert(slot === "dst" && value.type === "i64", "instructions write 64 bits to their destination");
     this.writes = true;
     this.links ||= value.kind === "nextPc";
+    // What operands held is no longer sure.
+    this.operandOf.clear();
+    const float = value.kind === "temp" ? this.floatOf.get(value.id) : undefined;
+    if (float !== undefined) {
+      this.f.get(float);
+      this.f.token(Token.setFloat);
+      return;
+    }
     this.push(value);
     this.f.token(Token.set);
   }
@@ -245,12 +282,12 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
   protected pushField(name: string, type: IrType): void {
     const cached = this.context.cachedFields.indexOf(name);
     if (cached >= 0) return this.f.get(fieldLocal(cached));
-    this.f.get(vcpuLocal);
+    this.f.token(Token.vcpu);
     this.f.memory(`${type}.load`, this.context.layout.offset(name));
   }
 
   protected setField(name: string, value: Expr): void {
-    this.f.get(vcpuLocal);
+    this.f.token(Token.vcpu);
     this.push(value);
     this.f.memory(`${value.type}.store`, this.context.layout.offset(name));
   }
@@ -258,7 +295,7 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
   protected loadMissed({ access, width }: Extract<Stmt, { kind: "translate" }>): void {
     const { f } = this;
     if (access !== "load") return f.token(Token.interpret, f.depthInside);
-    f.get(vcpuLocal);
+    f.token(Token.vcpu);
     f.get(accessLocals.address);
     f.token(Token.pc);
     f.token(Token.budget);
@@ -272,15 +309,15 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
 
   protected storeMissed(width: Width): void {
     const { f } = this;
-    f.get(vcpuLocal);
+    f.token(Token.vcpu);
     f.get(accessLocals.address);
     f.get(accessLocals.value);
     f.token(Token.pc);
     f.token(Token.budget);
     f.i32(width | (this.lengthBytes << 8));
     f.call(declared(this.context.imports, "store"));
-    f.tee(kindLocal);
-    f.token(Token.leaveIf, f.depthInside);
+    f.set(accessLocals.slot);
+    f.token(Token.leaveWith, f.depthInside);
   }
 
   protected branch(when: Expr<"i32"> | undefined): void {
@@ -315,20 +352,31 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
 }
 
 const callsHelper = (code: readonly Stmt[]): boolean => code.some(({ kind }) => kind === "helper");
+const isBranch = (stmt: Stmt): boolean => stmt.kind === "branch" || stmt.kind === "jump";
+const armsOf = (stmt: Stmt): readonly (readonly Stmt[])[] => (stmt.kind === "if" ? [stmt.then, stmt.otherwise] : []);
+/** Somewhere inside it a helper is called. */
+const asksHelper = (stmt: Stmt): boolean => armsOf(stmt).some((arm) => callsHelper(arm) || arm.some(asksHelper));
 
 /** True when the instruction always calls a helper, or leaves the straight path anywhere but at its end. */
 function isForInterpreter(code: readonly Stmt[]): boolean {
   return code.some((stmt, i) => {
-    if (stmt.kind === "helper") return true;
-    if (stmt.kind === "branch" || stmt.kind === "jump") return i !== code.length - 1;
-    return stmt.kind === "if" && [...stmt.then, ...stmt.otherwise].some(leavesDeeper);
+    if (stmt.kind === "helper" || (isBranch(stmt) && i !== code.length - 1)) return true;
+    return armsOf(stmt).some((arm) => arm.some(branchesDeeper) || (!callsHelper(arm) && asksAfterEffect(arm)));
   });
 }
 
-const leavesDeeper = (stmt: Stmt): boolean =>
-  stmt.kind === "branch" ||
-  stmt.kind === "jump" ||
-  (stmt.kind === "if" && [...stmt.then, ...stmt.otherwise].some((s) => s.kind === "helper" || leavesDeeper(s)));
+const branchesDeeper = (stmt: Stmt): boolean => isBranch(stmt) || armsOf(stmt).some((arm) => arm.some(branchesDeeper));
+
+/** True when a helper would be called where something has happened already. */
+function asksAfterEffect(code: readonly Stmt[]): boolean {
+  let effects = false;
+  return code.some((stmt) => {
+    if (asksHelper(stmt) && (effects || armsOf(stmt).some((arm) => !callsHelper(arm) && asksAfterEffect(arm))))
+      return true;
+    effects ||= hasEffect(stmt);
+    return false;
+  });
+}
 
 /**
  * The interpreter takes over from the beginning of an instruction, so nothing may have happened by then: an `if` with a
@@ -340,9 +388,9 @@ function hoistHelpers(code: readonly Stmt[]): { hoisted: Expr<"i32">[]; kept: re
   const kept: Stmt[] = [];
   let effects = false;
   for (const stmt of code) {
-    const asks = stmt.kind === "if" && callsHelper(stmt.then) && stmt.otherwise.length === 0;
-    if (effects && stmt.kind === "if" && (callsHelper(stmt.then) || callsHelper(stmt.otherwise))) {
-      if (!asks || !isPure(stmt.when)) return { hoisted: [], kept: [] };
+    if (effects && stmt.kind === "if" && asksHelper(stmt)) {
+      const isPlain = callsHelper(stmt.then) && stmt.otherwise.length === 0 && isPure(stmt.when);
+      if (!isPlain) return { hoisted: [], kept: [] };
       hoisted.push(stmt.when);
       continue;
     }
@@ -360,11 +408,8 @@ const isPure = (expr: Expr): boolean =>
   (expr.kind === "op" && expr.args.every(isPure));
 
 const missesToInterpreter = (stmt: Stmt): boolean =>
-  (stmt.kind === "translate" && stmt.access !== "load") ||
-  (stmt.kind === "if" && [...stmt.then, ...stmt.otherwise].some(missesToInterpreter));
+  (stmt.kind === "translate" && stmt.access !== "load") || armsOf(stmt).some((arm) => arm.some(missesToInterpreter));
 
 /** The arm of an `if` that calls a helper is left before it has done anything. */
 const hasEffect = (stmt: Stmt): boolean =>
-  stmt.kind === "if"
-    ? [stmt.then, stmt.otherwise].some((arm) => !callsHelper(arm) && arm.some(hasEffect))
-    : stmt.kind !== "set";
+  stmt.kind === "if" ? armsOf(stmt).some((arm) => !callsHelper(arm) && arm.some(hasEffect)) : stmt.kind !== "set";

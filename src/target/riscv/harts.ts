@@ -81,6 +81,7 @@ export function planHarts(
               shared: memory.shared,
               cache,
               records,
+              onlyVcpu: places.length === 1 ? places[0]!.block : undefined,
               codeLimitBytes: accelerator.codeLimitBytes,
             });
       const words = new Int32Array(world.memory.buffer);

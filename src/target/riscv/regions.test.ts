@@ -43,6 +43,11 @@ const address = (rd: number, offset: number, at: number): number[] => [
 ];
 
 describe("regions", () => {
+  test("every instruction can stand in one", () => {
+    const machine = bareMachine({ accelerator: { tier: "jit", codeLimitBytes: 1 << 20 } });
+    expect(machine.hart.jit!.lowerAll()).toBeGreaterThan(300);
+  });
+
   test("loops with loads and stores of every width", () => {
     const { compiledRegions } = agree([
       ...address(a0!, 0x700, 0),

@@ -30,7 +30,7 @@ function buildLayout(): VcpuLayout {
   // x0 reads as zero because nothing writes it: instructions with rd = x0 are decoded to write `xSink`.
   layout.add("x", "i64", 32);
   layout.add("xSink", "i64");
-  layout.add("f", "i64", 32);
+  layout.add("f", "f64", 32);
   for (const common of commonFields) layout.add(common.name, common.type, common.count);
   layout.add("reservationVa", "i64");
   layout.add("reservationValue", "i64");

@@ -50,9 +50,14 @@ function keepOrSlow(
   options: { usable: Expr<"i32">; exactZero: Expr<"i32">; name: FpOperationName },
 ): void {
   c.if(
-    all(options.usable, i32.or(isPlain(f, bits), i32.and(isZero(f, bits), options.exactZero))),
+    all(options.usable, isPlain(f, bits)),
     () => write(c, f, bits),
-    () => slow(c, options.name),
+    () =>
+      c.if(
+        all(options.usable, isZero(f, bits), options.exactZero),
+        () => write(c, f, bits),
+        () => slow(c, options.name),
+      ),
     true,
   );
 }
