@@ -158,6 +158,23 @@ describe("without firmware", () => {
     const boot = plan({ firmware: "none", kernel: { name: "k", bytes } });
     expect(placed(boot).filter(([what]) => what === "Kernel")).toEqual([["Kernel", RAM, 1]]);
   });
+
+  test("and so is the page before RAM, where the headers share the program's segment", () => {
+    const header = Array.from({ length: 0x1002 }, (_, i) => [0x7f, 0x45, 0x4c, 0x46][i] ?? i & 0x7f);
+    const boot = plan({
+      firmware: "none",
+      kernel: { name: "k", bytes: testElf(RAM, [{ at: RAM - 0x1000, bytes: header }]) },
+    });
+    const [kernel] = boot.segments(SEED);
+    expect(kernel).toMatchObject({ at: RAM, lengthBytes: 2 });
+    expect([...kernel!.bytes]).toEqual([0, 1]);
+  });
+
+  test("but no program that begins before RAM", () => {
+    const code = Array.from({ length: 0x1002 }, () => 1);
+    const bytes = testElf(RAM, [{ at: RAM - 0x1000, bytes: code }]);
+    expect(() => plan({ firmware: "none", kernel: { name: "k", bytes } })).toThrow("is to be loaded at 0x7ffff000");
+  });
 });
 
 describe("-dtb", () => {

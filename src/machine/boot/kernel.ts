@@ -82,11 +82,25 @@ function isNeeded({ physicalAddress, memoryLengthBytes, flags }: ElfSegment, { b
   return flags !== READ_ONLY || !outside;
 }
 
+/** A short program shares a segment with the headers, which are then in the page before RAM: what is in RAM is loaded. */
+function withoutHeadersBefore(segment: ElfSegment, { base }: RamRange): ElfSegment {
+  const before = Number(BigInt(base) - segment.physicalAddress);
+  if (before <= 0 || before >= segment.memoryLengthBytes || !isElf(segment.fileBytes)) return segment;
+  return {
+    ...segment,
+    physicalAddress: BigInt(base),
+    fileBytes: segment.fileBytes.subarray(before),
+    memoryLengthBytes: segment.memoryLengthBytes - before,
+  };
+}
+
 function loadElf(what: string, elf: Elf, ram: RamRange): LoadedProgram {
   if (elf.segments.length === 0) {
     throw new MachineError("badImage", `${what} is an ELF file without anything to load; an executable would do`);
   }
-  const needed = elf.segments.filter((segment) => isNeeded(segment, ram));
+  const needed = elf.segments
+    .filter((segment) => isNeeded(segment, ram))
+    .map((segment) => withoutHeadersBefore(segment, ram));
   const segments = (needed.length === 0 ? elf.segments : needed).map((segment) => ({
     what,
     at: address(what, segment.physicalAddress),
