@@ -85,6 +85,11 @@ export const groups: Readonly<Record<string, readonly string[]>> = {
 /** Names of properties before their extension had one (QEMU 10 and older). */
 export const aliases: Readonly<Record<string, string>> = { debug: "sdtrig" };
 
+/** Names that QEMU 7.2 knows by a capital letter, and newer versions with a warning. */
+export const deprecatedNames: readonly string[] = [
+  ...["Zifencei", "Zicsr", "Zihintntl", "Zihintpause", "Zawrs", "Zfa", "Zfh", "Zfhmin", "Zve32f", "Zve64f", "Zve64d"],
+];
+
 /** Combinations that QEMU refuses, in the order of its checks and in its words. */
 export const contradictions: readonly { readonly has: string; readonly lacks: string; readonly message: string }[] = [
   { has: "s", lacks: "u", message: "Setting S extension without U extension is illegal" },

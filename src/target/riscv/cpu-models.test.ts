@@ -26,6 +26,12 @@ describe("CPU models", () => {
     expect([isa.mmuType, has("svadu"), has("b")]).toEqual(["riscv,sv39", false, true]);
   });
 
+  test("names with a capital letter are taken, with QEMU's warning", () => {
+    const { has, warnings } = resolve("rv64", "Zfh=on", "Zawrs=off");
+    expect([has("zfh"), has("zawrs")]).toEqual([true, false]);
+    expect(warnings).toContain("CPU property 'Zfh' is deprecated. Please use 'zfh' instead");
+  });
+
   test("max has every extension but those that change what software finds", () => {
     const { has } = resolve("max");
     expect(["zacas", "svnapot", "zbkb", "zcb"].filter((name) => !has(name))).toEqual([]);

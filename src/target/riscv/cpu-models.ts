@@ -3,6 +3,7 @@ import { VmError } from "../../base/index.ts";
 import {
   aliases,
   contradictions,
+  deprecatedNames,
   features,
   groups,
   implications,
@@ -126,7 +127,7 @@ export function cpuFeatures(model: string, settings: Readonly<Record<string, boo
   const draft = new Draft(found.features);
   const profile = profiles.find((each) => each.name === found.profile);
   if (profile !== undefined) draft.setProfile(profile, true);
-  for (const [name, on] of Object.entries(settings)) applySetting(draft, model, aliases[name] ?? name, on);
+  for (const [name, on] of Object.entries(settings)) applySetting(draft, model, presentName(draft, name), on);
   applyGroups(draft);
   for (let before = -1; before !== draft.enabled.size;) {
     before = draft.enabled.size;
@@ -136,6 +137,14 @@ export function cpuFeatures(model: string, settings: Readonly<Record<string, boo
   addMarkers(draft, found.features !== bare);
   const satp = draft.enabled.has("mmu") && draft.enabled.has("s") ? chooseSatpMode(draft, found.satpMode) : "none";
   return describe(draft, satp);
+}
+
+/** A property's name today. */
+function presentName(draft: Draft, name: string): string {
+  if (!deprecatedNames.includes(name)) return aliases[name] ?? name;
+  const present = name.toLowerCase();
+  draft.warnings.push(`CPU property '${name}' is deprecated. Please use '${present}' instead`);
+  return present;
 }
 
 function applySetting(draft: Draft, model: string, name: string, on: boolean): void {
