@@ -40,7 +40,7 @@ export const csrExceptions: readonly CsrException[] = [
   },
   {
     reason: "interrupts of the hypervisor extension, counters' overflows and local ones are not there (§3.1.9)",
-    numbers: [0x303, 0x304, 0x344],
+    numbers: [0x104, 0x144, 0x303, 0x304, 0x344],
     bits: 0xffff_ffff_ffff_e444n,
   },
   {

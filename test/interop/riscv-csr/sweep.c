@@ -97,8 +97,8 @@ int main(void) {
   sweep(SUPERVISOR_CLOSED, 1);
   sweep(USER_CLOSED, 0);
   __asm__ volatile("csrc mstatus, %0\n csrs mstatus, %1" ::"r"(1 << 20), "r"(3 << 13));
-  // And everything that machine mode can let them have: mcounteren, menvcfg, mstateen0, scounteren, senvcfg, sstateen0.
-  static const unsigned openers[] = {0x306, 0x30a, 0x30c, 0x106, 0x10a, 0x10c};
+  // And everything that machine mode can let them have: mideleg, mcounteren, menvcfg, mstateen0, scounteren, senvcfg, sstateen0.
+  static const unsigned openers[] = {0x303, 0x306, 0x30a, 0x30c, 0x106, 0x10a, 0x10c};
   for (unsigned i = 0; i < sizeof openers / sizeof *openers; i++) TRY_WRITE(openers[i], ~0ul);
   sweep(SUPERVISOR_OPEN, 1);
   sweep(USER_OPEN, 0);
