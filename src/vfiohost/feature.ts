@@ -53,7 +53,7 @@ function migrationFlags({ migrating }: VfioDevice, call: DeviceCall, request: Fe
   return checkFeature(request, GET, layout.lengthBytes) ?? call.reply(layout, { flags: BigInt(migrating.flags) });
 }
 
-function deviceState({ migrating }: VfioDevice, call: DeviceCall, request: FeatureRequest): number {
+function deviceState({ migrating, memory }: VfioDevice, call: DeviceCall, request: FeatureRequest): number {
   if (migrating === undefined) return -Errno.ENOTTY;
   const layout = VfioDeviceFeatureMigState;
   const answer = checkFeature(request, GET | SET, layout.lengthBytes);
@@ -69,7 +69,7 @@ function deviceState({ migrating }: VfioDevice, call: DeviceCall, request: Featu
     const rc = call.reply(layout, { ...values, data_fd: NO_FD });
     return rc < 0 ? rc : (result ?? 0);
   }
-  const fd = call.caller.files.install(result);
+  const fd = memory.failAt("descriptor") ? -Errno.EMFILE : call.caller.files.install(result);
   if (fd < 0) {
     result.release();
     return fd;

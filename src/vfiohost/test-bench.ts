@@ -18,6 +18,7 @@ import {
   type DeviceGroup,
   type HostSession,
   type LocalCaller,
+  type LocalCallerOptions,
   type SoftwareHostOptions,
   type VfioDeviceIoctl,
 } from "../iommufd/index.ts";
@@ -59,9 +60,13 @@ export interface VfioBench {
   end(): void;
 }
 
-export function vfioBench(
-  options: SoftwareHostOptions & { readonly kinds?: VfioHostOptions["kinds"] } = {},
-): VfioBench {
+export interface VfioBenchOptions extends SoftwareHostOptions {
+  readonly kinds?: VfioHostOptions["kinds"];
+  /** The caller, besides its memory. */
+  readonly caller?: Omit<LocalCallerOptions, "bytes">;
+}
+
+export function vfioBench(options: VfioBenchOptions = {}): VfioBench {
   const host = new SoftwareHost(options);
   const timers = new ManualTimers();
   const vfio = makeVfioHost({
@@ -71,7 +76,7 @@ export function vfioBench(
     ...(options.kinds === undefined ? {} : { kinds: options.kinds }),
   });
   const bytes = new Uint8Array(MEMORY_BYTES);
-  const caller = makeLocalCaller({ bytes });
+  const caller = makeLocalCaller({ bytes, ...options.caller });
   const session = host.attach(caller);
   const arena = { va: BigInt(ARENA_AT), bytes: bytes.subarray(ARENA_AT, ARENA_AT + 0x1_0000) };
   const dataArena = { va: BigInt(ARENA_AT + 0x1_0000), bytes: bytes.subarray(ARENA_AT + 0x1_0000) };

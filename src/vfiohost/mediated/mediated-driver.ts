@@ -7,6 +7,8 @@ import { DOORBELL } from "../pci/messages.ts";
 import type { VfioDmaFault } from "../port.ts";
 import { MediatedDma } from "./mediated-dma.ts";
 
+const TOP = 0xffff_ffff_ffff_ffffn;
+
 export interface MediatedDriverOptions extends FunctionDriverOptions {
   readonly pins: boolean;
   readonly onFault: (fault: Omit<VfioDmaFault, "device">) => void;
@@ -44,6 +46,12 @@ export class MediatedDriver extends FunctionDriver {
 
   detach(): void {
     this.#access!.changeIoas(undefined);
+  }
+
+  /** What the device was told of memory is gone. */
+  override resetNow(): void {
+    super.resetNow();
+    this.dma.release(0n, TOP);
   }
 
   protected doorbell(): bigint {
