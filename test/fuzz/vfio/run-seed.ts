@@ -80,7 +80,7 @@ class Run {
     for (const { path } of this.#vfio.devices) this.#session.open(path);
     for (let i = 0; i < 4; i++) this.#caller.files.openEventFd();
     // Most devices are in use before anything else happens.
-    for (let fd = 4; fd < 9; fd++) if (this.#once(8) === false) this.#request(fd, "bind", { argsz: 24, iommufd: 3 });
+    for (let fd = 4; fd < 9; fd++) if (!this.#once(8)) this.#request(fd, "bind", { argsz: 24, iommufd: 3 });
   }
 
   step(): void {
