@@ -28,8 +28,11 @@ export interface DriveOptions {
   /** A raw disk image: a path, or bytes, which are copied and lost with the machine. */
   readonly image: FileSource;
   readonly readOnly?: boolean;
-  /** How the guest sees it: `/dev/vda`, `vdb`… on the virtio-mmio bus, or `/dev/nvme0n1`, `nvme1n1`… Default `virtio`. */
-  readonly interface?: "virtio" | "nvme";
+  /**
+   * How the guest sees it: `/dev/vda`, `vdb`… on the virtio-mmio bus (the default) or as a PCI function, or
+   * `/dev/nvme0n1`, `nvme1n1`….
+   */
+  readonly interface?: "virtio" | "virtio-pci" | "nvme";
 }
 
 export interface VirtualMachineOptions extends VirtualMachineHooks {
@@ -136,9 +139,10 @@ function addDrive(draft: ConfigDraft, index: number, drive: FileSource | DriveOp
   const subject = `drives[${index}]`;
   const nodeName = `drive${index}`;
   draft.blockNodes.push({ nodeName, subject, image, formatGiven: true, readOnly, autoReadOnly: false });
-  draft.devices.push(
-    kind === "nvme"
-      ? { driver: "nvme", properties: { drive: nodeName, serial: nodeName }, subject }
-      : { driver: "virtio-blk-device", properties: { drive: nodeName }, subject },
-  );
+  const properties = { drive: nodeName };
+  if (kind === "nvme") draft.devices.push({ driver: "nvme", properties: { ...properties, serial: nodeName }, subject });
+  else {
+    const driver = kind === "virtio-pci" ? "virtio-blk-pci" : "virtio-blk-device";
+    draft.devices.push({ driver, properties, subject });
+  }
 }

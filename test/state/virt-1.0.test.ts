@@ -27,6 +27,7 @@ function makeMachine(boardOptions: Record<string, string>): VirtualMachine {
       { driver: "virtio-rng-device", properties: {} },
       { driver: "virtio-serial-device", properties: {} },
       { driver: "edu", properties: {} },
+      { driver: "virtio-rng-pci", properties: { addr: "3" } },
       { driver: "nvme", properties: { serial: "s", drive: "disk1" } },
       { driver: "pcie-root-port", id: "rp0", properties: { addr: "4" } },
       { driver: "dma-engine", properties: { bus: "rp0" } },
@@ -62,7 +63,8 @@ const CHIPS: readonly [string, Record<string, string>, readonly string[]][] = [
 const PARTS = [
   ...["hart0", "hart1", "pcie", "test", "rtc", "uart"],
   ...["virtio-mmio.7/virtio-blk-device", "virtio-mmio.6/virtio-rng-device", "virtio-mmio.5/virtio-serial-device"],
-  ...["pcie.0/01.0", "pcie.0/01.0/edu", "pcie.0/02.0", "pcie.0/02.0/nvme", "pcie.0/04.0", "pcie.0/04.0/pcie-root-port"],
+  ...["pcie.0/01.0", "pcie.0/01.0/edu", "pcie.0/03.0", "pcie.0/03.0/virtio-rng-pci", "pcie.0/03.0/virtio-rng-device"],
+  ...["pcie.0/02.0", "pcie.0/02.0/nvme", "pcie.0/04.0", "pcie.0/04.0/pcie-root-port"],
   ...["rp0/00.0", "rp0/00.0/dma-engine", "rp0/00.0/memory"],
   "sbi",
 ];

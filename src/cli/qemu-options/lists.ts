@@ -44,10 +44,9 @@ function propertyText(spec: PropertySpec<unknown>): string {
 
 /** QEMU's sentence, and what would do where there is an answer. */
 export function unknownDevice(driver: string, subject: string): OptionError {
-  const mmio = `${driver.replace(/-(?:pci|pci-transitional|pci-non-transitional)$/, "")}-device`;
-  const hasMmioForm = catalogue.deviceTypes.some(({ typeName }) => typeName === mmio);
-  if (hasMmioForm) {
-    const message = `'${driver}' is not supported: there is no PCI form of it yet; ${mmio} would do`;
+  const modern = driver.replace(/-pci-transitional$/, "-pci");
+  if (modern !== driver && catalogue.deviceTypes.some(({ typeName }) => typeName === modern)) {
+    const message = `'${driver}' is not supported: the legacy interface is not offered; ${modern} would do`;
     return new OptionError("unsupported", message, { subject });
   }
   const message = `'${driver}' is not a valid device model name; -device help lists them`;

@@ -294,7 +294,7 @@ const device: QemuOption = {
   synopsis: "DRIVER[,id=ID][,PROPERTY=VALUE...]",
   description: "Plugs in a device. '-device help' lists them, '-device DRIVER,help' its properties",
   example: "-drive file=disk.img,format=raw,if=none,id=disk0 -device virtio-blk-device,drive=disk0",
-  differs: "the devices below; virtio over MMIO only",
+  differs: "the devices that `-device help` lists",
   apply: applyDevice,
 };
 

@@ -192,7 +192,7 @@ describe("lines that are refused", () => {
     ["-vnc :0", "prog: -vnc :0: This option is not supported: Ratite has no display yet; use -nographic"],
     ["-display gtk", "prog: -display gtk: Ratite has no display yet; use -display none"],
     ["-accel kvm", "Accelerator 'kvm' is not supported: riscv64 guests are translated here"],
-    ["-device virtio-blk-pci", "there is no PCI form of it yet; virtio-blk-device would do"],
+    ["-device virtio-blk-pci-transitional", "the legacy interface is not offered; virtio-blk-pci would do"],
     ["-drive file=a.qcow2,format=qcow2,if=virtio", "Parameter 'format=qcow2' is not supported: only raw images"],
     ["-drive file=a,format=raw,if=ide", "Parameter 'if=ide' is not supported: the board has no ide controller"],
     ["-drive file=a,format=raw,if=virtio,cache=none", "Parameter 'cache=none' is not supported"],

@@ -25,6 +25,8 @@ export class ConfigRegister {
   readonly isLive: boolean;
   /** After a write that touched the register: its new value and the one before. */
   onWrite: ((value: number, before: number) => void) | undefined;
+  /** Before a read that touches the register: it may set its value. */
+  onRead: (() => void) | undefined;
   readonly #bytes: Uint8Array;
   #reset: number;
 
@@ -105,7 +107,12 @@ export class ConfigSpace {
 
   /** `widthBytes` bytes at `at`, little-endian; past the end there are ones. */
   read(at: number, widthBytes: number): number {
-    if (at + widthBytes > this.lengthBytes) return widthBytes === 4 ? 0xffff_ffff : 2 ** (8 * widthBytes) - 1;
+    const end = at + widthBytes;
+    if (end > this.lengthBytes) return widthBytes === 4 ? 0xffff_ffff : 2 ** (8 * widthBytes) - 1;
+    for (const register of this.registers) {
+      if (register.onRead !== undefined && register.at < end && register.at + register.widthBytes > at)
+        register.onRead();
+    }
     return readBytes(this.#bytes, at, widthBytes);
   }
 

@@ -128,6 +128,11 @@ export abstract class VirtioDevice implements Device, QueueOwner {
     return word < 2 ? Number((this.deviceFeatures >> BigInt(word * 32)) & 0xffff_ffffn) : 0;
   }
 
+  /** What the driver accepted so far of 32 feature bits. */
+  driverFeatureWord(word: number): number {
+    return word < 2 ? Number((this.#accepted >> BigInt(word * 32)) & 0xffff_ffffn) : 0;
+  }
+
   /** The driver accepts 32 feature bits; after FEATURES_OK it is too late (§3.1.1). */
   writeDriverFeatureWord(word: number, bits: number): void {
     if ((this.#currentStatus & Status.featuresOk) !== 0) return;

@@ -20,24 +20,28 @@ import {
   type PciPorts,
 } from "../../device/pci/index.ts";
 import type { Device } from "../../device/index.ts";
+import type { VirtioContext } from "../../device/virtio/index.ts";
 import type { Saveable } from "../../state/index.ts";
 import { readVfioPciConfig, VfioPci, vfioPciProperties, type IommufdBackend } from "../../vfio/index.ts";
 import { MachineError } from "../errors.ts";
-import type { Backends } from "./backends.ts";
 import type { Given } from "./given.ts";
 import type { PciPlace } from "./pci-slots.ts";
+import type { VirtioParts } from "./virtio-devices.ts";
+import { virtioPciTypes } from "./virtio-pci.ts";
 
 /** A device in a slot of the board: one of ours, or one that is served by somebody else. */
 export interface PluggedDevice extends Device {
   readonly pci: BusFunction & Saveable;
   /** Memory of the device that belongs to its state besides `saveState`. */
   readonly localMemory?: Uint8Array;
+  /** A device behind it, with saved state of its own. */
+  readonly backend?: (Saveable & { readonly typeName: string }) | undefined;
   /** Resolves when it has nothing in flight. */
   drain?(): Promise<void>;
 }
 
 /** What a PCI device is given, besides its properties. */
-export interface PciParts {
+export interface PciParts extends VirtioParts {
   readonly name: string;
   readonly place: PciPlace;
   readonly ports: PciPorts;
@@ -45,7 +49,8 @@ export interface PciParts {
   /** By id. */
   readonly iommufds: ReadonlyMap<string, IommufdBackend>;
   readonly work?: WorkPort | undefined;
-  readonly backends: Backends;
+  /** What the virtio device named so is given. */
+  readonly context: (name: string) => VirtioContext;
   /** Of a root port. Throws MachineError where another one has it. */
   readonly claimSlotNumber: (chassis: number, slot: number) => void;
 }
@@ -104,7 +109,7 @@ const types: readonly PciDeviceType[] = [
   },
 ];
 
-export const pciDeviceTypes: readonly PciDeviceType[] = types.map((type) => ({
+export const pciDeviceTypes: readonly PciDeviceType[] = [...types, ...virtioPciTypes].map((type) => ({
   ...type,
   info: { ...type.info, properties: { ...type.info.properties, ...pciProperties } },
 }));

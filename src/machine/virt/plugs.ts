@@ -200,6 +200,7 @@ export class Plugs {
       const given = { properties: own, subject: driver };
       const device = type.make(given, { ...this.#parts, name, place, ports, timers, claimSlotNumber });
       this.#connect(device, place, when);
+      if (device.backend instanceof VirtioSerial) this.#addSerialBus(device.backend, id);
       this.#plugged.add({ id, name, place, device, release: this.#adopt(device, place) });
     } catch (error) {
       this.#pciSlots.release(place);
@@ -231,12 +232,14 @@ export class Plugs {
     const { saveables } = system;
     saveables.set(base, device.pci);
     const release = system.adopt(`${base}/${device.typeName}`, device);
-    const { localMemory } = device;
+    const { localMemory, backend } = device;
+    if (backend !== undefined) saveables.set(`${base}/${backend.typeName}`, backend);
     if (localMemory !== undefined) saveables.set(`${base}/memory`, new LocalMemory(localMemory));
     return () => {
       release();
       saveables.delete(base);
       saveables.delete(`${base}/memory`);
+      if (backend !== undefined) saveables.delete(`${base}/${backend.typeName}`);
     };
   }
 
