@@ -17,8 +17,10 @@ function replaceHwpt(bound: BoundDevice, pasid: number, hwpt: HwPageTable): HwPa
   const reserves = pasid === NO_PASID;
   const space = hwpt.paging.ioas.space;
   const oldSpace = old.paging.ioas.space;
+  // 7.2 takes the reservations back also where it made none: those of the devices' own address space are gone.
   const unreserveNew = (): void => {
-    if (space !== oldSpace) for (const device of attachment.devices) space.unreserve(device.device);
+    if (space === oldSpace && !bound.context.kernelQuirks) return;
+    for (const device of attachment.devices) space.unreserve(device.device);
   };
   if (reserves) {
     let rc = 0;

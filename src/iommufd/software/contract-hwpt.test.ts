@@ -126,6 +126,23 @@ describe("attaching", () => {
     expect(b.client.iovaRanges(ioas).ranges).toHaveLength(1);
   });
 
+  test.for([
+    [true, 1],
+    [false, 2],
+  ] as const)(
+    "a replacement that is refused within one IOAS, with the kernel's quirks %s, leaves %i usable ranges",
+    ([kernelQuirks, ranges]) => {
+      const b = testBench({ kernelQuirks });
+      const ioas = b.client.ioasAlloc();
+      const { bound } = b.bind(plain);
+      const dirty = b.client.hwptAlloc({ deviceId: b.bind(ssads).bound.id, parentId: ioas, flags: DIRTY_TRACKING });
+      attachDevice(bound, NO_PASID, ioas);
+      expect(replaceDevice(bound, NO_PASID, dirty)).toBe(-Errno.EINVAL);
+      // With the region of interrupts between them, there are two; its unit's aperture is the end of both.
+      expect(b.client.iovaRanges(ioas).ranges).toHaveLength(ranges);
+    },
+  );
+
   test("PASIDs need page tables made for them on both sides", () => {
     const b = testBench();
     const ioas = b.client.ioasAlloc();

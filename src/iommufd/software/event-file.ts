@@ -29,14 +29,17 @@ export class EventFile implements HostFile {
     return -Errno.ENOTTY;
   }
 
-  read(caller: Caller, bufferVa: bigint, lengthBytes: number): number {
+  /** A stream: only its own position, 0, will do. */
+  read(caller: Caller, bufferVa: bigint, lengthBytes: number, offset = 0n): number {
+    if (offset !== 0n) return -Errno.ESPIPE;
     const got = this.#queue.readEvents(caller, bufferVa, lengthBytes);
     this.onReadiness?.();
     return got;
   }
 
-  write(caller: Caller, bufferVa: bigint, lengthBytes: number): number {
-    return this.#queue.takesResponses ? this.#queue.writeResponses(caller, bufferVa, lengthBytes) : -Errno.EINVAL;
+  write(caller: Caller, bufferVa: bigint, lengthBytes: number, offset = 0n): number {
+    if (!this.#queue.takesResponses) return -Errno.EINVAL;
+    return offset === 0n ? this.#queue.writeResponses(caller, bufferVa, lengthBytes) : -Errno.ESPIPE;
   }
 
   poll(): number {

@@ -44,7 +44,8 @@ export function vfioCompatIoctl(context: IommufdContext, caller: Caller, command
 }
 
 function checkExtension(context: IommufdContext, extension: bigint): number {
-  switch (Number(BigInt.asUintN(53, extension))) {
+  // All 64 bits count; what is past the small numbers is no extension.
+  switch (Number(extension)) {
     case VfioExtension.TYPE1_IOMMU:
     case VfioExtension.TYPE1v2_IOMMU:
     case VfioExtension.UNMAP_ALL:

@@ -15,6 +15,8 @@ import { UserData } from "./user-data.ts";
 import { EventQueueOfViommu, MAX_DEPTH } from "./veventq.ts";
 
 const PAGE = BigInt(PAGE_SIZE);
+/** The kernel keeps a pointer per page of a queue in one allocation, which is smaller than 2 GiB. */
+const MAX_QUEUE_PAGES = (1n << 28n) - 1n;
 
 export class Viommu extends IommufdObject {
   readonly type = "viommu" as const;
@@ -247,7 +249,7 @@ export function hwQueueAlloc(call: Call<IommufdRequest<"hwQueueAlloc">>): number
     queue.destroy();
     return rc;
   }
-  const frames = pinQueue(queue);
+  const frames = queue.pinned.lengthBytes / PAGE > MAX_QUEUE_PAGES ? -Errno.ENOMEM : pinQueue(queue);
   if (typeof frames === "number") {
     context.abort(queue);
     return frames;
