@@ -216,6 +216,14 @@ describe("messages", () => {
     expect(b.vfio.audit().eventFds).toBe(1);
     expect(() => device.setIrqs({ index: MSI, action: "trigger", eventFds: [device.fd] })).toThrow("EINVAL");
     expect(b.vfio.audit().eventFds).toBe(0);
+    // Those outside of the request stay.
+    device.setIrqs({ index: MSI, action: "trigger", count: 0 });
+    device.setIrqs({ index: MSI, action: "trigger", eventFds: [fd, fd] });
+    expect(() => device.setIrqs({ index: MSI, action: "trigger", eventFds: [fd, 99] })).toThrow("EBADF");
+    expect(b.vfio.audit().eventFds).toBe(0);
+    device.setIrqs({ index: MSI, action: "trigger", eventFds: [fd, fd] });
+    expect(() => device.setIrqs({ index: MSI, start: 1, action: "trigger", eventFds: [99] })).toThrow("EBADF");
+    expect(b.vfio.audit().eventFds).toBe(1);
     b.host.failNext("irq", 1);
     device.setIrqs({ index: MSI, action: "trigger", count: 0 });
     expect(() => device.setIrqs({ index: MSIX, action: "trigger", eventFds: [fd] })).toThrow("ENOSPC");
@@ -246,9 +254,18 @@ describe("messages", () => {
     table.bytes[8] = 0x77;
     ring();
     expect(event.take()).toBe(0n);
+    table.bytes.set([0x40, 0, 0, 0], 8);
+    table.bytes[1] = 0x10;
+    ring();
+    expect(event.take()).toBe(0n);
+    const fault = { device: "0000:01:00.0", pasid: 0, write: true, reason: "unmapped" };
     expect(b.vfio.faults).toEqual([
-      { device: "0000:01:00.0", iova: 0xfee0_0000n, pasid: 0, write: true, reason: "unmapped" },
+      { ...fault, iova: 0xfee0_0000n },
+      { ...fault, iova: 0xfee0_1000n },
     ]);
+    table.bytes[1] = 0;
+    ring();
+    expect(event.take()).toBe(1n);
     table.release();
     b.end();
   });

@@ -300,11 +300,13 @@ describe("data streams", () => {
   test("who asks for it is told when initial data begins anew", () => {
     const b = vfioBench();
     const device = migratable(b);
-    device.enablePrecopyReinit();
     const fd = device.setDeviceState(S.PRE_COPY)!;
     const data = b.data(fd);
     drain(b, fd);
     local(device).fill(3);
+    const untold = data.precopyInfo();
+    expect([untold.isNewInitial, untold.initialBytes]).toEqual([false, 0n]);
+    device.enablePrecopyReinit();
     const info = data.precopyInfo();
     expect(info.isNewInitial).toBe(true);
     expect(info.initialBytes).toBe(BigInt((LOCAL_BYTES / 4096) * 4112));

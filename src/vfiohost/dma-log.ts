@@ -44,7 +44,6 @@ export class DmaLog {
     if (this.#ranges === undefined || lengthBytes === 0) return;
     const last = iova + BigInt(lengthBytes) - 1n;
     for (const range of this.#ranges) {
-      if (range.start > last || range.last < iova) continue;
       this.#mark(iova > range.start ? iova : range.start, last < range.last ? last : range.last);
     }
   }

@@ -3,7 +3,7 @@
 import { pciSpec, type PciFunction } from "../../device/pci/index.ts";
 import { Errno } from "../../iommufd/index.ts";
 
-const { Command, Header, Msi, MsiControl, Msix, MsixControl, MSIX_ENTRY_MASKED } = pciSpec;
+const { Msi, MsiControl, Msix, MsixControl, MSIX_ENTRY_MASKED } = pciSpec;
 
 /** The doorbell of the host's interrupt controller, and the number of a function's first message there. */
 export const DOORBELL = 0xfee0_0000n;
@@ -39,7 +39,6 @@ export class HostMessages {
     this.#address = address;
     this.#kind = kind;
     for (let vector = 0; vector < count; vector++) this.#allocated.add(vector);
-    this.#setLine(false);
     this.#program();
     return 0;
   }
@@ -64,7 +63,6 @@ export class HostMessages {
       pci.config.write(pci.msix!.at + Msix.control, 2, 0);
     }
     this.#kind = "none";
-    this.#setLine(true);
   }
 
   unmask(vector: number): void {
@@ -139,13 +137,5 @@ export class HostMessages {
       const at = vector * Msix.entryBytes + 12;
       pci.msix!.part.handler!.write(at, 4, open ? 0 : MSIX_ENTRY_MASKED);
     }
-  }
-
-  /** The interrupt line is off while messages are on. */
-  #setLine(on: boolean): void {
-    const { config } = this.#options.pci;
-    const command = config.read(Header.command, 2);
-    const bit = Command.interruptDisable;
-    config.write(Header.command, 2, on ? command & ~bit : command | bit);
   }
 }
