@@ -26,6 +26,8 @@ export function optionOf(subject: string, plan: MachinePlan): string | undefined
   for (const file of [plan.kernel, plan.initrd, plan.dtb, plan.firmware]) {
     if (typeof file === "object" && file.path === subject) return file.subject;
   }
+  const file = plan.fwCfg.find(({ name }) => name === subject);
+  if (file !== undefined) return file.content.subject;
   const [property, value] = Object.entries(plan.boardOptions).find(([key, text]) => `${key}=${text}` === subject) ?? [];
   if (property !== undefined) return `-machine ${property}=${value}`;
   if (/^[^.]+\.ram$/.test(subject)) return `-m ${plan.memoryBytes / 2 ** 20}M`;

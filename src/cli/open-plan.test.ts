@@ -21,6 +21,7 @@ function plan(more: Partial<MachinePlan>): MachinePlan {
   return {
     board: "virt",
     boardOptions: {},
+    fwCfg: [],
     cpu: { model: "rv64", features: {} },
     smp: 1,
     memoryBytes: 2 ** 26,

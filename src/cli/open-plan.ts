@@ -62,13 +62,24 @@ export async function openPlan(plan: MachinePlan, options: OpenOptions): Promise
 }
 
 function readFiles(plan: MachinePlan): MachineConfig {
-  const { firmware, kernel, initrd, dtb, iommufds, chardevs: _chardevs, blockNodes: _blockNodes, ...rest } = plan;
+  const {
+    firmware,
+    kernel,
+    initrd,
+    dtb,
+    fwCfg,
+    iommufds,
+    chardevs: _chardevs,
+    blockNodes: _blockNodes,
+    ...rest
+  } = plan;
   return {
     ...rest,
     firmware: typeof firmware === "string" ? firmware : readRef(firmware),
     ...(kernel === undefined ? {} : { kernel: unpacked(readRef(kernel), kernel.subject) }),
     ...(initrd === undefined ? {} : { initrd: readRef(initrd) }),
     ...(dtb === undefined ? {} : { dtb: readRef(dtb) }),
+    fwCfg: fwCfg.map(({ name, content }) => ({ name, bytes: readRef(content).bytes })),
     iommufds: iommufds.map(({ subject, path, ...config }) => ({
       ...config,
       host: withSubject(subject, () => readHostFile(path)),

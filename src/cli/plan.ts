@@ -49,7 +49,7 @@ export interface BlockPlan {
   readonly autoReadOnly: boolean;
 }
 
-type Loaded = "firmware" | "kernel" | "initrd" | "dtb" | "devices" | "iommufds";
+type Loaded = "firmware" | "kernel" | "initrd" | "dtb" | "fwCfg" | "devices" | "iommufds";
 
 /** An iommufd object whose host description is still a file. */
 export interface IommufdPlan extends Omit<IommufdConfig, "host"> {
@@ -67,6 +67,7 @@ export interface MachinePlan extends Omit<MachineConfig, Loaded> {
   readonly kernel?: FileRef;
   readonly initrd?: FileRef;
   readonly dtb?: FileRef;
+  readonly fwCfg: readonly { readonly name: string; readonly content: FileRef }[];
   readonly devices: readonly DevicePlan[];
   readonly iommufds: readonly IommufdPlan[];
   readonly chardevs: readonly CharPlan[];

@@ -52,6 +52,8 @@ export interface MachineConfig {
   readonly initrd?: NamedBytes;
   readonly dtb?: NamedBytes;
   readonly commandLine: string;
+  /** What firmware finds in fw_cfg besides the board's own files, by the names of its files. */
+  readonly fwCfg?: readonly NamedBytes[];
   /** Chardev ids for the board's serial ports, in order; undefined leaves a port unconnected. */
   readonly serials: readonly (string | undefined)[];
   readonly devices: readonly DeviceConfig[];

@@ -209,6 +209,16 @@ describe("information and mistakes", () => {
     expect(err).toContain(expected);
   });
 
+  test.each([
+    ["bootorder", "duplicate fw_cfg file name: bootorder"],
+    [`opt/${"x".repeat(52)}`, "cannot name a fw_cfg file; 1 to 55 ASCII characters would do"],
+  ])("-fw_cfg %s, which the device cannot have, is told by the option", (name, message) => {
+    const { status, err } = run(`-bios ${echo} -fw_cfg ${name},string=x`);
+    expect(status).toBe(1);
+    expect(err).toContain(`-fw_cfg ${name},string=x: `);
+    expect(err).toContain(message);
+  });
+
   test("an image of another format is not taken as raw by mistake", () => {
     const path = firmware("disk.qcow2", Buffer.concat([Buffer.from("QFI\u00fb", "latin1"), Buffer.alloc(1020)]));
     const { status, err } = run(`-bios ${echo} -nographic -drive file=${path},if=virtio`);

@@ -61,7 +61,7 @@ const CHIPS: readonly [string, Record<string, string>, readonly string[]][] = [
   ],
 ];
 const PARTS = [
-  ...["hart0", "hart1", "pcie", "test", "rtc", "uart"],
+  ...["hart0", "hart1", "fw-cfg", "pcie", "test", "rtc", "uart"],
   ...["virtio-mmio.7/virtio-blk-device", "virtio-mmio.6/virtio-rng-device", "virtio-mmio.5/virtio-serial-device"],
   ...["pcie.0/01.0", "pcie.0/01.0/edu", "pcie.0/03.0", "pcie.0/03.0/virtio-rng-pci", "pcie.0/03.0/virtio-rng-device"],
   ...["pcie.0/02.0", "pcie.0/02.0/nvme", "pcie.0/04.0", "pcie.0/04.0/pcie-root-port"],

@@ -1,5 +1,8 @@
-// What the machine starts with: -kernel, -initrd, -append, -bios, -dtb.
-import type { QemuOption } from "./option.ts";
+// What the machine starts with: -kernel, -initrd, -append, -bios, -dtb, -fw_cfg.
+import { OptionError, OptionReader, str, type GivenOption } from "../../object/index.ts";
+import type { FileRef } from "../plan.ts";
+import type { ConfigDraft } from "./draft.ts";
+import { partsOf, refuseParameters, type QemuOption } from "./option.ts";
 
 const kernel: QemuOption = {
   name: "kernel",
@@ -62,4 +65,34 @@ const dtb: QemuOption = {
   },
 };
 
-export const bootOptions: readonly QemuOption[] = [kernel, initrd, append, bios, dtb];
+function applyFwCfg(draft: ConfigDraft, given: GivenOption): void {
+  const { subject } = given;
+  const parsed = partsOf(given);
+  refuseParameters(parsed, fwCfg.refusedParameters ?? {});
+  const reader = new OptionReader(parsed);
+  const name = reader.optional("name", str) ?? "";
+  const path = reader.optional("file", str) ?? "";
+  const text = reader.optional("string", str) ?? "";
+  reader.end();
+  if (name === "" || (path === "") === (text === "")) {
+    throw new OptionError("badValue", "name, plus exactly one of file and string, are needed", { subject });
+  }
+  if (!name.startsWith("opt/")) {
+    draft.warnings.push(`${subject}: externally provided fw_cfg item names should be prefixed with "opt/"`);
+  }
+  const content: FileRef = text === "" ? { subject, path } : { subject, name, bytes: new TextEncoder().encode(text) };
+  draft.fwCfg.push({ name, content });
+}
+
+const fwCfg: QemuOption = {
+  name: "fw_cfg",
+  section: "Boot",
+  argument: { impliedKey: "name" },
+  synopsis: "[name=]NAME,file=FILE|string=TEXT",
+  description: "A file that firmware, or the guest's qemu_fw_cfg driver, finds under NAME",
+  example: "-fw_cfg name=opt/org.example/greeting,string=hello",
+  refusedParameters: { gen_id: "no object makes such content; use file= or string=" },
+  apply: applyFwCfg,
+};
+
+export const bootOptions: readonly QemuOption[] = [kernel, initrd, append, bios, dtb, fwCfg];

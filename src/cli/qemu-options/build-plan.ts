@@ -34,6 +34,7 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
     smp: draft.smp,
     memoryBytes: draft.memoryBytes ?? DEFAULT_MEMORY_BYTES,
     firmware: draft.firmware,
+    fwCfg: draft.fwCfg,
     commandLine: draft.commandLine?.text ?? "",
     serials,
     devices: draft.devices,

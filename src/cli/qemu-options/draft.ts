@@ -29,6 +29,7 @@ export class ConfigDraft {
   kernel: FileRef | undefined;
   initrd: FileRef | undefined;
   dtb: FileRef | undefined;
+  readonly fwCfg: { readonly name: string; readonly content: FileRef }[] = [];
   /** With the option that gave it. */
   commandLine: { readonly subject: string; readonly text: string } | undefined;
   readonly devices: DevicePlan[] = [];

@@ -275,6 +275,35 @@ describe("information", () => {
   });
 });
 
+describe("-fw_cfg", () => {
+  test("a text or a file, by name", () => {
+    const { machine, warnings } = plan("-fw_cfg opt/a,string=hello -fw_cfg name=opt/b,file=b.bin");
+    expect(machine.fwCfg).toEqual([
+      {
+        name: "opt/a",
+        content: { subject: "-fw_cfg opt/a,string=hello", name: "opt/a", bytes: new TextEncoder().encode("hello") },
+      },
+      { name: "opt/b", content: { subject: "-fw_cfg name=opt/b,file=b.bin", path: "b.bin" } },
+    ]);
+    expect(warnings).toEqual([]);
+  });
+
+  test("names outside opt/ are warned of", () => {
+    expect(plan("-fw_cfg etc/x,string=y").warnings).toEqual([
+      '-fw_cfg etc/x,string=y: externally provided fw_cfg item names should be prefixed with "opt/"',
+    ]);
+  });
+
+  test.each([
+    ["opt/a", "name, plus exactly one of file and string, are needed"],
+    ["opt/a,file=x,string=y", "name, plus exactly one of file and string, are needed"],
+    ["string=y", "name, plus exactly one of file and string, are needed"],
+    ["opt/a,gen_id=x", "Parameter 'gen_id' is not supported: no object makes such content; use file= or string="],
+  ])("-fw_cfg %s is refused", (argument, message) => {
+    expect(refusal(`-fw_cfg ${argument}`)).toBe(`prog: -fw_cfg ${argument}: ${message}`);
+  });
+});
+
 describe("-icount, -seed, -rtc", () => {
   test("the shift alone, as QEMU's implied parameter, in any C notation", () => {
     expect(plan("-icount 0x3").machine.icount).toEqual({ shift: 3, align: false, sleep: true });

@@ -38,7 +38,6 @@ export const refusedOptions: readonly RefusedOption[] = [
   ...refused("RAM is anonymous memory of this process; use -m", "none", "mem-prealloc"),
   ...refused("give the property with -device or -machine", "text", "global", "set"),
   ...refused("the board starts -bios or -kernel", "text", "boot", "option-rom"),
-  ...refused("the board has no fw_cfg device yet; use -append or -initrd", "text", "fw_cfg"),
   ...refused("there are no ACPI tables; the guest gets a device tree", "text", "acpitable"),
   ...refused("there are no SMBIOS tables; the guest gets a device tree", "text", "smbios"),
   ...refused("there are no watchdog devices", "text", "watchdog-action", "watchdog"),

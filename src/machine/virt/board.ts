@@ -31,6 +31,7 @@ import { System } from "../system.ts";
 import { Backends } from "./backends.ts";
 import { readVirtConfig, type VirtOptions } from "./config.ts";
 import { buildBoardTree } from "./device-tree.ts";
+import { placeFwCfg } from "./fw-cfg.ts";
 import { placeIrqChip, type IrqChip } from "./irq-chip.ts";
 import { TIMEBASE_HZ, UART_CLOCK_HZ, VIRTIO_SLOT_COUNT } from "./memory-map.ts";
 import { timerPlaces, virtIrq, virtMap, virtioSlot } from "./memory-map.ts";
@@ -123,6 +124,7 @@ class VirtBoard implements Board {
     lines.connect(this.harts);
     for (const hart of this.harts) system.saveables.set(`hart${hart.id}`, hart);
 
+    placeFwCfg(system, config, host.trace);
     const rootBus = placePciHost(system, irqChip, config.memoryBytes, host.trace);
     const backends = new Backends(parts.host);
     this.#uart = this.#placeDevices(irqChip, backends);

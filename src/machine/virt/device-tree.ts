@@ -68,6 +68,7 @@ class BoardTree {
     this.#syscon("reboot", "syscon-reboot", 0x7777, finisher);
     const memory = root.add(`memory@${hex(virtMap.ram.base)}`).setString("device_type", "memory");
     memory.setU64("reg", virtMap.ram.base, memoryBytes);
+    this.#fwCfg();
     root.add("aliases").setString("serial0", SERIAL_PATH);
     root.add("chosen").setString("stdout-path", SERIAL_PATH);
 
@@ -87,6 +88,12 @@ class BoardTree {
     this.#pci(irqParent, memoryBytes);
     root.children.push(this.#soc);
     return root;
+  }
+
+  #fwCfg(): void {
+    const { base, lengthBytes } = virtMap.fwCfg;
+    const node = this.#root.add(`fw-cfg@${hex(base)}`).setEmpty("dma-coherent");
+    node.setU64("reg", base, lengthBytes).setString("compatible", "qemu,fw-cfg-mmio");
   }
 
   #cpus(harts: readonly HartFacts[]): HartNodes[] {
