@@ -24,7 +24,7 @@ const hostLoads: Readonly<Record<`${Width}${"s" | "u"}`, MemoryOp>> = {
   "8s": "i64.load",
   "8u": "i64.load",
 };
-const hostStores: Readonly<Record<Width, MemoryOp>> = {
+export const hostStores: Readonly<Record<Width, MemoryOp>> = {
   1: "i64.store8",
   2: "i64.store16",
   4: "i64.store32",
@@ -156,7 +156,7 @@ export abstract class IrLowering<F extends FunctionBuilder = FunctionBuilder> {
     f.op("i32.add");
   }
 
-  private translate(stmt: Extract<Stmt, { kind: "translate" }>): void {
+  protected translate(stmt: Extract<Stmt, { kind: "translate" }>): void {
     const { f, locals } = this;
     const host = this.local(stmt.temp);
     this.push(stmt.address);
@@ -170,7 +170,7 @@ export abstract class IrLowering<F extends FunctionBuilder = FunctionBuilder> {
     f.set(host);
   }
 
-  private store(stmt: Extract<Stmt, { kind: "store" }>): void {
+  protected store(stmt: Extract<Stmt, { kind: "store" }>): void {
     const { f, locals } = this;
     this.push(stmt.address);
     f.set(locals.address);

@@ -38,6 +38,8 @@ export interface InterpreterHost {
   fetchMiss(): number;
   /** Decodes into the entry at `entry`, and those after it as it likes. */
   decode(entry: number): void;
+  /** Decodes the 4-byte instruction `word` into the entry at `entry`, for any place. */
+  decodeWord(word: number, entry: number): void;
   /** Decodes the one instruction at the pc field into a step entry: its address, or 0 after a trap. */
   step(): number;
   /** Host address of the value loaded from `memVa`; 0 after a trap. */
@@ -93,7 +95,9 @@ export interface InterpreterModule {
 /** `fetchMiss` took a trap: the pc field is its handler's. */
 export const fetchTrapped = -1;
 
-const hostTypes: Readonly<Record<keyof InterpreterHost, FunctionType>> = {
+/** What generated code calls; the rest is for the region compiler. */
+type HostFunction = keyof Omit<InterpreterHost, "decodeWord">;
+const hostTypes: Readonly<Record<HostFunction, FunctionType>> = {
   fetchMiss: { params: [], results: ["i32"] },
   decode: { params: ["i32"], results: [] },
   step: { params: [], results: ["i32"] },
@@ -139,7 +143,7 @@ export function buildInterpreter(
     },
     instantiate({ memory: bytesOfMachine, vcpu, host, helpers, regions }) {
       const bound: Record<string, (...args: number[]) => number | void> = {};
-      for (const name of Object.keys(hostTypes) as (keyof InterpreterHost)[]) {
+      for (const name of Object.keys(hostTypes) as HostFunction[]) {
         bound[name] = host[name].bind(host);
       }
       const module = new WebAssembly.Module(encodeModule(target, memory, variants, vcpu, regions));
@@ -169,9 +173,9 @@ function encodeModule(
     maximumPages: memory.pages,
     shared: memory.shared,
   });
-  const host = {} as Record<keyof InterpreterHost, FunctionIndex>;
+  const host = {} as Record<HostFunction, FunctionIndex>;
   for (const [name, type] of Object.entries(hostTypes)) {
-    host[name as keyof InterpreterHost] = module.importFunction("host", name, type);
+    host[name as HostFunction] = module.importFunction("host", name, type);
   }
   const helpers = new Map<string, FunctionIndex>();
   for (const name of target.helpers) {
@@ -202,7 +206,7 @@ function importRegions(module: ModuleBuilder, { records }: RegionEntries): Impor
 }
 
 interface Callables {
-  readonly host: Record<keyof InterpreterHost, FunctionIndex>;
+  readonly host: Record<HostFunction, FunctionIndex>;
   readonly helpers: ReadonlyMap<string, FunctionIndex>;
   readonly library: ReadonlyMap<string, FunctionIndex>;
   readonly entries: ImportedRegions | undefined;

@@ -1,7 +1,7 @@
 // The region compiler: takes what the interpreter found to be hot, forms regions, compiles them in batches, keeps them within
 // a bound of memory.
 import { assert } from "../../base/index.ts";
-import { type CodeCache, entryOffset, Handler } from "../code-cache.ts";
+import { type CodeCache, entryBytes, entryOffset, Handler } from "../code-cache.ts";
 import type { HandlerTable, InterpreterHost, InterpreterInstance, RegionEntries } from "../interpreter/interpreter.ts";
 import type { LibraryFunction } from "../ir-lowering.ts";
 import type { InstructionSemantics } from "../ir.ts";
@@ -10,11 +10,11 @@ import type { VcpuLayout } from "../vcpu-layout.ts";
 import type { FunctionIndex } from "../../wasm/index.ts";
 import { ControlFlow } from "./control-flow.ts";
 import { RegionEmitter } from "./region-emitter.ts";
-import { RegionFormer } from "./region-former.ts";
+import { pageLimit, RegionFormer } from "./region-former.ts";
 import { RegionModule } from "./region-module.ts";
 import { Region, RegionRecords, type RegionPage } from "./region-records.ts";
 import { makeSlowPaths, regionImports, storedCode } from "./slow-paths.ts";
-import { cachedFields, makeTemplate, type Template, type TemplateContext } from "./template.ts";
+import { cachedFields, makeGroupedTemplate, makeTemplate, type Template, type TemplateContext } from "./template.ts";
 
 /** A batch is compiled when it holds so many instructions or regions, or has waited for so many runs. */
 const batchInstructions = 4000;
@@ -23,7 +23,11 @@ const batchRuns = 16;
 /** Regions of fewer instructions without a loop are not worth the way in and out. */
 const leastInstructions = 6;
 
-/** A region that is hot in its middle, too, is made anew with one more way in, up to so many. */
+/**
+ * Code that is hot in the middle of so many regions gets no region of its own: one of them is made anew with one more way
+ * in, up to so many.
+ */
+const mostCopies = 3;
 const mostRoots = 16;
 /** Regions up to this size become a part of those that lead to them. */
 const smallRegion = 64;
@@ -74,7 +78,7 @@ interface VcpuRun {
 }
 
 export class Jit {
-  static readonly reservedBytes: number = recordsBytes;
+  static readonly reservedBytes: number = recordsBytes + pageLimit * entryBytes;
   readonly entries: RegionEntries;
   private readonly options: JitOptions;
   private readonly table: WebAssembly.Table;
@@ -86,6 +90,7 @@ export class Jit {
   private readonly slowPaths: WebAssembly.Instance["exports"];
   private readonly context: TemplateContext;
   private readonly templates: (Template | undefined)[] = [];
+  private readonly groupedTemplates: Map<Template, Template> = new Map();
   private readonly words: Int32Array;
   private readonly halves: Uint16Array;
   private readonly freeFunctions: number[] = [];
@@ -135,6 +140,10 @@ export class Jit {
       buffer,
       templateOf: (handler) => this.templateOf(handler),
       handlerUnder: (entry) => this.records.handlerUnder(entry),
+      scratch: options.records + recordsBytes,
+      decodeWord: (word, entry) => this.running!.host.decodeWord(word, entry),
+      codeAt: (entry) => cache.codeAt(entry),
+      watchStart: (entries) => cache.noteDecoded(entries),
       isSmall: (entry) => this.isSmall(this.records.regionAt(entry)),
       cacheBase: cache.baseAddress,
       cacheEnd: cache.endAddress,
@@ -148,6 +157,7 @@ export class Jit {
       records: options.records,
       buffer,
       onlyVcpu: options.onlyVcpu,
+      grouped: (template) => this.groupedOf(template),
     });
     this.module = new RegionModule(imports, { pages: options.memoryPages, shared: options.shared });
     this.slowPaths = makeSlowPaths({
@@ -223,6 +233,16 @@ export class Jit {
     ));
   }
 
+  private groupedOf(template: Template): Template {
+    let grouped = this.groupedTemplates.get(template);
+    if (grouped === undefined) {
+      const handler = this.templates.indexOf(template);
+      grouped = makeGroupedTemplate(this.options.handlers.variants[handler - Handler.first]!, this.context);
+      this.groupedTemplates.set(template, grouped);
+    }
+    return grouped;
+  }
+
   /** The entry at `entry`, whose address is in the running vCPU's pc, is hot: forms a region, or makes one anew. */
   private hot(entry: number): void {
     const { cache, target } = this.options;
@@ -234,11 +254,12 @@ export class Jit {
     const high = this.words[pc + 1]!;
     const known = this.records.covering(cache.pageOf(entry), entry);
     // A batch that waits may have it; it is told again when it is still hot.
-    if (known?.isCompiled === false) return this.cool(entry);
-    const isExtended = known !== undefined && known.roots.length < mostRoots;
-    this.replaced = isExtended ? known : undefined;
-    const offset = isExtended ? known.offsets[known.code.indexOf(entry)]! : low & 0xfff;
-    const roots = isExtended ? [...known.roots, offset] : [offset];
+    if (known.some(({ isCompiled }) => !isCompiled)) return this.cool(entry);
+    // Ways into the middle of loops make slow code: better several regions with one each.
+    this.replaced = known.length < mostCopies ? undefined : known.find(({ roots }) => roots.length < mostRoots);
+    const { replaced } = this;
+    const offset = replaced === undefined ? low & 0xfff : replaced.offsets[replaced.code.indexOf(entry)]!;
+    const roots = replaced === undefined ? [offset] : [...replaced.roots, offset];
     const base = (low >>> 0) - offset;
     if (this.former.form(tlbFetch, base | 0, (high + Math.floor(base / 0x1_0000_0000)) | 0, roots)) {
       this.flow.analyse();
@@ -276,11 +297,14 @@ export class Jit {
     for (let i = 0; i < former.count; i++) {
       const page = pages[former.page[i]!]!;
       const first = (former.offset[i]! & 0xfff) >>> 6;
-      const last = ((former.offset[i]! & 0xfff) + former.templates[i]!.lengthBytes - 1) >>> 6;
+      // What lies over the end of the page is in the first step of another.
+      const last = Math.min(63, ((former.offset[i]! & 0xfff) + former.templates[i]!.lengthBytes - 1) >>> 6);
       for (let granule = first; granule <= last; granule++) {
         if (granule < 32) page.low |= 1 << granule;
         else page.high |= 1 << (granule & 31);
       }
+      const otherPage = former.otherPage[i]!;
+      if (otherPage >= 0) pages[otherPage]!.low |= 1;
     }
     const entries = Array.from({ length: former.entryCount }, (_, label) => {
       const block = former.entryBlocks[label]!;

@@ -15,6 +15,7 @@ import { entryBytes, entryOffset } from "../code-cache.ts";
 import { exitShift, recordBytes, recordOffset, RegionExit } from "../region-entry.ts";
 import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
+import { AccessGroups } from "./access-groups.ts";
 import type { ControlFlow } from "./control-flow.ts";
 import type { RegionFormer } from "./region-former.ts";
 import {
@@ -24,12 +25,13 @@ import {
   exitPcLocal,
   fieldLocal,
   firstCell,
+  groupLocal,
   kindLocal,
   labelLocal,
   localRuns,
   vcpuLocal,
 } from "./region-locals.ts";
-import { Flow, Token } from "./template.ts";
+import { Flow, Token, type Template } from "./template.ts";
 
 const emptyType = 0x40;
 /** Nesting levels of the blocks around a region. */
@@ -45,6 +47,8 @@ const i32Mul = numericOps["i32.mul"];
 const i32LtS = numericOps["i32.lt_s"];
 const i32Ne = numericOps["i32.ne"];
 const i64Ne = numericOps["i64.ne"];
+const i32LeU = numericOps["i32.le_u"];
+const i64Eq = numericOps["i64.eq"];
 const i64And = numericOps["i64.and"];
 const i64Sub = numericOps["i64.sub"];
 const i64ShrU = numericOps["i64.shr_u"];
@@ -70,6 +74,8 @@ export interface EmitterParts {
   readonly buffer: ArrayBufferLike;
   /** Address of the vCPU's block where there is only one. */
   readonly onlyVcpu: number | undefined;
+  /** The template of the same instruction as a member of a group. */
+  readonly grouped: (template: Template) => Template;
 }
 
 export class RegionEmitter {
@@ -88,6 +94,7 @@ export class RegionEmitter {
   private readonly floatCells: number[] = [];
   private readonly isDirty: Uint8Array;
   private readonly isFloat: Uint8Array;
+  private readonly groups: AccessGroups = new AccessGroups();
   private readonly level: Int16Array = new Int16Array(2048);
   private depth = 0;
   private tableIndex = 0;
@@ -148,7 +155,7 @@ export class RegionEmitter {
       const { reads, writes } = former.templates[i]!;
       for (let slot = writes ? 0 : 1; slot < 4; slot++) {
         if (slot > 0 && ((reads >>> slot) & 1) === 0) continue;
-        const offset = this.halves[(former.entry[i]! >>> 1) + 1 + slot]!;
+        const offset = this.halves[(former.decoded[i]! >>> 1) + 1 + slot]!;
         if (offset === parts.zero || offset === parts.sink) continue;
         const cell = offset >>> 3;
         if (localOf[cell] === 0) {
@@ -267,7 +274,15 @@ export class RegionEmitter {
     const { former, out } = this;
     const first = former.first[block]!;
     const length = former.length[block]!;
-    for (let i = 0; i < length; i++) this.emitInstruction(first + i, i);
+    const otherPage = former.otherPage[first]!;
+    if (otherPage >= 0) this.checkPage(otherPage, former.offset[first]! + 2, former.offset[first]!);
+    const { groups } = this;
+    groups.find(former, this.halves, first, length, this.parts.zero);
+    for (let i = 0; i < length; i++) {
+      const group = groups.of[i]!;
+      if (group >= 0 && groups.first[group] === i) this.emitGroup(group);
+      this.emitInstruction(first + i, i, group);
+    }
     this.get(budgetLocal);
     this.i32(length);
     out.u8(i32Sub);
@@ -297,7 +312,7 @@ export class RegionEmitter {
       return;
     }
     const page = former.page[former.first[next]!]!;
-    if (page !== former.page[former.first[block]!]!) this.checkPage(page, offset);
+    if (page !== former.page[former.first[block]!]!) this.checkPage(page, offset, offset);
     if (((flow.cutEdges[block]! >>> edge) & 1) !== 0) {
       this.checkBudget(flow.greatestNeed, offset);
       this.i32(flow.label[next]!);
@@ -318,6 +333,7 @@ export class RegionEmitter {
       this.br(exitLevel);
       return;
     }
+    this.get(exitPcLocal);
     this.pushFetchEntry();
     this.tee(slot);
     this.memory(i64Load, 0);
@@ -362,26 +378,26 @@ export class RegionEmitter {
     this.br(this.dispatchLevel);
   }
 
-  /** Address of the fetch TLB's entry for `exitPcLocal`. */
+  /** Pops an address and pushes that of its entry in the fetch TLB. */
   private pushFetchEntry(): void {
     const { out, parts } = this;
-    this.vcpu();
-    this.memory(i32Load, parts.layout.offset("tlbFetch"));
-    this.get(exitPcLocal);
     this.i64(tlbIndexShift);
     out.u8(i64ShrU);
     out.u8(i32Wrap);
     this.i32(tlbIndexMask);
     out.u8(i32And);
+    this.vcpu();
+    this.memory(i32Load, parts.layout.offset("tlbFetch"));
     out.u8(i32Add);
   }
 
-  /** Leaves for `offset` unless its page is mapped as it was when the region was formed. */
-  private checkPage(page: number, offset: number): void {
+  /** Leaves for `leaveAt` unless the page of `offset` is mapped as it was when the region was formed. */
+  private checkPage(page: number, offset: number, leaveAt: number): void {
     const { out, former } = this;
     const { slot } = accessLocals;
-    this.pushPlace(offset);
+    this.pushPlace(leaveAt);
     this.set(exitPcLocal);
+    this.pushPlace(offset & ~0xfff);
     this.pushFetchEntry();
     this.tee(slot);
     this.memory(i64Load, 0);
@@ -421,13 +437,67 @@ export class RegionEmitter {
 
   // Instructions.
 
-  /** Instruction `i` of the region, the `place`-th of its block. */
-  private emitInstruction(i: number, place: number): void {
-    const { former, out } = this;
-    const template = former.templates[i]!;
+  /** Looks up the host address of a group of accesses: 0 when they are not in one page that the TLB has. */
+  private emitGroup(group: number): void {
+    const { out, groups } = this;
+    const { address, slot, tlbLoad, tlbStore } = accessLocals;
+    this.getRegister(groups.base[group]!);
+    this.i64(groups.least[group]!);
+    out.u8(i64Add);
+    this.set(address);
+    this.get(groups.isStore[group] === 1 ? tlbStore : tlbLoad);
+    this.get(address);
+    this.i64(tlbIndexShift);
+    out.u8(i64ShrU);
+    out.u8(i32Wrap);
+    this.i32(tlbIndexMask);
+    out.u8(i32And);
+    out.u8(i32Add);
+    this.tee(slot);
+    this.memory(i64Load, 0);
+    this.get(address);
+    this.i64(-4096);
+    out.u8(i64And);
+    out.u8(i64Eq);
+    this.get(address);
+    out.u8(i32Wrap);
+    this.i32(0xfff);
+    out.u8(i32And);
+    this.i32(4096 - groups.span[group]!);
+    out.u8(i32LeU);
+    out.u8(i32And);
+    this.hintNext(1);
+    out.u8(control.if);
+    out.u8(valueTypeCode.i32);
+    this.get(address);
+    out.u8(i32Wrap);
+    this.get(slot);
+    this.memory(i32Load, tlbAddendOffset);
+    out.u8(i32Add);
+    out.u8(control.else);
+    this.i32(0);
+    out.u8(control.end);
+    this.set(groupLocal(groups.local[group]!));
+  }
+
+  /** A slow path may have changed translations: groups that go on behind `place` are looked up anew, one by one. */
+  private endGroups(place: number): void {
+    const { groups } = this;
+    for (let group = 0; group < groups.count; group++) {
+      const local = groups.local[group]!;
+      if (local < 0 || groups.first[group]! > place || groups.last[group]! <= place) continue;
+      this.i32(0);
+      this.set(groupLocal(local));
+    }
+  }
+
+  /** Instruction `i` of the region, the `place`-th of its block; `group` is that of its access or -1. */
+  private emitInstruction(i: number, place: number, group: number): void {
+    const { former, out, groups } = this;
+    const template = group < 0 ? former.templates[i]! : this.parts.grouped(former.templates[i]!);
     const { tokens, bytes } = template;
     const offset = former.offset[i]!;
-    const operand = (former.entry[i]! >>> 1) + 1;
+    const operand = (former.decoded[i]! >>> 1) + 1;
     for (let at = 0; at < tokens.length; at++) {
       switch (tokens[at]) {
         case Token.bytes:
@@ -448,6 +518,15 @@ export class RegionEmitter {
           break;
         case Token.vcpu:
           this.vcpu();
+          break;
+        case Token.group:
+          this.get(groupLocal(groups.local[group]!));
+          break;
+        case Token.displacement:
+          this.i32(former.imm[i]! - groups.least[group]!);
+          break;
+        case Token.slowed:
+          this.endGroups(place);
           break;
         case Token.leaveWith:
           this.emitLeaveWith(tokens[++at]!);

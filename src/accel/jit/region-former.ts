@@ -20,6 +20,14 @@ export interface FormerParts {
   readonly templateOf: (handler: number) => Template;
   /** The handler that stands under a region's entry. */
   readonly handlerUnder: (entry: number) => number;
+  /** Where an instruction that lies in two pages can be decoded to: as many as there are pages. */
+  readonly scratch: number;
+  /** Decodes the word of such an instruction into the entry at `entry`. */
+  readonly decodeWord: (word: number, entry: number) => void;
+  /** Offset in the memory of the code that an entry stands for. */
+  readonly codeAt: (entry: number) => number;
+  /** Says that the first bytes of the page at `entries` belong to a region. */
+  readonly watchStart: (entries: number) => void;
   /** Whether the region entered there is small enough to be a part of others, too; larger ones are left to themselves. */
   readonly isSmall: (entry: number) => boolean;
   /** Where decoded entries lie. */
@@ -31,6 +39,10 @@ export class RegionFormer {
   // Instructions, in runs of those that follow each other.
   count = 0;
   readonly entry: Int32Array = new Int32Array(instructionLimit);
+  /** The entry that has the operands: another one where an instruction lies in two pages. */
+  readonly decoded: Int32Array = new Int32Array(instructionLimit);
+  /** The other page of such an instruction, else -1. */
+  readonly otherPage: Int8Array = new Int8Array(instructionLimit);
   readonly offset: Int32Array = new Int32Array(instructionLimit);
   readonly templates: Template[] = [];
   readonly imm: Int32Array = new Int32Array(instructionLimit);
@@ -74,6 +86,7 @@ export class RegionFormer {
   private baseLow = 0;
   private baseHigh = 0;
   private tlbFetch = 0;
+  private acrossCount = 0;
 
   constructor(parts: FormerParts) {
     this.parts = parts;
@@ -98,7 +111,7 @@ export class RegionFormer {
     }
     if (this.count === 0) return false;
     this.cut();
-    return true;
+    return this.entryCount > 0;
   }
 
   /** The instruction at an offset, or -1. */
@@ -121,6 +134,7 @@ export class RegionFormer {
     this.queued = 0;
     this.farQueued = 0;
     this.entryOffsetCount = 0;
+    this.acrossCount = 0;
   }
 
   private wantEntry(offset: number): void {
@@ -174,7 +188,16 @@ export class RegionFormer {
         if (!this.parts.isSmall(entry)) break;
         handler = this.parts.handlerUnder(entry);
       }
-      if (handler < Handler.first || this.count === instructionLimit) break;
+      if (this.count === instructionLimit) break;
+      let decoded = entry;
+      let otherPage = -1;
+      if (handler === Handler.step) {
+        otherPage = this.decodeAcross(entry, offset);
+        if (otherPage < 0) break;
+        decoded = this.parts.scratch + (this.acrossCount - 1) * entryBytes;
+        handler = this.halves[decoded >>> 1]!;
+      }
+      if (handler < Handler.first) break;
       const template = this.parts.templateOf(handler);
       const next = offset + template.lengthBytes;
       if (template.flow === Flow.barrier) {
@@ -184,10 +207,16 @@ export class RegionFormer {
       const i = this.count++;
       this.known[page * entriesPerPage + place] = i + 1;
       this.entry[i] = entry;
+      this.decoded[i] = decoded;
+      this.otherPage[i] = otherPage;
+      // Alone in its block, which begins with a look at the other page.
+      if (otherPage >= 0 && offset !== start) this.ends[i - 1] = 1;
+      // The interpreter steps over it, so the way in is behind it.
+      if (otherPage >= 0 && this.entryOffsets[0] === offset) this.wantEntry(next);
       this.offset[i] = offset;
       this.page[i] = page;
       this.templates[i] = template;
-      const imm = this.words[(entry + entryOffset.imm) >>> 2]!;
+      const imm = this.words[(decoded + entryOffset.imm) >>> 2]!;
       // Branches within a page hold the distance of entries.
       this.imm[i] = template.near ? imm / entryScale : imm;
       this.leads[i] = offset === start ? 1 : 0;
@@ -209,6 +238,19 @@ export class RegionFormer {
       offset = next;
     }
     if (this.count > 0) this.ends[this.count - 1] = 1;
+  }
+
+  /** Decodes the instruction over the end of a page; the number of its other page, or -1 when that is not there. */
+  private decodeAcross(entry: number, offset: number): number {
+    if ((offset & 0xfff) !== 0xffe || this.acrossCount === pageLimit) return -1;
+    const page = this.pageAt(offset + 2);
+    if (page < 0) return -1;
+    const { codeAt, decodeWord, scratch, watchStart } = this.parts;
+    const entries = this.pageEntries[page]!;
+    const word = this.halves[codeAt(entry) >>> 1]! | (this.halves[codeAt(entries) >>> 1]! << 16);
+    watchStart(entries);
+    decodeWord(word, scratch + this.acrossCount++ * entryBytes);
+    return page;
   }
 
   private branchTo(target: number, isFar: boolean): void {
@@ -233,7 +275,7 @@ export class RegionFormer {
     this.entryCount = 0;
     for (let i = 0; i < this.entryOffsetCount; i++) {
       const at = this.find(this.entryOffsets[i]!);
-      if (at < 0) continue;
+      if (at < 0 || this.otherPage[at]! >= 0) continue;
       block = this.blockOf[at]!;
       let there = false;
       for (let j = 0; j < this.entryCount; j++) if (this.entryBlocks[j] === block) there = true;

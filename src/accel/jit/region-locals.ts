@@ -37,8 +37,13 @@ const firstTemporary: Readonly<Record<IrType, number>> = {
 };
 export const temporaryLocal = (type: IrType, index: number): Local => local(firstTemporary[type] + index);
 
+/** Host addresses of groups of accesses (i32). */
+export const groupLimit = 6;
+const firstGroup = firstTemporary.f64 + temporaryLimit.f64;
+export const groupLocal = (index: number): Local => local(firstGroup + index);
+
 /** The first cell: registers in locals. */
-export const firstCell: number = firstTemporary.f64 + temporaryLimit.f64;
+export const firstCell: number = firstGroup + groupLimit;
 
 /** Locals after the parameters up to the cells, as runs of one type. */
 export const localRuns: readonly { readonly count: number; readonly type: ValueType }[] = [
@@ -47,4 +52,5 @@ export const localRuns: readonly { readonly count: number; readonly type: ValueT
   { count: temporaryLimit.i64, type: "i64" },
   { count: temporaryLimit.f32, type: "f32" },
   { count: temporaryLimit.f64, type: "f64" },
+  { count: groupLimit, type: "i32" },
 ];

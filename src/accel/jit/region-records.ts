@@ -96,12 +96,9 @@ export class RegionRecords {
     return this.owners[this.halves[(entry + entryOffset.count) >>> 1]!]!;
   }
 
-  /** A region that has the instruction at a decoded entry, of the page at `entries`. */
-  covering(entries: number, entry: number): Region | undefined {
-    const there = this.ofPage.get(entries);
-    if (there === undefined) return undefined;
-    for (const region of there) if (region.code.includes(entry)) return region;
-    return undefined;
+  /** The regions that have the instruction at a decoded entry, of the page at `entries`. */
+  covering(entries: number, entry: number): readonly Region[] {
+    return [...(this.ofPage.get(entries) ?? [])].filter(({ code }) => code.includes(entry));
   }
 
   /** Notes a region that is about to be compiled, so that it is dropped when its code changes. */

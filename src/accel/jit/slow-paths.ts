@@ -1,9 +1,16 @@
 // The module between regions and TypeScript: stores what a slow path must find in the vCPU's block, so that each call in a
 // region is short, and holds the library functions that are not inlined.
-import { ModuleBuilder, type FunctionIndex, type FunctionType } from "../../wasm/index.ts";
-import type { LibraryFunction } from "../ir-lowering.ts";
+import {
+  ModuleBuilder,
+  type FunctionBuilder,
+  type FunctionIndex,
+  type FunctionType,
+  type Local,
+} from "../../wasm/index.ts";
+import { hostStores, type LibraryFunction } from "../ir-lowering.ts";
 import { HelperStatus } from "../ir.ts";
 import { RegionExit } from "../region-entry.ts";
+import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
 
 /** What regions import, in the order of the indexes of the imports. */
@@ -57,41 +64,104 @@ export function makeSlowPaths(options: {
   return instance.exports;
 }
 
+type Locals = [Local, Local, Local, Local, Local, Local];
+
+/** `found` with the host address of an access that the TLB table in a field has. */
+function emitProbe(
+  f: FunctionBuilder,
+  tableField: number,
+  { vcpu, address, width }: { readonly vcpu: Local; readonly address: Local; readonly width: Local },
+  found: (pushHost: () => void) => void,
+): void {
+  const entry = f.local("i32");
+  f.get(vcpu);
+  f.memory("i32.load", tableField);
+  f.get(address);
+  f.i64(BigInt(tlbIndexShift));
+  f.op("i64.shr_u");
+  f.op("i32.wrap_i64");
+  f.i32(tlbIndexMask);
+  f.op("i32.and");
+  f.op("i32.add");
+  f.tee(entry);
+  f.memory("i64.load");
+  f.get(address);
+  f.get(width);
+  f.i32(1);
+  f.op("i32.sub");
+  f.op("i64.extend_i32_u");
+  f.i64(~0xfffn);
+  f.op("i64.or");
+  f.op("i64.and");
+  f.op("i64.eq");
+  f.if();
+  found(() => {
+    f.get(address);
+    f.op("i32.wrap_i64");
+    f.get(entry);
+    f.memory("i32.load", tlbAddendOffset);
+    f.op("i32.add");
+  });
+  f.end();
+}
+
 function emitLoad(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex): void {
   const { builder: f } = module.define(loadType, "load");
-  const [vcpu, address, pc, budget, width] = [0, 1, 2, 3, 4].map((i) => f.param(i));
-  f.get(vcpu!);
-  f.get(address!);
+  const [vcpu, address, pc, budget, width] = [0, 1, 2, 3, 4].map((i) => f.param(i)) as Locals;
+  // Members of a group whose look-up failed come here first.
+  emitProbe(f, layout.offset("tlbLoad"), { vcpu, address, width }, (pushHost) => {
+    pushHost();
+    f.return();
+  });
+  f.get(vcpu);
+  f.get(address);
   f.memory("i64.store", layout.offset("memVa"));
-  f.get(vcpu!);
-  f.get(pc!);
+  f.get(vcpu);
+  f.get(pc);
   f.memory("i64.store", layout.offset("pc"));
-  f.get(vcpu!);
-  f.get(budget!);
+  f.get(vcpu);
+  f.get(budget);
   f.memory("i32.store", layout.offset("budget"));
-  f.get(width!);
+  f.get(width);
   f.call(host);
 }
 
 function emitStore(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex): void {
   const { builder: f } = module.define(storeType, "store");
-  const [vcpu, address, value, pc, budget, widthAndLength] = [0, 1, 2, 3, 4, 5].map((i) => f.param(i));
+  const [vcpu, address, value, pc, budget, widthAndLength] = [0, 1, 2, 3, 4, 5].map((i) => f.param(i)) as Locals;
   const status = f.local("i32");
-  f.get(vcpu!);
-  f.get(address!);
-  f.memory("i64.store", layout.offset("memVa"));
-  f.get(vcpu!);
-  f.get(value!);
-  f.memory("i64.store", layout.offset("memValue"));
-  f.get(vcpu!);
-  f.get(pc!);
-  f.memory("i64.store", layout.offset("pc"));
-  f.get(vcpu!);
-  f.get(budget!);
-  f.memory("i32.store", layout.offset("budget"));
-  f.get(widthAndLength!);
+  const width = f.local("i32");
+  f.get(widthAndLength);
   f.i32(0xff);
   f.op("i32.and");
+  f.set(width);
+  emitProbe(f, layout.offset("tlbStore"), { vcpu, address, width }, (pushHost) => {
+    for (const bytes of [1, 2, 4, 8] as const) {
+      f.get(width);
+      f.i32(bytes);
+      f.op("i32.eq");
+      f.if();
+      pushHost();
+      f.get(value);
+      f.memory(hostStores[bytes]);
+      f.end();
+    }
+    f.i32(0);
+    f.return();
+  });
+  f.get(vcpu);
+  f.get(address);
+  f.memory("i64.store", layout.offset("memVa"));
+  f.get(vcpu);
+  f.get(value);
+  f.memory("i64.store", layout.offset("memValue"));
+  f.get(vcpu);
+  f.get(pc);
+  f.memory("i64.store", layout.offset("pc"));
+  f.get(vcpu);
+  f.get(budget);
+  f.memory("i32.store", layout.offset("budget"));
+  f.get(width);
   f.call(host);
   f.tee(status);
   f.op("i32.eqz");
@@ -107,9 +177,9 @@ function emitStore(module: ModuleBuilder, layout: VcpuLayout, host: FunctionInde
   f.return();
   f.end();
   // The store is done: on behind the instruction.
-  f.get(vcpu!);
-  f.get(pc!);
-  f.get(widthAndLength!);
+  f.get(vcpu);
+  f.get(pc);
+  f.get(widthAndLength);
   f.i32(8);
   f.op("i32.shr_u");
   f.op("i64.extend_i32_u");

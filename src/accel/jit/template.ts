@@ -3,7 +3,7 @@
 import { assert } from "../../base/index.ts";
 import { FunctionBuilder, type BranchHint, type FunctionIndex, type Local } from "../../wasm/index.ts";
 import type { HandlerVariant } from "../interpreter/interpreter.ts";
-import { declared, IrLowering, type LibraryFunction } from "../ir-lowering.ts";
+import { declared, hostStores, IrLowering, type LibraryFunction } from "../ir-lowering.ts";
 import type { Expr, InstructionSemantics, IrType, Slot, Stmt, Width } from "../ir.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
 import { accessLocals, cachedFieldLimit, fieldLocal, temporaryLimit, temporaryLocal } from "./region-locals.ts";
@@ -35,6 +35,11 @@ export const Token = {
   /** As `get` and `set`, for a value of type f64. */
   getFloat: 13,
   setFloat: 14,
+  /** Pushes the host address of the group that the access belongs to, or 0; and how far behind it the access is. */
+  group: 15,
+  displacement: 16,
+  /** A slow path was taken: groups that are begun hold no longer. */
+  slowed: 17,
 } as const;
 
 /** How an instruction ends. */
@@ -64,6 +69,9 @@ export interface Template {
   /** Bit per slot that is read; `writes` is for the destination. */
   readonly reads: number;
   readonly writes: boolean;
+  /** Its one access, when it is a load or store at its first operand plus its immediate: how many bytes. */
+  readonly access: "load" | "store" | undefined;
+  readonly widthBytes: number;
   readonly tokens: Int32Array;
   readonly bytes: Uint8Array;
 }
@@ -159,6 +167,11 @@ export function makeTemplate(variant: HandlerVariant, context: TemplateContext):
   return new TemplateLowering(context, variant).template(variant.instruction.code);
 }
 
+/** The same for an instruction with an `access` that is a member of a group. */
+export function makeGroupedTemplate(variant: HandlerVariant, context: TemplateContext): Template {
+  return new GroupedLowering(context, variant).template(variant.instruction.code);
+}
+
 class TemplateLowering extends IrLowering<TemplateBuilder> {
   private readonly context: TemplateContext;
   private readonly lengthBytes: number;
@@ -197,6 +210,7 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
       links: this.links,
       reads: this.reads,
       writes: this.writes,
+      ...accessOf(code),
       tokens: Int32Array.from(this.f.tokens),
       bytes: this.f.body.written().slice(),
     };
@@ -304,6 +318,7 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
     f.tee(accessLocals.slot);
     f.op("i32.eqz");
     f.token(Token.leaveIf, f.depthInside);
+    f.token(Token.slowed);
     f.get(accessLocals.slot);
   }
 
@@ -318,6 +333,7 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
     f.call(declared(this.context.imports, "store"));
     f.set(accessLocals.slot);
     f.token(Token.leaveWith, f.depthInside);
+    f.token(Token.slowed);
   }
 
   protected branch(when: Expr<"i32"> | undefined): void {
@@ -350,6 +366,60 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
     return temporaryLocal(type, index);
   }
 }
+
+/** Accesses relative to a host address that was found for all of a group. */
+class GroupedLowering extends TemplateLowering {
+  protected override translate(stmt: Extract<Stmt, { kind: "translate" }>): void {
+    const { f } = this;
+    f.token(Token.group);
+    f.if("i32", "likely");
+    this.pushGrouped();
+    f.else();
+    this.push(stmt.address);
+    f.set(accessLocals.address);
+    this.loadMissed(stmt);
+    f.end();
+    f.set(this.local(stmt.temp));
+  }
+
+  protected override store(stmt: Extract<Stmt, { kind: "store" }>): void {
+    const { f } = this;
+    this.push(stmt.value);
+    f.set(accessLocals.value);
+    f.token(Token.group);
+    f.if(undefined, "likely");
+    this.pushGrouped();
+    f.get(accessLocals.value);
+    f.memory(hostStores[stmt.width]);
+    f.else();
+    this.push(stmt.address);
+    f.set(accessLocals.address);
+    this.storeMissed(stmt.width);
+    f.end();
+  }
+
+  private pushGrouped(): void {
+    this.f.token(Token.group);
+    this.f.token(Token.displacement);
+    this.f.op("i32.add");
+  }
+}
+
+function accessOf(code: readonly Stmt[]): Pick<Template, "access" | "widthBytes"> {
+  const accesses = code.filter((stmt) => stmt.kind === "translate" || stmt.kind === "store");
+  const [only] = accesses;
+  const none = { access: undefined, widthBytes: 0 };
+  if (only === undefined || accesses.length > 1 || !isBaseAndImmediate(only.address)) return none;
+  if (only.kind === "store") return { access: "store", widthBytes: only.width };
+  return only.access === "load" ? { access: "load", widthBytes: only.width } : none;
+}
+
+const isBaseAndImmediate = (expr: Expr): boolean =>
+  expr.kind === "op" &&
+  expr.op === "i64.add" &&
+  expr.args[0]?.kind === "reg" &&
+  expr.args[0].slot === "src1" &&
+  expr.args[1]?.kind === "imm";
 
 const callsHelper = (code: readonly Stmt[]): boolean => code.some(({ kind }) => kind === "helper");
 const isBranch = (stmt: Stmt): boolean => stmt.kind === "branch" || stmt.kind === "jump";

@@ -152,6 +152,11 @@ export class Fetch {
     return this.halves[(page + (low & 0xffe)) >>> 1]!;
   }
 
+  /** Decodes a 4-byte instruction into the entry at `entry`, which says nothing of where it stands. */
+  decodeWord(word: number, entry: number): void {
+    this.write(entry, this.decoder.decode(word), -1);
+  }
+
   /** Fills the entry at `entry` from its code, and some of those that follow it. */
   decode(entry: number): void {
     let at = entry;

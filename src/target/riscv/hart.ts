@@ -361,6 +361,10 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     this.fetch.decode(entry);
   }
 
+  decodeWord(word: number, entry: number): void {
+    this.fetch.decodeWord(word, entry);
+  }
+
   step(): number {
     return this.fetch.single();
   }

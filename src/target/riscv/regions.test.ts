@@ -207,6 +207,33 @@ describe("regions", () => {
     expect(compiledRegions).toBeGreaterThan(0);
   });
 
+  test("an instruction that lies in two pages, and is rewritten in the second one", () => {
+    // c.nop puts the loop's addi a0, a0, 1 at 0xffe; later its upper half is counted up.
+    const nop = 0x0001;
+    const wide = [
+      a("addi", { rd: a0!, rs1: a0!, imm: 1 }),
+      a("addi", { rd: t0!, rs1: t0!, imm: -1 }),
+      a("bne", { rs1: t0!, rs2: 0, imm: -8 }),
+      a("lhu", { rd: t1!, rs1: a1!, imm: 0 }),
+      a("addi", { rd: t1!, rs1: t1!, imm: 16 }),
+      a("sh", { rs1: a1!, rs2: t1!, imm: 0 }),
+      a("addi", { rd: t0!, imm: 2000 }),
+      a("jal", { rd: 0, imm: -28 }),
+    ];
+    const halves = [nop, ...wide.flatMap((word) => [word & 0xffff, word >>> 16])];
+    const words = Array.from({ length: 0x1000 / 4 + 10 }, () => 0);
+    words[0] = a("auipc", { rd: a1!, imm: 0x1000 });
+    words[1] = a("addi", { rd: t0!, imm: 2000 });
+    words[2] = a("jal", { rd: 0, imm: 0xffc - 8 });
+    halves.forEach((half, i) => {
+      const at = 0xffc + i * 2;
+      words[at >> 2]! |= half << ((at & 2) * 8);
+    });
+    const { dropped, regionInstructions } = agree(words, 400_000);
+    expect(dropped).toBeGreaterThan(5);
+    expect(regionInstructions).toBeGreaterThan(1000);
+  });
+
   test("load-reserved and store-conditional in a loop", () => {
     const { compiledRegions } = agree([
       ...address(a0!, 0x700, 0),

@@ -231,6 +231,8 @@ export function compare(
 ): Instruction {
   const full = `${name}.${f.suffix}` as const;
   const relation = name.slice(1, 3) as "eq" | "lt" | "le";
+  // Numbers are one or the other; of two NaNs neither holds.
+  const [one, other] = relation === "le" ? (["le", "gt"] as const) : (["lt", "ge"] as const);
   return {
     name: full,
     extensions,
@@ -240,7 +242,10 @@ export function compare(
     semantics: (c) => {
       const a = read(c, f, "src1");
       const b = read(c, f, "src2");
-      const ordered = i32.and(op<"i32">(`${f.type}.eq`, a.value, a.value), op<"i32">(`${f.type}.eq`, b.value, b.value));
+      const ordered = i32.or(
+        op<"i32">(`${f.type}.${one}`, a.value, b.value),
+        op<"i32">(`${f.type}.${other}`, a.value, b.value),
+      );
       c.if(
         all(has(FpFast.on), a.isBoxed, b.isBoxed, ordered),
         () => setRd(c, extendU(op(`${f.type}.${relation}`, a.value, b.value))),

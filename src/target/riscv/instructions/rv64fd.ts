@@ -49,15 +49,13 @@ function keepOrSlow(
   bits: Temp<"i64">,
   options: { usable: Expr<"i32">; exactZero: Expr<"i32">; name: FpOperationName },
 ): void {
+  const leave = (): void => slow(c, options.name);
+  const keep = (): void => write(c, f, bits);
+  // One test after the other: the first one is the same for a whole run of instructions.
   c.if(
-    all(options.usable, isPlain(f, bits)),
-    () => write(c, f, bits),
-    () =>
-      c.if(
-        all(options.usable, isZero(f, bits), options.exactZero),
-        () => write(c, f, bits),
-        () => slow(c, options.name),
-      ),
+    options.usable,
+    () => c.if(isPlain(f, bits), keep, () => c.if(i32.and(isZero(f, bits), options.exactZero), keep, leave), true),
+    leave,
     true,
   );
 }
