@@ -96,7 +96,7 @@ function applyDrive(draft: ConfigDraft, given: GivenOption): void {
     readOnly,
     autoReadOnly: false,
   });
-  if (bus === "virtio") draft.devices.push({ driver: "virtio-blk-device", properties: { drive: nodeName }, subject });
+  if (bus === "virtio") draft.devices.push({ driver: "virtio-blk-pci", properties: { drive: nodeName }, subject });
 }
 
 /** Parameters of which we do what QEMU does by default, and nothing else. */
@@ -218,7 +218,7 @@ const drive: QemuOption = {
   description: "A disk image. if=virtio plugs it in at once; if=none leaves that to -device",
   example: "-drive file=disk.img,format=raw,if=virtio",
   differs:
-    "raw images; `if=virtio` makes a virtio-blk-device (QEMU: -pci); without `format=` an image that looks like another format is refused; `werror` is always `report`",
+    "raw images; without `format=` an image that looks like another format is refused; `werror` is always `report`",
   refusedParameters: DRIVE_REFUSED,
   apply: applyDrive,
 };

@@ -165,15 +165,24 @@ function applyMemory(draft: ConfigDraft, given: GivenOption): void {
   if (draft.memoryBytes === 0) throw new OptionError("badValue", "A machine needs RAM", given);
 }
 
+/** Short names that QEMU has on machines with PCI. */
+const DRIVER_ALIASES: Readonly<Record<string, string>> = {
+  "virtio-blk": "virtio-blk-pci",
+  "virtio-rng": "virtio-rng-pci",
+  "virtio-serial": "virtio-serial-pci",
+};
+
 function applyDevice(draft: ConfigDraft, given: GivenOption): void {
   const parsed = partsOf(given);
   const driver = parsed.get("driver");
   if (parsed.helpWanted) {
-    draft.information = driver === undefined ? deviceList() : devicePropertyList(driver, given.subject);
+    const type = driver === undefined ? undefined : (DRIVER_ALIASES[driver] ?? driver);
+    draft.information = type === undefined ? deviceList() : devicePropertyList(type, given.subject);
     return;
   }
   const reader = new OptionReader(parsed);
-  const type = reader.required("driver", str);
+  const named = reader.required("driver", str);
+  const type = DRIVER_ALIASES[named] ?? named;
   const id = reader.optional("id", str);
   if (id !== undefined) checkId(id, parsed);
   const device = { driver: type, properties: reader.rest(), subject: given.subject };

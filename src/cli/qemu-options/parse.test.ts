@@ -96,15 +96,11 @@ describe("lines that people type", () => {
 
   test("-drive if=virtio plugs the disk in, if=none leaves it to -device", () => {
     const { machine } = plan(
-      "-drive file=a.img,format=raw,if=virtio -drive file=b.img,format=raw,if=none,id=b,readonly=on -device virtio-blk-device,drive=b",
+      "-drive file=a.img,format=raw,if=virtio -drive file=b.img,format=raw,if=none,id=b,readonly=on -device virtio-blk,drive=b",
     );
     expect(machine.devices).toEqual([
-      {
-        driver: "virtio-blk-device",
-        properties: { drive: "virtio0" },
-        subject: "-drive file=a.img,format=raw,if=virtio",
-      },
-      { driver: "virtio-blk-device", properties: { drive: "b" }, subject: "-device virtio-blk-device,drive=b" },
+      { driver: "virtio-blk-pci", properties: { drive: "virtio0" }, subject: "-drive file=a.img,format=raw,if=virtio" },
+      { driver: "virtio-blk-pci", properties: { drive: "b" }, subject: "-device virtio-blk,drive=b" },
     ]);
     expect(machine.blockNodes).toMatchObject([
       { nodeName: "virtio0", image: "a.img", readOnly: false },

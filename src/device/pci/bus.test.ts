@@ -129,6 +129,9 @@ describe("BARs", () => {
     expect(read(0, 1, 0)).toBe(0xffff_ffff);
     plug(1);
     expect(read(0, 1, 0)).toBe(0x5678_1234);
+    // The old function's pin leads nowhere any more.
+    pci.setIntx(true);
+    expect(lines[1]!.level).toBe(false);
   });
 });
 

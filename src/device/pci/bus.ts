@@ -63,7 +63,7 @@ export class PciBus {
   readonly #number: () => number;
   readonly #lines: readonly SharedLine[];
   readonly #plugged = new Map<number, Plugged>();
-  readonly #wires = new Map<number, IrqLine>();
+  readonly #wires = new Map<number, Wire>();
   /** BARs that are placed. */
   readonly #placed = new Set<BusBar>();
 
@@ -89,12 +89,8 @@ export class PciBus {
 
   /** What the function that is going to be plugged at `at` is given. */
   ports(at: number, name: string): PciPorts {
-    const intx: IrqLine = {
-      set: (level) => {
-        if (!level && !this.#wires.has(at)) return;
-        this.#wire(at).set(level);
-      },
-    };
+    const intx = new Wire(() => this.#lineOf(at));
+    this.#wires.set(at, intx);
     const { upstream } = this;
     return { intx, msi: upstream.msi(name), dma: upstream.dma(name), trace: upstream.trace };
   }
@@ -115,7 +111,7 @@ export class PciBus {
     assert(plugged !== undefined, "there is a function to unplug", this.name, at);
     const { fn } = plugged;
     fn.onMapping = undefined;
-    this.#wires.get(at)?.set(false);
+    this.#wires.get(at)?.cut();
     this.#wires.delete(at);
     memoryTransaction(() => {
       for (const bar of fn.bars) this.#remove(bar);
@@ -162,15 +158,10 @@ export class PciBus {
     return this.#lines[(slot + pin) % PIN_COUNT]!.output();
   }
 
-  #wire(at: number): IrqLine {
-    let wire = this.#wires.get(at);
-    if (wire === undefined) {
-      const pin = this.#plugged.get(at)?.fn.config.read(Header.interruptPin, 1) ?? 0;
-      assert(pin >= 1 && pin <= PIN_COUNT, "a function that interrupts is plugged and has a pin", this.name, at);
-      wire = this.line(Math.floor(at / FUNCTIONS_PER_SLOT), pin - 1);
-      this.#wires.set(at, wire);
-    }
-    return wire;
+  #lineOf(at: number): IrqLine {
+    const pin = this.#plugged.get(at)?.fn.config.read(Header.interruptPin, 1) ?? 0;
+    assert(pin >= 1 && pin <= PIN_COUNT, "a function that interrupts is plugged and has a pin", this.name, at);
+    return this.line(Math.floor(at / FUNCTIONS_PER_SLOT), pin - 1);
   }
 
   #place(bar: BusBar): void {
@@ -190,5 +181,27 @@ export class PciBus {
 
   #space(bar: BusBar): MemoryRegion {
     return bar.kind === "io" ? this.io : this.memory;
+  }
+}
+
+/** From a function's pin to its line, which is known when the function is plugged; nothing passes once it is cut. */
+class Wire implements IrqLine {
+  readonly #find: () => IrqLine;
+  #line: IrqLine | undefined;
+  #isCut = false;
+
+  constructor(find: () => IrqLine) {
+    this.#find = find;
+  }
+
+  set(level: boolean): void {
+    if (this.#isCut || (!level && this.#line === undefined)) return;
+    this.#line ??= this.#find();
+    this.#line.set(level);
+  }
+
+  cut(): void {
+    this.#line?.set(false);
+    this.#isCut = true;
   }
 }
