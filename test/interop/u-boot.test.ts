@@ -47,54 +47,58 @@ function path(file: FoundFile): string {
   return "path" in file ? file.path : "";
 }
 
-describe.skipIf(reason !== "")(`U-Boot (needs opensbi, u-boot-qemu and e2fsprogs${reason})`, () => {
-  const folder = mkdtempSync(join(tmpdir(), "ratite-u-boot-"));
-  let disk = "";
-  beforeAll(() => {
-    disk = makeDisk(folder, {
-      kernel: KERNEL,
-      initrd: new TextEncoder().encode("an initrd"),
-      ...extlinux({ linux: "/kernel", initrd: "/initrd", append: "console=ttyS0" }),
+describe.skipIf(reason !== "")(
+  `U-Boot (needs opensbi, u-boot-qemu and e2fsprogs${reason})`,
+  { timeout: 180_000 },
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), "ratite-u-boot-"));
+    let disk = "";
+    beforeAll(() => {
+      disk = makeDisk(folder, {
+        kernel: KERNEL,
+        initrd: new TextEncoder().encode("an initrd"),
+        ...extlinux({ linux: "/kernel", initrd: "/initrd", append: "console=ttyS0" }),
+      });
     });
-  });
-  afterAll(() => rmSync(folder, { recursive: true }));
+    afterAll(() => rmSync(folder, { recursive: true }));
 
-  /** At its prompt, without the two seconds that it waits for a key. */
-  async function atPrompt(options: Options): Promise<Machine> {
-    const vm = await door.createMachine({ memory: "256M", drives: [{ image: disk, readOnly: true }], ...options });
-    await vm.start();
-    await vm.console.expect("Hit any key to stop autoboot");
-    await vm.console.write(" ");
-    await vm.console.expect("=> ");
-    return vm;
-  }
+    /** At its prompt, without the two seconds that it waits for a key. */
+    async function atPrompt(options: Options): Promise<Machine> {
+      const vm = await door.createMachine({ memory: "256M", drives: [{ image: disk, readOnly: true }], ...options });
+      await vm.start();
+      await vm.console.expect("Hit any key to stop autoboot");
+      await vm.console.write(" ");
+      await vm.console.expect("=> ");
+      return vm;
+    }
 
-  test.each<[string, Options]>([
-    ["behind the built-in SBI", { kernel: path(supervisorElf) }],
-    [
-      "behind OpenSBI, four harts, with IMSICs",
-      {
-        firmware: { image: path(firmware) },
-        kernel: path(supervisorBin),
-        cpus: 4,
-        boardOptions: { aia: "aplic-imsic" },
-      },
-    ],
-  ])("%s, finds the disk, loads kernel and initrd from ext4 and enters the kernel", async (_name, options) => {
-    await using vm = await atPrompt(options);
-    await vm.console.write("run distro_bootcmd\n");
-    await vm.console.expect("Found /extlinux/extlinux.conf");
-    await vm.console.expect("Starting kernel");
-    await vm.console.expect("kernel entered");
-    expect(await vm.ended).toEqual({ cause: "guest-shutdown", status: 0 });
-  });
+    test.each<[string, Options]>([
+      ["behind the built-in SBI", { kernel: path(supervisorElf) }],
+      [
+        "behind OpenSBI, four harts, with IMSICs",
+        {
+          firmware: { image: path(firmware) },
+          kernel: path(supervisorBin),
+          cpus: 4,
+          boardOptions: { aia: "aplic-imsic" },
+        },
+      ],
+    ])("%s, finds the disk, loads kernel and initrd from ext4 and enters the kernel", async (_name, options) => {
+      await using vm = await atPrompt(options);
+      await vm.console.write("run distro_bootcmd\n");
+      await vm.console.expect("Found /extlinux/extlinux.conf");
+      await vm.console.expect("Starting kernel");
+      await vm.console.expect("kernel entered");
+      expect(await vm.ended).toEqual({ cause: "guest-shutdown", status: 0 });
+    });
 
-  test("in machine mode reads the disk and resets the board", async () => {
-    await using vm = await atPrompt({ firmware: { image: path(machineBin) }, noReboot: true });
-    await vm.console.write("virtio scan; load virtio 0:1 0x84000000 /initrd\n");
-    await vm.console.expect("9 bytes read");
-    await vm.console.expect("=> ");
-    await vm.console.write("reset\n");
-    expect(await vm.ended).toEqual({ cause: "guest-reset", status: 0 });
-  });
-});
+    test("in machine mode reads the disk and resets the board", async () => {
+      await using vm = await atPrompt({ firmware: { image: path(machineBin) }, noReboot: true });
+      await vm.console.write("virtio scan; load virtio 0:1 0x84000000 /initrd\n");
+      await vm.console.expect("9 bytes read");
+      await vm.console.expect("=> ");
+      await vm.console.write("reset\n");
+      expect(await vm.ended).toEqual({ cause: "guest-reset", status: 0 });
+    });
+  },
+);

@@ -66,6 +66,7 @@ class BoardTree {
     const finisher = this.#finisher();
     this.#syscon("poweroff", "syscon-poweroff", 0x5555, finisher);
     this.#syscon("reboot", "syscon-reboot", 0x7777, finisher);
+    this.#platformBus(irqParent);
     const memory = root.add(`memory@${hex(virtMap.ram.base)}`).setString("device_type", "memory");
     memory.setU64("reg", virtMap.ram.base, memoryBytes);
     this.#fwCfg();
@@ -88,6 +89,14 @@ class BoardTree {
     this.#pci(irqParent, memoryBytes);
     root.children.push(this.#soc);
     return root;
+  }
+
+  /** Empty, as QEMU's is while no device asks to be there. */
+  #platformBus(irqParent: IrqParent): void {
+    const { base, lengthBytes } = virtMap.platformBus;
+    const node = this.#root.add(`platform-bus@${hex(base)}`).setStrings("compatible", "qemu,platform", "simple-bus");
+    node.setU32("#address-cells", 1).setU32("#size-cells", 1).setU32("interrupt-parent", irqParent.phandle);
+    node.setU32("ranges", 0, 0, base, lengthBytes);
   }
 
   #fwCfg(): void {
