@@ -4,6 +4,7 @@ import {
   Errno,
   HwptAllocFlag,
   makeGroup,
+  SoftwareHost,
   VfioDeviceAttachIommufdPt,
   VfioDeviceBindIommufd,
   VfioDeviceDetachIommufdPt,
@@ -21,6 +22,7 @@ import {
   VfioPciIrq,
   VfioPciRegion,
   VfioRegionInfo,
+  type HostFile,
 } from "../iommufd/index.ts";
 import { MEMORY_BYTES, RAW_AT, registers, vfioBench } from "./test-bench.ts";
 
@@ -57,6 +59,8 @@ describe("BIND_IOMMUFD", () => {
     expect(bind({ iommufd: 99 })).toBe(-Errno.EBADF);
     expect(bind({ iommufd: fd })).toBe(-Errno.EBADFD);
     expect(bind({ iommufd: b.eventFd().fd })).toBe(-Errno.EBADFD);
+    const foreign = new SoftwareHost().openFile(b.caller, "/dev/iommu") as HostFile;
+    expect(bind({ iommufd: b.caller.files.install(foreign) })).toBe(-Errno.EBADFD);
     expect(bind({ argsz: 28 }, new Uint8Array(4))).toBe(0);
     expect(bind({})).toBe(-Errno.EINVAL);
     b.end();
@@ -354,7 +358,7 @@ describe("DEVICE_FEATURE", () => {
     expect(feature(0x8_0000)).toBe(-Errno.EINVAL);
     expect(feature(GET | SET | 99)).toBe(-Errno.EINVAL);
     expect(feature(GET | SET | PROBE | 99)).toBe(-Errno.ENOTTY);
-    for (const absent of [VfioFeature.PCI_VF_TOKEN, VfioFeature.BUS_MASTER, VfioFeature.DMA_BUF]) {
+    for (const absent of [VfioFeature.PCI_VF_TOKEN, VfioFeature.BUS_MASTER]) {
       expect(feature(PROBE | absent)).toBe(-Errno.ENOTTY);
     }
     const entry = VfioFeature.LOW_POWER_ENTRY;

@@ -224,9 +224,11 @@ describe("messages", () => {
     device.setIrqs({ index: MSI, action: "trigger", eventFds: [fd, fd] });
     expect(() => device.setIrqs({ index: MSI, start: 1, action: "trigger", eventFds: [99] })).toThrow("EBADF");
     expect(b.vfio.audit().eventFds).toBe(1);
+    expect(() => device.setIrqs({ index: MSIX, action: "trigger", eventFds: [] })).toThrow("EINVAL");
     b.host.failNext("irq", 1);
     device.setIrqs({ index: MSI, action: "trigger", count: 0 });
     expect(() => device.setIrqs({ index: MSIX, action: "trigger", eventFds: [fd] })).toThrow("ENOSPC");
+    expect(() => device.setIrqs({ index: MSIX, action: "trigger", eventFds: [] })).toThrow("ERANGE");
     b.end();
   });
 

@@ -78,6 +78,8 @@ export class DeviceFile implements HostFile {
     }
     const context = contextOf(call.caller, request.iommufd);
     if (typeof context === "number") return context;
+    // A context of another host has other pages.
+    if (context.memory !== this.#device.memory) return -Errno.EBADFD;
     const id = this.#device.open(context);
     if (id < 0) return id;
     if (call.reply(layout, { ...request, out_devid: id }, layout.offsets.token_uuid_ptr) < 0) {

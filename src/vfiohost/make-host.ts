@@ -106,6 +106,9 @@ class SoftwareVfioHost implements VfioHost {
       const would = kind.bus === "pci" ? "stands behind a unit" : "stands behind no unit";
       refuse("badPlacement", `A device of kind "${kind.name}" ${would}`);
     }
+    if (placement?.group.devices.some((d) => d.unit !== placement.unit) === true) {
+      refuse("badPlacement", "Its group stands behind another unit; a group of its own would do");
+    }
     for (const ability of migration) {
       if (!kind.migration.includes(ability)) refuse("badAbility", `Kind "${kind.name}" cannot do "${ability}"`);
       if (!migration.includes("stop-copy")) refuse("badAbility", `"${ability}" needs "stop-copy"`);

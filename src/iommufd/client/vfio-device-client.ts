@@ -8,6 +8,7 @@ import {
   MAX_LOG_RANGES,
   VfioDeviceAttachFlag,
   VfioDeviceFeature,
+  VfioDeviceFeatureDmaBuf,
   VfioDeviceFeatureDmaLoggingControl,
   VfioDeviceFeatureDmaLoggingRange,
   VfioDeviceFeatureDmaLoggingReport,
@@ -23,6 +24,7 @@ import {
   VfioPciDependentDevice,
   VfioPciHotResetFlag,
   VfioPciHotResetInfo,
+  VfioRegionDmaRange,
   VfioRegionInfo,
   type AnyLayout,
   type VfioDeviceIoctl,
@@ -255,20 +257,21 @@ export class VfioDeviceClient {
 
   // Features
 
-  /** One feature as it is: the errno, and the payload as the host left it. */
+  /** One feature as it is: the result, the errno, and the payload as the host left it. */
   attemptFeature(
     index: number,
     flags: number,
     layout?: AnyLayout,
     values: object = {},
-  ): { readonly errno: Errno; readonly payload: Uint8Array } {
+  ): { readonly result: number; readonly errno: Errno; readonly payload: Uint8Array } {
     const { bytes, va } = this.#arena;
     const headBytes = VfioDeviceFeature.lengthBytes;
     const dataBytes = layout?.lengthBytes ?? 0;
     VfioDeviceFeature.encode({ argsz: headBytes + dataBytes, flags: index | flags }, bytes, 0);
     layout?.encode(values, bytes, headBytes);
     const result = this.#session.ioctl(this.fd, ioctlCommand(vfioDeviceIoctls.feature.nr), va);
-    return { errno: result < 0 ? -result : 0, payload: bytes.slice(headBytes, headBytes + dataBytes) };
+    const payload = bytes.slice(headBytes, headBytes + dataBytes);
+    return { result, errno: result < 0 ? -result : 0, payload };
   }
 
   /** Whether the device has a feature, and lets it be had that way. */
@@ -298,6 +301,17 @@ export class VfioDeviceClient {
 
   exitLowPower(): void {
     this.#plainFeature(VfioFeature.LOW_POWER_EXIT);
+  }
+
+  /** Shares memory of a BAR, so that other devices can be let reach it (`mapFile`); its descriptor. */
+  exportDmaBuf(region: VfioRegion, at: bigint, lengthBytes: bigint): number {
+    const { bytes } = this.#arena;
+    const request = { region_index: region.index, nr_ranges: 1 };
+    const head = VfioDeviceFeature.lengthBytes + VfioDeviceFeatureDmaBuf.lengthBytes;
+    VfioRegionDmaRange.encode({ offset: at, length: lengthBytes }, bytes, head);
+    const { errno, result } = this.attemptFeature(VfioFeature.DMA_BUF, GET, VfioDeviceFeatureDmaBuf, request);
+    if (errno !== 0) throw this.#error(featureCall(VfioFeature.DMA_BUF), errno);
+    return result;
   }
 
   /** Bits of `VfioMigrationFlag`; 0 when the device cannot migrate. */

@@ -10,6 +10,8 @@ export class DmaBuf implements HostFile {
   /** Whether the exporter offers its physical range to IOMMUs; others cannot be mapped. */
   readonly offersPhysicalRange: boolean;
   revoked = false;
+  /** Told when nobody refers to it any more. */
+  onGone: (() => void) | undefined;
   readonly firstFrame: number;
   readonly #memory: HostMemory;
   readonly #importers = new Set<() => void>();
@@ -42,7 +44,9 @@ export class DmaBuf implements HostFile {
   }
 
   put(): void {
-    if (--this.#references === 0) this.#memory.frames.unpin(this.firstFrame, this.lengthBytes / PAGE_SIZE);
+    if (--this.#references > 0) return;
+    this.#memory.frames.unpin(this.firstFrame, this.lengthBytes / PAGE_SIZE);
+    this.onGone?.();
   }
 
   attach(onRevoke: () => void): void {

@@ -48,6 +48,7 @@ export class SavingFile extends DataFile implements HostFile {
   constructor(owner: DataFileOwner, saving: Saving) {
     super(owner);
     this.#saving = saving;
+    saving.onChanged = () => this.onReadiness?.();
   }
 
   read(caller: Caller, bufferVa: bigint, lengthBytes: number, offset?: bigint): number {

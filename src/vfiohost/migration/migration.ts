@@ -70,8 +70,8 @@ export class Migration implements DataFileOwner {
 
   /** How much data a transfer with the device stopped would take now. */
   get stopCopyBytes(): number {
-    if (this.#saving !== undefined) return this.#saving.remainingBytes;
-    return Saving.wholeBytes(this.#options.device, this.#options.kind);
+    const { device, kind } = this.#options;
+    return (this.#saving ?? new Saving(device, kind)).remainingBytes;
   }
 
   /** The device was reset, or closed: it runs, and streams end. */

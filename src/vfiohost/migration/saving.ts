@@ -22,6 +22,8 @@ export class Saving {
   isComplete = false;
   /** Nothing is read from it any more. */
   isEnded = false;
+  /** Told when there is more to read, or nothing any more. */
+  onChanged: (() => void) | undefined;
 
   constructor(device: PciDevice, kind: string) {
     this.#device = device;
@@ -76,13 +78,7 @@ export class Saving {
     this.#push(record(RecordType.end, 0, new Uint8Array(0)));
     this.#initialBytes = 0;
     this.isComplete = true;
-  }
-
-  /** What a transfer would take that begins now, with the device stopped. */
-  static wholeBytes(device: PciDevice, kind: string): number {
-    const saving = new Saving(device, kind);
-    saving.complete();
-    return saving.queuedBytes;
+    this.onChanged?.();
   }
 
   /** What is still to be read when the device is stopped now. */
@@ -125,6 +121,7 @@ export class Saving {
     this.#queuedBytes = 0;
     this.#initialBytes = 0;
     this.#read = 0;
+    this.onChanged?.();
   }
 
   #isDirty(page: number): boolean {

@@ -126,13 +126,18 @@ export abstract class FunctionDriver implements DeviceDriver, InterruptListener 
   }
 
   resetNow(): void {
+    this.memoryChanged(false);
     this.#powerUp();
     const saved = this.pci.config.save();
     this.#device.reset();
     this.#restoreConfig(saved);
     this.#messages.restore();
     this.events.onReset();
+    this.memoryChanged(this.memoryEnabled);
   }
+
+  /** Memory BARs can be reached from now on, or cannot; told more often than it changes. */
+  protected memoryChanged(_reachable: boolean): void {}
 
   ioctl(call: DeviceCall, nr: number): number {
     switch (nr) {
@@ -235,7 +240,10 @@ export abstract class FunctionDriver implements DeviceDriver, InterruptListener 
     const at = Number(offset & OFFSET_MASK);
     if (index === VfioPciRegion.CONFIG) {
       const view = this.#view!;
-      return write ? view.write(caller, at, va, lengthBytes) : view.read(caller, at, va, lengthBytes);
+      if (!write) return view.read(caller, at, va, lengthBytes);
+      const done = view.write(caller, at, va, lengthBytes);
+      this.memoryChanged(this.memoryEnabled);
+      return done;
     }
     const bar = index < VfioPciRegion.ROM ? this.pci.bar(index) : undefined;
     if (bar === undefined) return -Errno.EINVAL;

@@ -33,6 +33,8 @@ export class HostMessages {
 
   /** Turns messages on with `count` vectors, all masked. Zero or a negative errno. */
   enable(kind: "msi" | "msix", count: number): number {
+    // pci_alloc_irq_vectors: none is fewer than the least.
+    if (count === 0) return -Errno.ERANGE;
     if (this.#options.failsNow()) return -Errno.ENOSPC;
     const address = this.#options.doorbell();
     if (typeof address === "number") return address;

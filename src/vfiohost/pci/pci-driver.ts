@@ -9,6 +9,7 @@ import {
   replaceDevice,
   swMsiAddress,
   unbindDevice,
+  VfioFeature,
   VfioNr,
   type BoundDevice,
   type DescribedDevice,
@@ -17,6 +18,7 @@ import {
 } from "../../iommufd/index.ts";
 import type { FeatureRequest } from "../check-feature.ts";
 import type { DeviceCall } from "../device-call.ts";
+import { DmaBufs } from "./dma-bufs.ts";
 import { FunctionDriver, type FunctionDriverOptions } from "./function-driver.ts";
 import type { HostBus, PciAddress } from "./host-bus.ts";
 import { hotReset, hotResetInfo } from "./hot-reset.ts";
@@ -39,6 +41,7 @@ export class PciDriver extends FunctionDriver {
   bound: BoundDevice | undefined;
   /** Low power that the user asked for, and the eventfd that is told when something wakes the device. */
   lowPower: { readonly wakeup: EventFd | undefined } | undefined;
+  readonly dmaBufs: DmaBufs = new DmaBufs(this);
   readonly #ioeventfds: Ioeventfds = new Ioeventfds(this);
   readonly #pasids = new Set<number>();
   #attached = false;
@@ -98,6 +101,7 @@ export class PciDriver extends FunctionDriver {
   override close(): void {
     this.endLowPower();
     this.#ioeventfds.close();
+    this.dmaBufs.close();
     super.close();
   }
 
@@ -110,6 +114,7 @@ export class PciDriver extends FunctionDriver {
   beginLowPower(wakeup: EventFd | undefined): void {
     this.lowPower = { wakeup };
     this.events.onPower(true);
+    this.memoryChanged(false);
   }
 
   endLowPower(): void {
@@ -117,6 +122,16 @@ export class PciDriver extends FunctionDriver {
     this.lowPower.wakeup?.release();
     this.lowPower = undefined;
     this.events.onPower(false);
+    this.memoryChanged(this.memoryEnabled);
+  }
+
+  /** Whether other devices may reach its memory now. */
+  get memoryReachable(): boolean {
+    return this.memoryEnabled && this.lowPower === undefined;
+  }
+
+  protected override memoryChanged(reachable: boolean): void {
+    this.dmaBufs.setRevoked(!reachable || this.lowPower !== undefined);
   }
 
   override ioctl(call: DeviceCall, nr: number): number {
@@ -127,6 +142,7 @@ export class PciDriver extends FunctionDriver {
   }
 
   feature(call: DeviceCall, request: FeatureRequest): number {
+    if (request.index === VfioFeature.DMA_BUF) return this.dmaBufs.get(call, request);
     return lowPowerFeature(this, call, request);
   }
 }

@@ -243,7 +243,7 @@ class Run {
 
   #feature(): number {
     const { GET, SET, PROBE } = VfioDeviceFeatureFlag;
-    const index = this.#of(1, 2, 2, 2, 3, 4, 5, 6, 6, 7, 8, 8, 9, 12, this.#below(16));
+    const index = this.#of(1, 2, 2, 2, 3, 4, 5, 6, 6, 7, 8, 8, 9, 11, 12, this.#below(16));
     const flags = this.#of(GET, SET, SET, GET | PROBE, SET | PROBE, this.#word() & ~0xffff) | index;
     const argsz = this.#once(6) ? this.#word() : 64;
     VfioDeviceFeature.encode({ argsz, flags: flags >>> 0 }, this.#bytes, REQUEST_AT);
@@ -263,6 +263,9 @@ class Run {
     } else {
       view.setUint32(0, this.#once(4) ? this.#word() : this.#below(9), true);
       view.setUint32(4, 0, true);
+      view.setBigUint64(8, 1n << 32n, true);
+      view.setBigUint64(16, BigInt(this.#below(5) * PAGE), true);
+      view.setBigUint64(24, BigInt(this.#below(3) * PAGE), true);
     }
     return this.#session.ioctl(this.#fd(), ioctlCommand(vfioDeviceIoctls.feature.nr), BigInt(REQUEST_AT));
   }
