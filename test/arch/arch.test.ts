@@ -20,6 +20,7 @@ async function runHere(program: Program, environment: Environment): Promise<unkn
     memoryBytes: 32 << 20,
     smp: Number(optionAfter(program.options, "-smp") ?? 1),
     cpu: { model, features: Object.fromEntries(features.map((f) => [f.split("=")[0]!, f.endsWith("=on")])) },
+    ...(program.options.includes("-icount") ? { icount: { shift: 0, align: false, sleep: false } } : {}),
     kernel: { name: program.name, bytes: readFileSync(buildProgram(program, environment)) },
   });
   return ended(createMachine(config, host));

@@ -41,6 +41,7 @@ const facts: Readonly<Record<string, Facts>> = {
   "access-faults": { notOnOldQemu: "atomics fault there as loads (privileged spec, table 15)" },
   "accessed-dirty": { notOnOldQemu: "it has no menvcfg.ADUE" },
   "cache-blocks": { notOnOldQemu: "it has no Zicboz" },
+  "counted-time": { options: ["-icount", "shift=0"] },
   harts: { options: ["-smp", "4"] },
   "interrupt-order": { notOnQemu: "the lowest number comes first there (privileged spec §3.1.9)" },
   "medeleg-bits": { notOnQemu: "bit 11 of medeleg is writable there (privileged spec §3.1.8)" },
