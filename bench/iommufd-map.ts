@@ -1,4 +1,4 @@
-// `npx tsx bench/iommufd-map.ts`: map and unmap per second at a thousand and at a million areas, and dirty queries of a
+// `npm run bench:iommufd`: map and unmap per second at a thousand and at a million areas, and dirty queries of a
 // 1 TiB space with 4 GiB mapped. Bars: the cost of an operation at 10^6 areas is at most 3 times that at 10^3; a query
 // costs in proportion to what is mapped and dirty, not to the space.
 import {
@@ -16,6 +16,7 @@ import {
   SoftwareHost,
   unitProfiles,
 } from "../src/iommufd/index.ts";
+import { median } from "./support/figures.ts";
 
 const PAGE = 4096n;
 const MEMORY = 64 << 20;
@@ -31,18 +32,14 @@ function open(): { client: IommufdClient; context: IommufdContext; host: Softwar
 }
 
 const BATCH = 500;
+const ROUNDS = 40;
 
-/** Microseconds per call of `operation`: the median of batches, since machines are noisy. */
-function measure(calls: number, operation: (i: number) => void): number {
-  const costs: number[] = [];
-  for (let done = 0; done < calls; done += BATCH) {
-    const end = Math.min(calls, done + BATCH);
-    const start = performance.now();
-    for (let i = done; i < end; i++) operation(i);
-    costs.push(((performance.now() - start) * 1000) / (end - done));
-  }
-  costs.sort((x, y) => x - y);
-  return costs[costs.length >> 1]!;
+/** Microseconds of processor time per call: other programs on the machine do not count. */
+function cost(calls: number, operation: (i: number) => void): number {
+  const before = process.cpuUsage();
+  for (let i = 0; i < calls; i++) operation(i);
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / calls;
 }
 
 /** A scattered order, so that neighbours in time are not neighbours in space. */
@@ -50,33 +47,39 @@ function scatter(i: number, count: number): bigint {
   return BigInt((i * 7919) % count);
 }
 
-function mapping(areas: number): { fixed: number; unmap: number; automatic: number } {
+const OPERATIONS = ["fixed", "unmap", "automatic"] as const;
+type Costs = Record<(typeof OPERATIONS)[number], number>;
+
+/** A space with so many areas, each followed by a hole of a page; each round unmaps a batch, maps it again, and maps anywhere. */
+function space(areas: number): (round: number) => Costs {
   const { client } = open();
   const ioasId = client.ioasAlloc();
   for (let i = 0; i < areas; i++) client.map(0n, { ioasId, lengthBytes: PAGE, iova: (BigInt(i) * 2n + 1n) * PAGE });
-  const calls = 20_000;
-  const base = (BigInt(areas) * 2n + 2n) * PAGE;
-  // Warm: the same operations once, undone.
-  measure(2000, (i) => client.map(0n, { ioasId, lengthBytes: PAGE, iova: base + BigInt(i) * 2n * PAGE }));
-  measure(2000, (i) => client.unmap(ioasId, base + BigInt(i) * 2n * PAGE, PAGE));
-  const cycle = Math.min(calls, areas);
-  const unmap = measure(cycle, (i) => client.unmap(ioasId, (scatter(i, areas) * 2n + 1n) * PAGE, PAGE));
-  const fixed = measure(cycle, (i) =>
-    client.map(0n, { ioasId, lengthBytes: PAGE, iova: (scatter(i, areas) * 2n + 1n) * PAGE }),
-  );
-  // Every gap below is one page wide: two pages are found past all of them.
-  const automatic = measure(calls, () => client.map(0n, { ioasId, lengthBytes: 2n * PAGE }));
-  return { fixed, unmap, automatic };
+  return (round) => {
+    const at = (i: number): bigint => (scatter(round * BATCH + i, areas) * 2n + 1n) * PAGE;
+    const unmap = cost(BATCH, (i) => client.unmap(ioasId, at(i), PAGE));
+    const fixed = cost(BATCH, (i) => client.map(0n, { ioasId, lengthBytes: PAGE, iova: at(i) }));
+    // Every gap below is one page wide: two pages are found past all of them.
+    const found: bigint[] = [];
+    const automatic = cost(BATCH, () => found.push(client.map(0n, { ioasId, lengthBytes: 2n * PAGE })));
+    for (const iova of found) client.unmap(ioasId, iova, 2n * PAGE);
+    return { unmap, fixed, automatic };
+  };
 }
 
-// The first runs compile the code.
-for (let i = 0; i < 10; i++) mapping(1000);
-const small = mapping(1000);
-const large = mapping(1_000_000);
-process.stdout.write("operation        10^3 areas   10^6 areas   ratio\n");
-for (const name of ["fixed", "unmap", "automatic"] as const) {
-  const cells = [`${small[name].toFixed(2)} us`.padStart(10), `${large[name].toFixed(2)} us`.padStart(10)];
-  process.stdout.write(`${name.padEnd(14)}   ${cells.join("   ")}   ${(large[name] / small[name]).toFixed(2)}\n`);
+const small = space(1000);
+const large = space(1_000_000);
+// The first rounds compile the code.
+for (let round = 0; round < ROUNDS; round++) small(round);
+const costs: { small: Costs; large: Costs }[] = [];
+for (let round = 0; round < ROUNDS; round++) costs.push({ small: small(round), large: large(round) });
+process.stdout.write(
+  "operation        10^3 areas   10^6 areas   ratio (of medians; rounds interleaved, processor time)\n",
+);
+for (const name of OPERATIONS) {
+  const [few, many] = [median(costs.map((c) => c.small[name])), median(costs.map((c) => c.large[name]))];
+  const cells = [few, many].map((us) => `${us.toFixed(2)} us`.padStart(10));
+  process.stdout.write(`${name.padEnd(14)}   ${cells.join("   ")}   ${(many / few).toFixed(2)}\n`);
 }
 
 {
@@ -97,17 +100,35 @@ for (const name of ["fixed", "unmap", "automatic"] as const) {
   for (let i = 0; i < runs; i++) client.map(0n, { ioasId, lengthBytes: runBytes, iova: at(i) });
   client.setDirtyTracking(hwpt, true);
   const query = (): number =>
-    measure(1, () => {
+    cost(1, () => {
       for (let i = 0; i < runs; i++) client.getDirtyBitmap(hwpt, at(i), runBytes, PAGE);
     }) / 1000;
   const one = new Uint8Array(1);
-  query();
-  process.stdout.write("\ndirty query of 4 GiB mapped in 1 TiB, asked run by run\n");
-  for (const percent of [0, 1, 100]) {
+  const sweep = (percent: number): number => {
     const step = percent === 0 ? Infinity : 100 / percent;
     for (let i = 0; i < runs; i++) {
       for (let page = 0; page < 4096; page += step) dma.write(at(i) + BigInt(page) * PAGE, one);
     }
-    process.stdout.write(`${String(percent).padStart(3)} % dirty: ${query().toFixed(1)} ms\n`);
+    return query();
+  };
+  for (const percent of [0, 1, 100]) sweep(percent);
+  process.stdout.write("\ndirty query of 4 GiB mapped in 1 TiB, asked run by run (median of 5, processor time)\n");
+  const percents = [0, 1, 100];
+  const rounds = Array.from({ length: 5 }, () => percents.map(sweep));
+  for (const [i, percent] of percents.entries()) {
+    process.stdout.write(`${String(percent).padStart(3)} % dirty: ${median(rounds.map((r) => r[i]!)).toFixed(1)} ms\n`);
   }
+  const whole = client.hwptAlloc({
+    deviceId: bound.id,
+    parentId: client.ioasAlloc(),
+    flags: HwptAllocFlag.DIRTY_TRACKING,
+  });
+  const space1TiB = median(
+    Array.from({ length: 5 }, () =>
+      cost(1, () => {
+        client.call("hwptGetDirtyBitmap", { hwpt_id: whole, iova: 0n, length: 1n << 40n, page_size: PAGE, data: 0n });
+      }),
+    ),
+  );
+  process.stdout.write(`the same 1 TiB with nothing mapped, asked at once: ${(space1TiB / 1000).toFixed(2)} ms\n`);
 }

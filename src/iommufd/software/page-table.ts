@@ -270,12 +270,16 @@ export class PageTable {
       const start = base + i * span;
       if (table.leaves[i] !== 0) {
         if ((table.flags[i]! & PteFlag.DIRTY) === 0) continue;
+        // Dirty neighbours are reported as one; the flag is only ever set on a leaf.
+        let end = i;
+        while (end < last && (table.flags[end + 1]! & PteFlag.DIRTY) !== 0) end++;
         const a = Math.max(start, from);
-        report(a, Math.min(start + span, to) - a);
+        report(a, Math.min(base + (end + 1) * span, to) - a);
         if (clear) {
-          table.flags[i]! &= ~PteFlag.DIRTY;
-          cleaned++;
+          for (let n = i; n <= end; n++) table.flags[n]! &= ~PteFlag.DIRTY;
+          cleaned += end - i + 1;
         }
+        i = end;
         continue;
       }
       const child = table.children?.[i];
