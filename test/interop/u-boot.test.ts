@@ -4,9 +4,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { extlinux, makeDisk } from "../support/boot-disk.ts";
+import { canMakeDisk, extlinux, makeDisk } from "../support/boot-disk.ts";
 import { openSbi, uBoot, type FoundFile } from "../support/firmware-files.ts";
-import { has } from "../support/tools.ts";
 
 const door = (await import(new URL("../../dist/node.js", import.meta.url).href)) as typeof import("../../src/node.ts");
 type Options = Parameters<typeof door.createMachine>[0];
@@ -39,7 +38,7 @@ const missing = [supervisorElf, supervisorBin, machineBin, firmware].find((file)
 const reason =
   missing !== undefined && "missing" in missing
     ? `: ${missing.missing}`
-    : has("/sbin/mke2fs")
+    : canMakeDisk()
       ? ""
       : ": Debian's package e2fsprogs is not installed";
 

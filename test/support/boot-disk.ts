@@ -4,6 +4,7 @@ import { closeSync, copyFileSync, mkdirSync, openSync, rmSync, statSync, truncat
 import { writeFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { bytes, layout, u16le, u32le, u8 } from "../../src/base/index.ts";
+import { has } from "./tools.ts";
 
 const SECTOR_BYTES = 512;
 const MiB = 2 ** 20;
@@ -29,11 +30,18 @@ const LINUX = 0x83;
 const NO_CHS = Uint8Array.of(0xfe, 0xff, 0xff);
 const SIGNATURE = 0xaa55;
 
+/** Where Debian has it, which is not on everybody's path. */
+const MKE2FS = "/sbin/mke2fs";
+
+export function canMakeDisk(): boolean {
+  return has(MKE2FS);
+}
+
 /** Bytes, or the path of a file to copy. */
 export type DiskFile = Uint8Array | { readonly path: string };
 
 /**
- * Makes `disk.img` in `folder`: one bootable ext4 partition with these files. Needs `mke2fs`, no root.
+ * Makes `disk.img` in `folder`: one bootable ext4 partition with these files. Needs no root.
  *
  *     makeDisk(folder, { vmlinux: { path: kernel }, ...extlinux({ linux: "/vmlinux", append: "quiet" }) })
  */
@@ -52,9 +60,7 @@ export function makeDisk(folder: string, files: Readonly<Record<string, DiskFile
   writeFileSync(image, "");
   truncateSync(image, PARTITION_AT_BYTES + partitionBytes);
   const where = ["-E", `offset=${PARTITION_AT_BYTES}`, image, `${partitionBytes / 1024}k`];
-  // Administrators' programs are not on everybody's path.
-  const env = { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` };
-  execFileSync("mke2fs", ["-q", "-t", "ext4", "-d", root, ...where], { env, stdio: ["ignore", "ignore", "pipe"] });
+  execFileSync(MKE2FS, ["-q", "-t", "ext4", "-d", root, ...where], { stdio: ["ignore", "ignore", "pipe"] });
   writePartitionTable(image, partitionBytes);
   rmSync(root, { recursive: true });
   return image;

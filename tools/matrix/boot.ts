@@ -5,9 +5,8 @@ import { join } from "node:path";
 import type { VirtualMachineOptions } from "ratite/node";
 import { fetchGuest } from "../../src/guest/index.ts";
 import { nodeGuestHost } from "../../src/host/node/index.ts";
-import { extlinux, makeDisk } from "../../test/support/boot-disk.ts";
+import { canMakeDisk, extlinux, makeDisk } from "../../test/support/boot-disk.ts";
 import { openSbi, uBoot, type FoundFile } from "../../test/support/firmware-files.ts";
-import { has } from "../../test/support/tools.ts";
 import { withGuest, type GuestSession } from "../guest-session.ts";
 import { irqChips, sbiImplementations, type BootCase } from "./cases.ts";
 
@@ -49,7 +48,7 @@ async function machineOptions(what: BootCase, files: BootFiles, folder: string):
     ...(firmware === "sbi" ? {} : { firmware: { image: files.openSbi ?? needed(openSbi("fw_dynamic.bin")) } }),
   };
   if (loader === undefined) return { ...machine, guest };
-  if (!has("/sbin/mke2fs")) throw new Missing("Debian's package e2fsprogs is not installed");
+  if (!canMakeDisk()) throw new Missing("Debian's package e2fsprogs is not installed");
   const release = guest === "debian" ? {} : { release: "trixie-backports" };
   const { kernelPath, initrdPath } = await fetchGuest(nodeGuestHost(), "debian", release);
   // The built-in SBI takes what says where it belongs: the ELF file.

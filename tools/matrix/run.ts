@@ -7,7 +7,7 @@
 //     npm run matrix -- --opensbi FILE     instead of the one of Debian's package
 //     npm run matrix -- --jobs N           so many at a time; default 2 where there are two cores
 import { availableParallelism } from "node:os";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { boot, type Outcome } from "./boot.ts";
@@ -27,20 +27,29 @@ const all = bootCases.map((what) => ({ what, name: caseName(what) }));
 const isName = (text: string): boolean => all.some(({ name }) => name === text);
 const isWanted = (name: string): boolean =>
   only.length === 0 || only.some((text) => (isName(text) ? name === text : name.includes(text)));
-const chosen = all.filter(({ name }) => isWanted(name)).slice(0, Number(values.share ?? Infinity));
+const share = values.share === undefined ? all.length : positive("share", values.share);
+const chosen = all.filter(({ name }) => isWanted(name)).slice(0, share);
+if (chosen.length === 0) throw new Error(`no boot has ${only.join(" or ")} in its name`);
 
 const file = join(import.meta.dirname, "../../test/results/matrix.json");
-const known = new Map<string, Outcome>(
-  values.fresh ? [] : Object.entries(JSON.parse(await readFile(file, "utf8").catch(() => "{}")) as object),
-);
-await mkdir(dirname(file), { recursive: true });
+const known = new Map<string, Outcome>(values.fresh ? [] : Object.entries(JSON.parse(readResults()) as object));
+mkdirSync(dirname(file), { recursive: true });
 
 const count = { passed: 0, failed: 0, skipped: 0 };
 const rest = chosen.values();
-await Promise.all(Array.from({ length: Number(values.jobs) }, work));
+await Promise.all(Array.from({ length: positive("jobs", values.jobs) }, work));
 const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : "";
 console.log(`${count.passed} passed, ${count.failed} failed${skipped}`);
-process.exitCode = count.failed === 0 && chosen.length > 0 ? 0 : 1;
+process.exitCode = count.failed === 0 ? 0 : 1;
+
+function positive(option: string, text: string): number {
+  if (/^[1-9]\d*$/.test(text)) return Number(text);
+  throw new Error(`--${option} ${text}: a whole number from 1 up`);
+}
+
+function readResults(): string {
+  return existsSync(file) ? readFileSync(file, "utf8") : "{}";
+}
 
 /** The workers take from one list. */
 async function work(): Promise<void> {
@@ -49,7 +58,7 @@ async function work(): Promise<void> {
     if (outcome === undefined || !("seconds" in outcome)) {
       outcome = await boot(what, { openSbi: values.opensbi });
       known.set(name, outcome);
-      await writeFile(file, JSON.stringify(Object.fromEntries(known), undefined, 2));
+      writeFileSync(file, JSON.stringify(Object.fromEntries(known), undefined, 2));
     }
     console.log(`${name.padEnd(46)} ${tell(outcome)}`);
   }

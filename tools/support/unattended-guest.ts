@@ -18,7 +18,7 @@ export interface UnattendedGuest {
   readonly initrd: Uint8Array;
 }
 
-/** `word` is one of `ratite guest list`'s releases of debian; the script should end with `poweroff`. */
+/** `release` as `ratite guest list` has them for debian, default the first; the script should end with `poweroff`. */
 export async function unattendedGuest(release: string | undefined, script: string): Promise<UnattendedGuest> {
   const files: GuestFiles = await fetchGuest(nodeGuestHost(), "debian", release === undefined ? {} : { release });
   const text = new TextEncoder();

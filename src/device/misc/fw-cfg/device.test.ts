@@ -146,6 +146,29 @@ describe("by DMA", () => {
     expect(host.guestErrors).toEqual(["fw_cfg: a transfer described at 0x100 failed"]);
   });
 
+  test("a transfer whose bytes start it again does not", () => {
+    const { host, memory } = makeFwCfg();
+    memory.set([0, 0, 0, 2, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0], 0x100);
+    const reads: bigint[] = [];
+    const dma = {
+      read: (at: bigint, into: Uint8Array) => {
+        reads.push(at);
+        into.set(memory.subarray(Number(at), Number(at) + into.length));
+        return DmaStatus.ok;
+      },
+      // All memory is this device's registers.
+      write: () => {
+        again.mmio.write(0x14, 4, 0x0001_0000);
+        return DmaStatus.ok;
+      },
+    } as unknown as DmaPort;
+    const content = { cpuCount: 1, uuid: new Uint8Array(16), files: [] };
+    const again = new FwCfg({ content, dma, trace: host.trace });
+    again.mmio.write(0x14, 4, 0x0001_0000);
+    expect(reads).toEqual([0x100n]);
+    expect(host.guestErrors).toContain("fw_cfg: a transfer into its own registers starts no other");
+  });
+
   test("whatever a guest writes there, nothing breaks", () => {
     const { device, memory } = makeFwCfg();
     const word = fc.integer({ min: 0, max: 0xffff_ffff });

@@ -66,6 +66,8 @@ export class FwCfg implements MmioDevice {
   #selected = 0;
   #offset = 0;
   #dmaAddress = 0n;
+  /** A transfer may reach these registers themselves. */
+  #isTransferring = false;
 
   constructor(options: FwCfgOptions) {
     this.#options = options;
@@ -133,6 +135,8 @@ export class FwCfg implements MmioDevice {
   #transfer(at: bigint): void {
     const { dma, trace } = this.#options;
     this.#dmaAddress = 0n;
+    if (this.#isTransferring) return trace.guestError("fw_cfg", "a transfer into its own registers starts no other");
+    this.#isTransferring = true;
     const raw = new Uint8Array(DmaAccess.lengthBytes);
     let isGood = dma.read(iova(at), raw) === DmaStatus.ok;
     if (isGood) {
@@ -143,6 +147,7 @@ export class FwCfg implements MmioDevice {
     const result = new Uint8Array(4);
     new DataView(result.buffer).setUint32(0, isGood ? 0 : DmaControl.error);
     const told = dma.write(iova(at), result) === DmaStatus.ok;
+    this.#isTransferring = false;
     if (!isGood || !told) trace.guestError("fw_cfg", `a transfer described at 0x${at.toString(16)} failed`);
   }
 
