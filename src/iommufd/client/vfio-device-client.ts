@@ -97,17 +97,16 @@ export class VfioDeviceClient {
     this.#session.close(this.fd);
   }
 
-  /** One ioctl as it is: the result, the errno (0 for success) and the request as the host left it. */
+  /** One ioctl as it is: the errno (0 for success) and the request as the host left it. */
   attempt<K extends VfioDeviceIoctl>(
     ioctl: K,
     request: Partial<VfioRequest<K>> = {},
-    fd: number = this.fd,
   ): { readonly errno: Errno; readonly reply: VfioRequest<K> } {
     const row = vfioDeviceIoctls[ioctl];
     const layout = row.layout as AnyLayout | undefined;
     const { va, bytes } = this.#arena;
     layout?.encode({ argsz: layout.lengthBytes, ...request }, bytes, 0);
-    const result = this.#session.ioctl(fd, ioctlCommand(row.nr), layout === undefined ? 0n : va);
+    const result = this.#session.ioctl(this.fd, ioctlCommand(row.nr), layout === undefined ? 0n : va);
     return { errno: result < 0 ? -result : 0, reply: (layout?.decode(bytes, 0) ?? {}) as VfioRequest<K> };
   }
 
