@@ -55,8 +55,22 @@ const text = ({ status, output }: Outcome): string =>
 let failed = 0;
 let passed = 0;
 
-async function runCase({ program, environment }: Case, others: readonly Peer[]): Promise<void> {
-  const elf = buildProgram(program, environment);
+/** The ELF file, or undefined after saying why there is none. */
+function built({ program, environment }: Case): string | undefined {
+  try {
+    return buildProgram(program, environment);
+  } catch (error) {
+    const { stderr } = error as { stderr?: Buffer };
+    console.log(`${program.name} ${environment} cannot be built: ${stderr?.toString() ?? String(error)}`);
+    failed++;
+    return undefined;
+  }
+}
+
+async function runCase(which: Case, others: readonly Peer[]): Promise<void> {
+  const { program, environment } = which;
+  const elf = built(which);
+  if (elf === undefined) return;
   const cells: string[] = [];
   const here = await execute(ratite, elf, program.options);
   cells.push(text(here));
