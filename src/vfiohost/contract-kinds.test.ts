@@ -86,6 +86,8 @@ test("a conventional function without pin, messages or BARs has none of what it 
 test("capabilities that the kernel hides are taken out of the list; a vendor's own can be written", () => {
   const b = bench({}, ({ pci }) => {
     pci.config.define("hidden", pci.addCapability("hidden", 0x0d, 8), { body: { at: 4, widthBytes: 4 } });
+    // It says that it has no bytes.
+    pci.config.define("none", pci.addCapability("none", 0x09, 4), { length: { at: 2, widthBytes: 1 } });
     const at = pci.addCapability("vendor", 0x09, 8);
     pci.config.define("vendor", at, {
       length: { at: 2, widthBytes: 1, reset: 8 },

@@ -246,11 +246,11 @@ export class ConfigView {
     for (let at = config.read(link, 1); at !== 0; at = config.read(at + 1, 1)) {
       const id = config.read(at, 1);
       const shown = shownCapabilities.get(id);
-      if (shown === undefined) {
+      const lengthBytes = shown?.lengthBytes === "vendor" ? config.read(at + 2, 1) : (shown?.lengthBytes ?? 0);
+      if (shown === undefined || lengthBytes === 0) {
         this.#copy[link] = config.read(at + 1, 1);
         continue;
       }
-      const lengthBytes = shown.lengthBytes === "vendor" ? config.read(at + 2, 1) : shown.lengthBytes;
       this.#fill(at, lengthBytes);
       if (id === CapabilityId.powerManagement) {
         this.#clearCopy(at + Pm.capabilities, PmBits.pmeSupport);
