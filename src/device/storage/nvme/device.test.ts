@@ -383,7 +383,7 @@ describe("saved state", () => {
     await from.io({ opcode: IoOpcode.write, dword10: 1 });
     const to = await moved(from);
     // The same driver, but its registers are the other controller's.
-    Object.defineProperty(from, "nvme", { value: to.nvme });
+    from.nvme = to.nvme;
     expect(await from.io({ opcode: IoOpcode.write, dword10: 2 })).toMatchObject({ status: 0 });
     expect(from.disk.calls.slice(-2)).toEqual(["write 4096 4096", "write 8192 4096"]);
     expect(await from.admin({ opcode: AdminOpcode.getFeatures, dword10: Feature.interruptCoalescing })).toMatchObject({
@@ -405,7 +405,7 @@ describe("saved state", () => {
     const to = await moved(from);
     await settle();
     expect(from.disk.bytes[3 * 512]).toBe(6);
-    Object.defineProperty(from, "nvme", { value: to.nvme });
+    from.nvme = to.nvme;
     expect(from.take(1)).toMatchObject({ id, status: 0 });
     expect(from.take(1)).toBeUndefined();
   });

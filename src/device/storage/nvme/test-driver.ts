@@ -1,5 +1,6 @@
 // For tests: a disk in memory whose requests can be held back, and a driver that writes registers, queues and doorbells
 // and reads completions, as an operating system does.
+import { assert } from "../../../base/index.ts";
 import type { BlockNode } from "../../../block/port.ts";
 import { TestBus } from "../../pci/test-function.ts";
 import { Command as PciCommand, Header } from "../../pci/spec.ts";
@@ -39,25 +40,25 @@ export class TestDisk implements BlockNode {
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    await this.#begin("read", `${offset} ${into.length}`);
+    await this.#begin("read", `${offset} ${into.length}`, offset + into.length);
     into.set(this.bytes.subarray(offset, offset + into.length));
   }
 
   async write(offset: number, from: Uint8Array): Promise<void> {
-    await this.#begin("write", `${offset} ${from.length}`);
+    await this.#begin("write", `${offset} ${from.length}`, offset + from.length);
     this.bytes.set(from, offset);
   }
 
   flush(): Promise<void> {
-    return this.#begin("flush", "");
+    return this.#begin("flush", "", 0);
   }
 
   discard(offset: number, lengthBytes: number): Promise<void> {
-    return this.#begin("discard", `${offset} ${lengthBytes}`);
+    return this.#begin("discard", `${offset} ${lengthBytes}`, offset + lengthBytes);
   }
 
   async writeZeroes(offset: number, lengthBytes: number, mayUnmap: boolean): Promise<void> {
-    await this.#begin("writeZeroes", `${offset} ${lengthBytes} ${mayUnmap}`);
+    await this.#begin("writeZeroes", `${offset} ${lengthBytes} ${mayUnmap}`, offset + lengthBytes);
     this.bytes.fill(0, offset, offset + lengthBytes);
   }
 
@@ -65,7 +66,8 @@ export class TestDisk implements BlockNode {
     return Promise.resolve();
   }
 
-  async #begin(what: string, details: string): Promise<void> {
+  async #begin(what: string, details: string, end: number): Promise<void> {
+    assert(end <= this.lengthBytes, "a controller stays inside its disk", what, details);
     this.calls.push(`${what} ${details}`.trim());
     if (this.isHolding) await new Promise<void>((resolve) => this.#held.push(resolve));
     if (this.failing.has(what)) throw new Error(`${what} fails`);
@@ -111,7 +113,8 @@ interface Ring {
 export class NvmeDriver {
   readonly bus: TestBus;
   readonly disk: TestDisk;
-  readonly nvme: NvmeController;
+  /** The controller that is driven; another one may take its place. */
+  nvme: NvmeController;
   readonly #rings = new Map<number, Ring>();
   #nextId = 1;
 
