@@ -20,7 +20,14 @@ export {
 } from "./interpreter/interpreter.ts";
 export type { LibraryFunction } from "./ir-lowering.ts";
 export * from "./ir.ts";
-export { Jit, type JitFigures, type JitTarget } from "./jit/jit.ts";
-export { defaultAccelerator, type AcceleratorConfig, type Vcpu, type VcpuExit } from "./port.ts";
+export { Jit, type JitTarget } from "./jit/jit.ts";
+export {
+  defaultAccelerator,
+  type Accelerator,
+  type AcceleratorConfig,
+  type AcceleratorFigures,
+  type Vcpu,
+  type VcpuExit,
+} from "./port.ts";
 export { SoftMmu, softMmuBytes, TlbKind, tlbEntryCount, tlbTableBytes } from "./softmmu.ts";
 export { commonFields, VcpuLayout, type LayoutField } from "./vcpu-layout.ts";

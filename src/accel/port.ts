@@ -16,15 +16,50 @@ export type VcpuExit =
   /** A debugger wanted it to stop before the instruction at the pc. */
   | "watch";
 
+export type Tier = "interpreter" | "jit";
+
 /** How guest code is executed. */
 export interface AcceleratorConfig {
   /** `jit` compiles hot code into regions and interprets the rest. */
-  readonly tier: "interpreter" | "jit";
-  /** Most bytes of WebAssembly that the compiler keeps. */
-  readonly codeLimitBytes: number;
+  readonly tier: Tier;
+  /** About as much memory as decoded and compiled code may take together. */
+  readonly cacheBytes: number;
 }
 
-export const defaultAccelerator: AcceleratorConfig = { tier: "interpreter", codeLimitBytes: 32 << 20 };
+export const defaultAccelerator: AcceleratorConfig = { tier: "interpreter", cacheBytes: 128 << 20 };
+
+/** What monitors show (`info jit`). */
+export interface AcceleratorFigures {
+  readonly tier: Tier;
+  /** Pages of guest code that are decoded, of so many at most; how often one was given up, or written to. */
+  readonly decodedPages: number;
+  readonly decodedPageLimit: number;
+  readonly evictions: number;
+  readonly invalidations: number;
+  /** Regions that can be entered now, and their WebAssembly code, of so much at most. */
+  readonly regions: number;
+  readonly codeBytes: number;
+  readonly codeLimitBytes: number;
+  /** Since the machine was made: regions, their instructions, and the modules they were compiled in. */
+  readonly compiledRegions: number;
+  readonly compiledInstructions: number;
+  readonly batches: number;
+  /** Regions given up because their code was written, their page evicted, or room was needed. */
+  readonly dropped: number;
+  /** Entries from the interpreter, and instructions executed in regions: of those of all vCPUs, the rest was interpreted. */
+  readonly regionCalls: number;
+  readonly regionInstructions: number;
+  /** Accesses in regions that missed the TLB, or went to devices. */
+  readonly slowLoads: number;
+  readonly slowStores: number;
+}
+
+/** What executes the guest code of all vCPUs of a machine. */
+export interface Accelerator {
+  /** May be changed while no vCPU runs; the guest cannot tell. */
+  tier: Tier;
+  readonly figures: AcceleratorFigures;
+}
 
 export interface Vcpu extends Saveable {
   readonly index: number;

@@ -1,4 +1,5 @@
 // A machine: a board, harts that have their turns, a run state, and an end.
+import type { Accelerator } from "../accel/port.ts";
 import type { TimerQueue, YieldPort } from "../base/index.ts";
 import type { Board } from "./board.ts";
 import { MachineError } from "./errors.ts";
@@ -73,6 +74,10 @@ export class VirtualMachine implements Machine {
 
   get assignments(): readonly AssignmentFacts[] {
     return this.#parts.board.assignments;
+  }
+
+  get accelerator(): Accelerator {
+    return this.#parts.board.harts[0]!.accelerator;
   }
 
   get statistics(): MachineStatistics {

@@ -1,6 +1,6 @@
 // The machine as front ends see it: one configuration object, what the host lends, what a machine can be told.
 import type { ClockPort, RngPort, TimerPort, TracePort, WallClockPort, YieldPort } from "../base/index.ts";
-import type { AcceleratorConfig } from "../accel/port.ts";
+import type { Accelerator, AcceleratorConfig } from "../accel/port.ts";
 import type { BlockNode } from "../block/port.ts";
 import type { CharBackend } from "../chardev/port.ts";
 import type { HostPlan } from "../iommufd/index.ts";
@@ -154,6 +154,8 @@ export interface Machine {
   /** The board's flattened device tree as `-machine dumpdtb=` writes it. */
   readonly boardDeviceTree: Uint8Array;
   readonly statistics: MachineStatistics;
+  /** What executes guest code: figures, and its tier, which may be changed at any time between calls. */
+  readonly accelerator: Accelerator;
   /** Devices of hosts that this machine has, in the order of assigning. */
   readonly assignments: readonly AssignmentFacts[];
   /** RAM and ROM; their bytes go on changing while the machine runs. */

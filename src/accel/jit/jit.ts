@@ -1,10 +1,11 @@
 // The region compiler: takes what the interpreter found to be hot, forms regions, compiles them in batches, keeps them within
 // a bound of memory.
 import { assert } from "../../base/index.ts";
-import { type CodeCache, entryBytes, entryOffset, Handler } from "../code-cache.ts";
+import { CodeCache, codePageBytes, entryBytes, entryOffset, Handler } from "../code-cache.ts";
 import type { HandlerTable, InterpreterHost, InterpreterInstance, RegionEntries } from "../interpreter/interpreter.ts";
 import type { LibraryFunction } from "../ir-lowering.ts";
 import type { InstructionSemantics } from "../ir.ts";
+import type { Accelerator, AcceleratorFigures, Tier } from "../port.ts";
 import { hotCount, recordsBytes, regionTableLength } from "../region-entry.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
 import type { FunctionIndex } from "../../wasm/index.ts";
@@ -29,6 +30,11 @@ const leastInstructions = 6;
  */
 const mostCopies = 3;
 const mostRoots = 16;
+/** What an engine makes of a byte of WebAssembly, in two tiers and with its own bookkeeping. */
+const machineBytesPerByte = 10;
+/** Below this, code would be decoded over and over. */
+const leastPages = 64;
+const leastCodeBytes = 1 << 18;
 /** Regions up to this size become a part of those that lead to them. */
 const smallRegion = 64;
 
@@ -39,22 +45,6 @@ export interface JitTarget {
   /** Offset in the vCPU's block of a register that always reads as zero, and of one that nobody reads. */
   readonly zeroRegister: number;
   readonly sinkRegister: number;
-}
-
-export interface JitFigures {
-  readonly regions: number;
-  readonly codeBytes: number;
-  readonly compiledRegions: number;
-  readonly compiledInstructions: number;
-  readonly batches: number;
-  /** Because their code was written, their page evicted, or room was needed. */
-  readonly dropped: number;
-  /** Entries from the interpreter, and instructions executed in regions. */
-  readonly regionCalls: number;
-  readonly regionInstructions: number;
-  /** Accesses that missed the TLB in regions, or went to devices. */
-  readonly slowLoads: number;
-  readonly slowStores: number;
 }
 
 export interface JitOptions {
@@ -68,8 +58,9 @@ export interface JitOptions {
   readonly records: number;
   /** Address of the vCPU's block where the machine has only one. */
   readonly onlyVcpu: number | undefined;
-  /** Most bytes of WebAssembly that stay compiled. */
-  readonly codeLimitBytes: number;
+  readonly tier: Tier;
+  /** About as much memory as decoded and compiled code may take. */
+  readonly cacheBytes: number;
 }
 
 interface VcpuRun {
@@ -77,7 +68,7 @@ interface VcpuRun {
   readonly vcpu: number;
 }
 
-export class Jit {
+export class Jit implements Accelerator {
   static readonly reservedBytes: number = recordsBytes + pageLimit * entryBytes;
   readonly entries: RegionEntries;
   private readonly options: JitOptions;
@@ -101,6 +92,8 @@ export class Jit {
   private pendingRuns = 0;
   /** The region that the one being formed takes the place of. */
   private replaced: Region | undefined;
+  private isOn: boolean;
+  private readonly codeLimitBytes: number;
   private running: VcpuRun | undefined;
   private codeBytes = 0;
   private compiledRegions = 0;
@@ -169,6 +162,9 @@ export class Jit {
       load: (width) => this.load(width),
       store: (width) => this.store(width),
     });
+    this.isOn = options.tier === "jit";
+    const compiledBytes = options.cacheBytes - CodeCache.bytesFor(cache.figures.capacityPages) - recordsBytes;
+    this.codeLimitBytes = Math.max(leastCodeBytes, Math.floor(compiledBytes / machineBytesPerByte));
     this.entries = { table: this.table, records: options.records, hot: (entry) => this.hot(entry) };
   }
 
@@ -193,8 +189,25 @@ export class Jit {
     return variants.length;
   }
 
-  get figures(): JitFigures {
+  get tier(): Tier {
+    return this.isOn ? "jit" : "interpreter";
+  }
+
+  set tier(tier: Tier) {
+    this.isOn = tier === "jit";
+    if (this.isOn) return;
+    for (const region of [...this.live, ...this.pending]) this.records.drop(region);
+  }
+
+  get figures(): AcceleratorFigures {
+    const { pages, capacityPages, evictions, invalidations } = this.options.cache.figures;
     return {
+      tier: this.tier,
+      decodedPages: pages,
+      decodedPageLimit: capacityPages,
+      evictions,
+      invalidations,
+      codeLimitBytes: this.codeLimitBytes,
       regions: this.live.size,
       codeBytes: this.codeBytes,
       compiledRegions: this.compiledRegions,
@@ -252,6 +265,7 @@ export class Jit {
     const tlbFetch = this.words[block + (target.layout.offset("tlbFetch") >>> 2)]!;
     const low = this.words[pc]!;
     const high = this.words[pc + 1]!;
+    if (!this.isOn) return this.cool(entry);
     const known = this.records.covering(cache.pageOf(entry), entry);
     // A batch that waits may have it; it is told again when it is still hot.
     if (known.some(({ isCompiled }) => !isCompiled)) return this.cool(entry);
@@ -330,9 +344,7 @@ export class Jit {
   /** Drops the oldest regions where there is no room for another. */
   private makeRoom(): void {
     const isFull = (): boolean =>
-      this.freeFunctions.length === 0 ||
-      this.codeBytes > this.options.codeLimitBytes ||
-      this.records.freeRecords < 1000;
+      this.freeFunctions.length === 0 || this.codeBytes > this.codeLimitBytes || this.records.freeRecords < 1000;
     for (const region of this.live) {
       if (!isFull()) return;
       this.records.drop(region);
@@ -362,6 +374,11 @@ export class Jit {
     this.pending = [];
     this.pendingInstructions = 0;
     this.pendingRuns = 0;
+  }
+
+  /** Pages of decoded code for a cache of so many bytes: the compiled code takes the other half. */
+  static pagesFor(cacheBytes: number): number {
+    return Math.max(leastPages, Math.floor(cacheBytes / 2 / codePageBytes));
   }
 
   private onDropped(region: Region): void {

@@ -43,6 +43,8 @@ const MACHINE_REFUSED: Readonly<Record<string, string>> = {
   smp: "use -smp",
 };
 
+/** Decoded code lies in the machine's memory of 4 GiB. */
+const MAX_CACHE_MEBIBYTES = 1024;
 /** By QEMU's name or ours: what executes guest code. */
 const ACCELERATORS: Readonly<Record<string, AcceleratorConfig["tier"]>> = {
   interpreter: "interpreter",
@@ -240,14 +242,13 @@ const accel: QemuOption = {
   name: "accel",
   section: "Machine",
   argument: { impliedKey: "accel" },
-  synopsis: "[accel=]tcg|jit|interpreter[,thread=single]",
+  synopsis: "[accel=]tcg|jit|interpreter[,thread=single][,tb-size=MIB][,one-insn-per-tb=on|off]",
   description: "How guest code is run: `jit` compiles hot code to WebAssembly, `interpreter` does not",
   example: "-accel tcg",
-  differs: "`tcg` is another name of our default, `interpreter`; other ones are refused",
+  differs:
+    "`tcg` is another name of our default; other ones are refused; `tb-size` (default 128) is for decoded and compiled code together; `one-insn-per-tb=on` means `interpreter`",
   refusedParameters: {
-    "tb-size": "the size of the code cache is not adjustable",
     "split-wx": "generated code is WebAssembly",
-    "one-insn-per-tb": "there are no translation blocks to shorten",
     "kernel-irqchip": "there is no KVM",
     "kvm-shadow-mem": "there is no KVM",
     "dirty-ring-size": "there is no KVM",
@@ -267,7 +268,15 @@ const accel: QemuOption = {
     applyAccelerator(draft, reader.required("accel", str), given.subject);
     const thread = reader.optional("thread", oneOf("thread", ["single", "multi"]));
     requireValue(parsed, "thread", thread, ["single"], "harts share one thread");
+    const cacheMebibytes = reader.optional("tb-size", intRange("uint32", 1, MAX_CACHE_MEBIBYTES));
+    const oneByOne = reader.optional("one-insn-per-tb", bool) ?? false;
     reader.end();
+    draft.accelerator = {
+      ...(draft.accelerator ?? defaultAccelerator),
+      ...(cacheMebibytes === undefined ? {} : { cacheBytes: cacheMebibytes * 2 ** 20 }),
+      // The interpreter executes each instruction by itself.
+      ...(oneByOne ? { tier: "interpreter" as const } : {}),
+    };
   },
 };
 

@@ -247,6 +247,21 @@ describe("lines that are refused", () => {
   });
 });
 
+describe("accelerators", () => {
+  test.each([
+    ["-accel jit", { tier: "jit", cacheBytes: 128 << 20 }],
+    ["-accel kvm:interpreter", { tier: "interpreter", cacheBytes: 128 << 20 }],
+    ["-accel jit,tb-size=64", { tier: "jit", cacheBytes: 64 << 20 }],
+    ["-accel jit,one-insn-per-tb=on", { tier: "interpreter", cacheBytes: 128 << 20 }],
+  ])("%s", (line, accelerator) => {
+    expect(plan(line).machine.accelerator).toEqual(accelerator);
+  });
+
+  test("a cache that is no cache is refused", () => {
+    expect(refusal("-accel jit,tb-size=0")).toContain("tb-size");
+  });
+});
+
 describe("information", () => {
   test("-M help, -cpu help, -chardev help, -accel help and -device help list what there is", () => {
     expect(text("-M help")).toContain("virt ");

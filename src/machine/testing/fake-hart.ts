@@ -1,5 +1,5 @@
 // A hart for tests: registers that hold what is written, and a script in place of guest code.
-import type { VcpuExit } from "../../accel/port.ts";
+import type { Accelerator, VcpuExit } from "../../accel/port.ts";
 import { describeState, type StateDescription } from "../../state/index.ts";
 import type { Hart, HartIrq, PrivilegeMode, Watch, WatchHit } from "../../target/riscv/port.ts";
 
@@ -10,6 +10,10 @@ export interface FakeHartOptions {
 }
 
 export class FakeHart implements Hart {
+  get accelerator(): Accelerator {
+    throw new Error("Nothing executes the code of a fake hart");
+  }
+
   readonly id: number;
   readonly index: number;
   readonly isa: Hart["isa"];

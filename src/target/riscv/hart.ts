@@ -53,7 +53,7 @@ export interface HartParts {
   readonly notes: WriteNotes;
   readonly interpreter: InterpreterModule;
   /** Compiles hot code, for all harts of the machine. */
-  readonly jit: Jit | undefined;
+  readonly jit: Jit;
   readonly handlers: HandlerTable;
   readonly timebase: TimebasePort;
   readonly rng: RngPort;
@@ -167,16 +167,15 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
         ...new SystemInstructions(this, this.csrContext, tlb).helpers(),
         ...new MemoryInstructions(this, this.csrContext, this.access).helpers(),
       },
-      ...(parts.jit === undefined ? {} : { regions: parts.jit.entries }),
+      regions: parts.jit.entries,
     });
-    this.code = parts.jit?.attach(code, this, parts.block) ?? code;
+    this.code = parts.jit.attach(code, this, parts.block);
     notes.addArmListener(() => tlb.flush(TlbKind.store));
     bus.addChangeListener(() => tlb.flushAll());
     this.reset();
   }
 
-  /** The region compiler, which all harts of a machine share. */
-  get jit(): Jit | undefined {
+  get accelerator(): Jit {
     return this.parts.jit;
   }
 

@@ -24,9 +24,6 @@ import { mmuIndexCount } from "./memory-access.ts";
 import type { ExternalInterrupts, HartConfig, HostFirmware, TimebasePort } from "./port.ts";
 import { hartLayout, xDestination, xOffset } from "./state.ts";
 
-/** Pages of guest code that stay decoded: 8 MiB of code in 64 MiB of entries. */
-const codeCachePages = 2048;
-
 export interface HartSurroundings {
   /** The bus of the hart whose stores are reported under this name. */
   readonly bus: (source: string) => CpuBus;
@@ -53,8 +50,9 @@ export function planHarts(
   accelerator: AcceleratorConfig = defaultAccelerator,
 ): PlannedHarts {
   const features = configs.map((config) => cpuFeatures(config.model, config.features));
+  const codeCachePages = Jit.pagesFor(accelerator.cacheBytes);
   const entries = plan.reserve("decoded code", CodeCache.bytesFor(codeCachePages), 4096);
-  const records = accelerator.tier === "jit" ? plan.reserve("region entries", Jit.reservedBytes, 4096) : undefined;
+  const records = plan.reserve("region entries", Jit.reservedBytes, 4096);
   const places = configs.map((config) => ({
     tlb: plan.reserve(`hart ${config.hartId} TLB`, softMmuBytes(mmuIndexCount), tlbTableBytes),
     block: plan.reserve(`hart ${config.hartId}`, hartLayout.lengthBytes + stepBytes, 64),
@@ -70,20 +68,17 @@ export function planHarts(
         capacityPages: codeCachePages,
         notes: world.notes,
       });
-      const jit =
-        records === undefined
-          ? undefined
-          : new Jit({
-              target,
-              handlers: interpreter.handlers,
-              memory: world.memory,
-              memoryPages: memory.pages,
-              shared: memory.shared,
-              cache,
-              records,
-              onlyVcpu: places.length === 1 ? places[0]!.block : undefined,
-              codeLimitBytes: accelerator.codeLimitBytes,
-            });
+      const jit = new Jit({
+        target,
+        handlers: interpreter.handlers,
+        memory: world.memory,
+        memoryPages: memory.pages,
+        shared: memory.shared,
+        cache,
+        records,
+        onlyVcpu: places.length === 1 ? places[0]!.block : undefined,
+        ...accelerator,
+      });
       const words = new Int32Array(world.memory.buffer);
       const tlbs = places.map((place) => new SoftMmu(words, place.tlb, mmuIndexCount));
       cache.onEvict = () => tlbs.forEach((tlb) => tlb.flush(TlbKind.fetch));

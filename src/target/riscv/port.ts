@@ -1,5 +1,5 @@
 // What boards and firmware may ask of a hart.
-import type { Vcpu } from "../../accel/port.ts";
+import type { Accelerator, Vcpu } from "../../accel/port.ts";
 
 /** Interrupt inputs of a hart: their bit in mip. */
 export const HartIrq = { ssip: 1, msip: 3, stip: 5, mtip: 7, seip: 9, meip: 11 } as const;
@@ -65,6 +65,8 @@ export interface ExternalInterrupts {
 }
 
 export interface Hart extends Vcpu {
+  /** What executes its code; all harts of a machine share it. */
+  readonly accelerator: Accelerator;
   readonly id: number;
   /** Drives a level-sensitive input of mip; SSIP and STIP are set or cleared in mip itself, where software may clear them. */
   setIrq(irq: HartIrq, level: boolean): void;

@@ -1,8 +1,9 @@
 // Programs that are hot enough to be compiled, run with regions and without: state, memory and counts are the same.
 import { describe, expect, test } from "vitest";
-import type { JitFigures } from "../../accel/index.ts";
+import type { AcceleratorFigures } from "../../accel/index.ts";
 import { assemble as a } from "./testing/assemble.ts";
 import { bareMachine, ramBase, type BareMachine } from "./testing/bare-machine.ts";
+import { enterPaged, mapPage, pte, Pte, tables } from "./testing/paging.ts";
 
 const ramBytes = 1 << 16;
 const [ra, sp, t0, t1, t2, a0, a1, a2, a3] = [1, 2, 5, 6, 7, 10, 11, 12, 13];
@@ -15,7 +16,7 @@ interface Ran {
 
 /** Runs with uneven budgets, so that runs end everywhere. */
 function run(tier: "jit" | "interpreter", words: readonly number[], budget: number): Ran {
-  const machine = bareMachine({ ramBytes, accelerator: { tier, codeLimitBytes: 1 << 20 } });
+  const machine = bareMachine({ ramBytes, accelerator: { tier, cacheBytes: 16 << 20 } });
   machine.load(ramBase, words);
   for (let left = budget, i = 0; left > 0; i++) {
     const slice = Math.min(left, 100 + ((i * 7919) % 5000));
@@ -28,12 +29,12 @@ function run(tier: "jit" | "interpreter", words: readonly number[], budget: numb
 }
 
 /** Both tiers agree; answers what was compiled. */
-function agree(words: readonly number[], budget = 200_000): JitFigures {
+function agree(words: readonly number[], budget = 200_000): AcceleratorFigures {
   const interpreted = run("interpreter", words, budget);
   const compiled = run("jit", words, budget);
   expect(compiled.state).toEqual(interpreted.state);
   expect(compiled.ram).toEqual(interpreted.ram);
-  return compiled.machine.hart.jit!.figures;
+  return compiled.machine.hart.accelerator.figures;
 }
 
 /** x = base of RAM + offset: two words. */
@@ -44,8 +45,8 @@ const address = (rd: number, offset: number, at: number): number[] => [
 
 describe("regions", () => {
   test("every instruction can stand in one", () => {
-    const machine = bareMachine({ accelerator: { tier: "jit", codeLimitBytes: 1 << 20 } });
-    expect(machine.hart.jit!.lowerAll()).toBeGreaterThan(300);
+    const machine = bareMachine({ accelerator: { tier: "jit", cacheBytes: 16 << 20 } });
+    expect(machine.hart.accelerator.lowerAll()).toBeGreaterThan(300);
   });
 
   test("loops with loads and stores of every width", () => {
@@ -234,6 +235,42 @@ describe("regions", () => {
     expect(regionInstructions).toBeGreaterThan(1000);
   });
 
+  test("code that a device writes is the new code in the next run", () => {
+    const machine = bareMachine({ ramBytes, accelerator: { tier: "jit", cacheBytes: 16 << 20 } });
+    machine.load(ramBase, [a("addi", { rd: a0!, rs1: a0!, imm: 1 }), a("jal", { rd: 0, imm: -4 })]);
+    for (let i = 0; i < 20; i++) machine.hart.run(5000);
+    expect(machine.hart.accelerator.figures.regions).toBe(1);
+    expect(machine.hart.x(a0!)).toBe(50_000n);
+    machine.load(ramBase, [a("addi", { rd: a0!, rs1: a0!, imm: 2 })]);
+    expect(machine.hart.accelerator.figures.regions).toBe(0);
+    machine.hart.run(100_000);
+    expect(machine.hart.x(a0!)).toBe(150_000n);
+  });
+
+  test("the tier can change between runs", () => {
+    const words = [
+      ...address(a0!, 0x700, 0),
+      a("ld", { rd: t0!, rs1: a0!, imm: 0 }),
+      a("addi", { rd: t0!, rs1: t0!, imm: 1 }),
+      a("sd", { rs1: a0!, rs2: t0!, imm: 0 }),
+      a("jal", { rd: 0, imm: -12 }),
+    ];
+    const switched = bareMachine({ ramBytes, accelerator: { tier: "interpreter", cacheBytes: 16 << 20 } });
+    switched.load(ramBase, words);
+    const { hart } = switched;
+    const { accelerator } = hart;
+    hart.run(50_000);
+    expect(accelerator.figures.compiledRegions).toBe(0);
+    accelerator.tier = "jit";
+    for (let i = 0; i < 20; i++) hart.run(2500);
+    expect(accelerator.figures).toMatchObject({ tier: "jit", regions: 1 });
+    expect(accelerator.figures.regionInstructions).toBeGreaterThan(1000);
+    accelerator.tier = "interpreter";
+    expect(accelerator.figures).toMatchObject({ tier: "interpreter", regions: 0 });
+    hart.run(50_000);
+    expect(hart.saveState()).toEqual(run("interpreter", words, 150_000).state);
+  });
+
   test("load-reserved and store-conditional in a loop", () => {
     const { compiledRegions } = agree([
       ...address(a0!, 0x700, 0),
@@ -247,5 +284,74 @@ describe("regions", () => {
       a("jal", { rd: 0, imm: -28 }),
     ]);
     expect(compiledRegions).toBeGreaterThan(0);
+  });
+});
+
+const code = 0x4000_0000n;
+const pageOf = { code: ramBase + 0x4000, first: ramBase + 0x5000, second: ramBase + 0x6000 };
+const executable = Pte.V | Pte.R | Pte.X | Pte.A;
+const leafTable = tables + 0x2000;
+const leafOf = (va: bigint): number => leafTable + Number((va >> 12n) & 511n) * 8;
+
+/** Both tiers agree on a program in S-mode whose code page is at `code`. */
+function agreePaged(prepare: (m: BareMachine) => void): AcceleratorFigures {
+  const [compiled, interpreted] = (["jit", "interpreter"] as const).map((tier) => {
+    const machine = bareMachine({ ramBytes: 1 << 18, accelerator: { tier, cacheBytes: 16 << 20 } });
+    mapPage(machine, code, pageOf.code, executable);
+    prepare(machine);
+    enterPaged(machine, code);
+    for (let i = 0; i < 80; i++) machine.hart.run(1000 + ((i * 7919) % 5000));
+    return machine;
+  });
+  expect(compiled!.hart.saveState()).toEqual(interpreted!.hart.saveState());
+  expect(compiled!.hart.mode).toBe("S");
+  return compiled!.hart.accelerator.figures;
+}
+
+describe("regions under paging", () => {
+  test("code that runs at two addresses in turn knows at which", () => {
+    const { regionInstructions } = agreePaged((m) => {
+      m.write64(leafOf(code + 0x3000n), pte(pageOf.code, executable));
+      m.hart.setX(t1!, 0x3000n);
+      m.load(pageOf.code, [
+        a("auipc", { rd: a0!, imm: 0 }),
+        a("add", { rd: a1!, rs1: a1!, rs2: a0! }),
+        a("addi", { rd: a2!, rs1: a2!, imm: 1 }),
+        a("andi", { rd: t0!, rs1: a2!, imm: 15 }),
+        a("bne", { rs1: t0!, rs2: 0, imm: -16 }),
+        a("xor", { rd: t2!, rs1: a0!, rs2: t1! }),
+        a("jalr", { rd: 0, rs1: t2!, imm: 0 }),
+      ]);
+    });
+    expect(regionInstructions).toBeGreaterThan(50_000);
+  });
+
+  test("a function whose page is exchanged under the loop that calls it", () => {
+    const other = code + 0x1000n;
+    const writable = Pte.V | Pte.R | Pte.W | Pte.A | Pte.D;
+    const { regionInstructions } = agreePaged((m) => {
+      const [at, s1, s2, va] = [8, 9, 18, 19];
+      m.write64(leafOf(other), pte(pageOf.first, executable));
+      m.write64(leafOf(code + 0x2000n), pte(leafTable, writable));
+      m.hart.setX(at!, code + 0x2000n + 8n);
+      m.hart.setX(s1!, pte(pageOf.first, executable));
+      m.hart.setX(s2!, pte(pageOf.second, executable));
+      m.hart.setX(va!, other);
+      m.load(pageOf.first, [a("addi", { rd: a0!, rs1: a0!, imm: 1 }), a("jalr", { rd: 0, rs1: ra! })]);
+      m.load(pageOf.second, [a("addi", { rd: a0!, rs1: a0!, imm: 3 }), a("jalr", { rd: 0, rs1: ra! })]);
+      m.load(pageOf.code, [
+        a("jal", { rd: ra!, imm: 0x1000 }),
+        a("addi", { rd: a2!, rs1: a2!, imm: 1 }),
+        a("andi", { rd: t0!, rs1: a2!, imm: 255 }),
+        a("bne", { rs1: t0!, rs2: 0, imm: -12 }),
+        a("addi", { rd: t1!, rs1: s1!, imm: 0 }),
+        a("addi", { rd: s1!, rs1: s2!, imm: 0 }),
+        a("addi", { rd: s2!, rs1: t1!, imm: 0 }),
+        a("sd", { rs1: at!, rs2: s1!, imm: 0 }),
+        a("sfence.vma", { rs1: va! }),
+        a("jal", { rd: 0, imm: -36 }),
+      ]);
+    });
+    expect(regionInstructions).toBeGreaterThan(50_000);
   });
 });
