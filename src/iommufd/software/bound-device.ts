@@ -39,8 +39,8 @@ export class ContextGroup {
         [...devices].map((d) => d.id),
       ]),
       requiredSwMsi: [...requiredSwMsi],
-      domain: group.domain?.hwpt?.id,
-      pasidDomains: [...group.pasidDomains].map(([pasid, domain]) => [pasid, domain.hwpt?.id]),
+      domain: group.domain?.hwptId,
+      pasidDomains: [...group.pasidDomains].map(([pasid, domain]) => [pasid, domain.hwptId]),
     };
   }
 }

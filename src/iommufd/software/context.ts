@@ -11,7 +11,6 @@ import { ObjectTable, type IommufdObject } from "./objects.ts";
 import type { SwMsiPage } from "./sw-msi.ts";
 import type { DeviceGroup } from "./unit.ts";
 import { readVersioned } from "./user-data.ts";
-import { vfioCompatIoctl } from "./vfio-compat.ts";
 
 /** What answers one ioctl number. */
 export interface IoctlHandler {
@@ -19,17 +18,22 @@ export interface IoctlHandler {
   readonly run: (call: Call) => number;
 }
 
-/** By number from 0x80 on; the places between are ENOTTY. */
-export type IoctlTable = readonly (IoctlHandler | undefined)[];
+/** What answers which number. */
+export interface IoctlTable {
+  /** From 0x80 on; the places between are ENOTTY. */
+  readonly handlers: readonly (IoctlHandler | undefined)[];
+  /** Takes the numbers outside. */
+  readonly others: (context: IommufdContext, caller: Caller, command: number, argument: bigint) => number;
+}
 
-export function makeIoctlTable(handlers: readonly IoctlHandler[]): IoctlTable {
+export function makeIoctlTable(handlers: readonly IoctlHandler[], others: IoctlTable["others"]): IoctlTable {
   const table: (IoctlHandler | undefined)[] = [];
   for (const handler of handlers) {
     const at = handler.row.nr - IOMMUFD_CMD_BASE;
     while (table.length <= at) table.push(undefined);
     table[at] = handler;
   }
-  return table;
+  return { handlers: table, others };
 }
 
 /** A region of an object that the caller may map. */
@@ -107,11 +111,12 @@ export class IommufdContext implements HostFile {
   ioctl(caller: Caller, command: number, argument: bigint): number {
     const nr = command & 0xff;
     const at = nr - IOMMUFD_CMD_BASE;
-    if (at < 0 || at >= this.#ioctls.length) return vfioCompatIoctl(this, caller, command, argument);
+    const { handlers, others } = this.#ioctls;
+    if (at < 0 || at >= handlers.length) return others(this, caller, command, argument);
     const size = new Uint8Array(4);
     if (!caller.memory.read(argument, size)) return -Errno.EFAULT;
     const callerBytes = (size[0]! | (size[1]! << 8) | (size[2]! << 16) | (size[3]! << 24)) >>> 0;
-    const handler = this.#ioctls[at];
+    const handler = handlers[at];
     if (handler === undefined || ioctlCommand(nr) !== command) return -Errno.ENOTTY;
     const row = handler.row;
     if (callerBytes < row.minBytes) return -Errno.EINVAL;

@@ -88,7 +88,7 @@ export class DescribedUnit implements UnitDriver {
       model: this.description.model,
       dirtyBits: paging.hasDirtyBits,
       enforcedCoherency: paging.enforcesCoherency,
-      pageRequests: domain.faultQueue !== undefined,
+      pageRequests: domain.takesPageRequests,
     };
     const refusal = attachRefusal(needs, this);
     if (refusal !== undefined) return -refusal.errno;

@@ -2,10 +2,7 @@
 import { Errno } from "../uapi/index.ts";
 import { PAGE_SIZE } from "./frames.ts";
 import { PageTable, PteFlag, type PageTableFormat } from "./page-table.ts";
-import type { FaultQueue } from "./fault-queue.ts";
-import type { UnitDriver } from "./unit.ts";
-import type { Viommu } from "./viommu.ts";
-import type { HwPageTable } from "./hw-page-table.ts";
+import type { UnitDriver, VirtualIommu } from "./unit.ts";
 
 export interface PagingConfig {
   readonly unit: UnitDriver;
@@ -23,10 +20,10 @@ export interface PagingConfig {
 
 abstract class DomainBase {
   readonly unit: UnitDriver;
-  /** The object that owns the domain, once it has one. */
-  hwpt: HwPageTable | undefined;
-  /** Where page requests of attached devices go. */
-  faultQueue: FaultQueue | undefined;
+  /** Id of the object that stands for it; 0 before it has one. */
+  hwptId = 0;
+  /** Whether somebody answers the page requests of attached devices. */
+  takesPageRequests = false;
 
   constructor(unit: UnitDriver) {
     this.unit = unit;
@@ -129,11 +126,11 @@ export class NestedDomain extends DomainBase {
   readonly kind = "nested" as const;
   /** The host's page table under the guest's. */
   readonly parent: PagingDomain;
-  readonly viommu: Viommu | undefined;
+  readonly viommu: VirtualIommu | undefined;
   /** What the unit remembers of the guest's table. */
   readonly data: Uint8Array;
 
-  constructor(unit: UnitDriver, parent: PagingDomain, viommu: Viommu | undefined, data: Uint8Array) {
+  constructor(unit: UnitDriver, parent: PagingDomain, viommu: VirtualIommu | undefined, data: Uint8Array) {
     super(unit);
     this.parent = parent;
     this.viommu = viommu;

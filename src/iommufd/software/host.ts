@@ -8,6 +8,7 @@ import { iommufdHandlers } from "./handlers.ts";
 import { HostMemory, type FailPoint } from "./host-memory.ts";
 import { mockHandlers } from "./mock-calls.ts";
 import { MockUnit } from "./mock-unit.ts";
+import { vfioCompatIoctl } from "./vfio-compat.ts";
 
 /** Opens a file of the host for a caller, or answers with a negative errno. */
 export type FileOpener = (caller: Caller) => HostFile | number;
@@ -40,7 +41,7 @@ export class SoftwareHost implements HostPort {
   constructor(options: SoftwareHostOptions = {}) {
     this.memory = new HostMemory(options.memoryBytes ?? MEMORY_BYTES);
     const mock = options.kernelMock === true ? mockHandlers(new MockUnit()) : [];
-    this.#ioctls = makeIoctlTable([...iommufdHandlers, ...mock]);
+    this.#ioctls = makeIoctlTable([...iommufdHandlers, ...mock], vfioCompatIoctl);
     this.#kernelQuirks = options.kernelQuirks ?? true;
   }
 

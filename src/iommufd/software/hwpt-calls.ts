@@ -62,7 +62,7 @@ export function allocatePagingHwpt(
     return domain;
   }
   hwpt.domain = domain;
-  domain.hwpt = hwpt;
+  domain.hwptId = hwpt.id;
   domain.enforcesCoherency = bound.enforcesCoherency;
   if (attachPasid !== undefined) {
     rc = attachToHwpt(bound, attachPasid, hwpt);
@@ -116,7 +116,7 @@ function allocateNested(
     return domain;
   }
   hwpt.domain = domain;
-  domain.hwpt = hwpt;
+  domain.hwptId = hwpt.id;
   return hwpt;
 }
 
@@ -156,7 +156,7 @@ export function hwptAlloc(call: Call<IommufdRequest<"hwptAlloc">>): number {
       return -Errno.ENOENT;
     }
     hwpt.faultQueue = queue;
-    hwpt.domain!.faultQueue = queue;
+    hwpt.domain!.takesPageRequests = true;
     queue.users++;
   }
   request.out_hwpt_id = hwpt.id;

@@ -39,11 +39,12 @@ import {
   type HwInfo,
   type PhysicalDevice,
   type ReservedRegion,
+  type HardwareQueue,
   type UnitDriver,
   type ViommuDriver,
+  type VirtualIommu,
 } from "./unit.ts";
 import type { UserArray, UserData } from "./user-data.ts";
-import type { HwQueue, Viommu } from "./viommu.ts";
 
 export class MockDevice implements PhysicalDevice {
   readonly name: string;
@@ -54,7 +55,7 @@ export class MockDevice implements PhysicalDevice {
   readonly isVfWithPri = false;
   readonly hasDirtyBits: boolean;
   readonly cache: Uint32Array = new Uint32Array(MOCK_DEV_CACHE_NUM).fill(IOMMU_TEST_DEV_CACHE_DEFAULT);
-  viommu: Viommu | undefined;
+  viommu: VirtualIommu | undefined;
   virtualId = 0n;
   /** The next use of the reserved PASID fails. */
   failReservedPasid = false;
@@ -75,7 +76,7 @@ export function mockIotlb(domain: NestedDomain): Uint32Array {
 }
 
 interface MockViommu {
-  readonly queues: (HwQueue | undefined)[];
+  readonly queues: (HardwareQueue | undefined)[];
   regionOffset: bigint | undefined;
 }
 
@@ -84,7 +85,7 @@ export class MockUnit implements UnitDriver {
   readonly family = "mock";
   readonly takesFlags = true;
   readonly #numbers: boolean[] = [];
-  readonly #viommus = new WeakMap<Viommu, MockViommu>();
+  readonly #viommus = new WeakMap<VirtualIommu, MockViommu>();
 
   newDevice(flags: number): MockDevice | number {
     if ((flags & ~(MockDeviceFlag.NO_DIRTY | MockDeviceFlag.PASID)) !== 0) return -Errno.EINVAL;
@@ -159,7 +160,7 @@ export class MockUnit implements UnitDriver {
     return (flags & ~HwptAllocFlag.PASID) !== 0 ? -Errno.EOPNOTSUPP : this.#nested(parent, undefined, data);
   }
 
-  #nested(parent: PagingDomain, viommu: Viommu | undefined, data: UserData): NestedDomain | number {
+  #nested(parent: PagingDomain, viommu: VirtualIommu | undefined, data: UserData): NestedDomain | number {
     if (data.type !== IOMMU_HWPT_DATA_SELFTEST) return -Errno.EOPNOTSUPP;
     const config = data.read(IommuHwptSelftest, IOMMU_HWPT_DATA_SELFTEST, 4);
     if (typeof config === "number") return config;
@@ -187,7 +188,7 @@ export class MockUnit implements UnitDriver {
   attach(device: PhysicalDevice, domain: Domain | undefined): number {
     const mock = device as MockDevice;
     if (domain?.kind === "paging" && domain.hasDirtyBits && !mock.hasDirtyBits) return -Errno.EINVAL;
-    let viommu: Viommu | undefined;
+    let viommu: VirtualIommu | undefined;
     let virtualId = 0n;
     if (domain?.kind === "nested" && domain.viommu !== undefined) {
       viommu = domain.viommu;
@@ -222,14 +223,14 @@ export class MockUnit implements UnitDriver {
     return type === IOMMU_VIOMMU_TYPE_SELFTEST;
   }
 
-  initViommu(viommu: Viommu, data: UserData | undefined): ViommuDriver | number {
+  initViommu(viommu: VirtualIommu, data: UserData | undefined): ViommuDriver | number {
     const state: MockViommu = { queues: [], regionOffset: undefined };
     if (data !== undefined) {
       const config = data.read(IommuViommuSelftest, IOMMU_VIOMMU_TYPE_SELFTEST, 8);
       if (typeof config === "number") return config;
       const bytes = new Uint8Array(2 * PAGE_SIZE);
       new DataView(bytes.buffer).setUint32(0, config.in_data, true);
-      state.regionOffset = viommu.context.addRegion(viommu, bytes);
+      state.regionOffset = viommu.addRegion(bytes);
       const rc = data.write(IommuViommuSelftest, {
         in_data: config.in_data,
         out_data: config.in_data,
@@ -237,25 +238,25 @@ export class MockUnit implements UnitDriver {
         out_mmap_length: BigInt(bytes.length),
       });
       if (rc < 0) {
-        viommu.context.removeRegion(state.regionOffset);
+        viommu.removeRegion(state.regionOffset);
         return rc;
       }
     }
     this.#viommus.set(viommu, state);
     return {
       allocNested: (v, flags, d) =>
-        (flags & ~HwptAllocFlag.PASID) !== 0 ? -Errno.EOPNOTSUPP : this.#nested(v.parent.domain!, v, d),
+        (flags & ~HwptAllocFlag.PASID) !== 0 ? -Errno.EOPNOTSUPP : this.#nested(v.table, v, d),
       invalidate: (v, entries) => this.#invalidateDevices(v, entries),
       hasHwQueues: (type) => type === IOMMU_HW_QUEUE_TYPE_SELFTEST,
       initHwQueue: (queue, index, frame, offset) => this.#initHwQueue(queue, index, frame, offset),
       destroy: (v) => {
         const offset = this.#viommus.get(v)?.regionOffset;
-        if (offset !== undefined) v.context.removeRegion(offset);
+        if (offset !== undefined) v.removeRegion(offset);
       },
     };
   }
 
-  #invalidateDevices(viommu: Viommu, entries: UserArray): number {
+  #invalidateDevices(viommu: VirtualIommu, entries: UserArray): number {
     const type = IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST;
     if (entries.entryCount === 0 && entries.type === type) return 0;
     const all = entries.readAll(IommuViommuInvalidateSelftest, type);
@@ -264,9 +265,9 @@ export class MockUnit implements UnitDriver {
     for (const entry of all) {
       if ((entry.flags & ~INVALIDATE_FLAG_ALL) !== 0) return -Errno.EOPNOTSUPP;
       if (entry.cache_id >= MOCK_DEV_CACHE_NUM) return -Errno.EINVAL;
-      const vdevice = viommu.vdevices.get(BigInt(entry.vdev_id));
-      if (vdevice === undefined) return -Errno.EINVAL;
-      const cache = (vdevice.bound.device as MockDevice).cache;
+      const device = viommu.deviceOf(BigInt(entry.vdev_id));
+      if (device === undefined) return -Errno.EINVAL;
+      const cache = (device as MockDevice).cache;
       if ((entry.flags & INVALIDATE_FLAG_ALL) !== 0) cache.fill(0);
       else cache[entry.cache_id] = 0;
       entries.entryCount++;
@@ -275,13 +276,13 @@ export class MockUnit implements UnitDriver {
   }
 
   /** Queues are made in order, and each holds the one before it. */
-  #initHwQueue(queue: HwQueue, index: number, frame: number, offset: number): number {
+  #initHwQueue(queue: HardwareQueue, index: number, frame: number, offset: number): number {
     if (index >= IOMMU_TEST_HW_QUEUE_MAX) return -Errno.EINVAL;
     const { queues } = this.#viommus.get(queue.viommu)!;
     if (queues[index] !== undefined) return -Errno.EEXIST;
     const previous = index === 0 ? undefined : queues[index - 1];
     if (index > 0 && previous === undefined) return -Errno.EIO;
-    const mapped = queue.viommu.parent.domain!.lookup(queue.baseIova);
+    const mapped = queue.viommu.table.lookup(queue.baseIova);
     assert(mapped?.frame === frame && mapped.offset === offset, "a queue's address is the one its table has");
     if (previous !== undefined) previous.users++;
     queues[index] = queue;

@@ -1,6 +1,5 @@
 // What the core asks of an IOMMU unit and of the devices behind it. Results are zero or a negative errno.
 import type { Domain, NestedDomain, PagingDomain } from "./domain.ts";
-import type { HwQueue, Viommu } from "./viommu.ts";
 import type { UserArray, UserData } from "./user-data.ts";
 
 /** Requests without a PASID. */
@@ -18,13 +17,39 @@ export interface HwInfo {
   readonly data: Uint8Array;
 }
 
+/** What a driver sees of a virtual IOMMU. */
+export interface VirtualIommu {
+  readonly unit: UnitDriver;
+  /** The host's page table under it. */
+  readonly table: PagingDomain;
+  /** The guest's number for a device, if it has one here. */
+  virtualIdOf(device: PhysicalDevice): bigint | undefined;
+  /** The device that the guest knows by a number. */
+  deviceOf(virtualId: bigint): PhysicalDevice | undefined;
+  /** Hands an event to the queue of its type: zero, or -EOPNOTSUPP when there is none. */
+  report(type: number, event: Uint8Array): number;
+  /** Offers bytes to be mapped by the guest's VMM; the offset to pass to mmap. */
+  addRegion(bytes: Uint8Array): bigint;
+  removeRegion(offset: bigint): void;
+}
+
+/** What a driver sees of a hardware queue. */
+export interface HardwareQueue {
+  readonly viommu: VirtualIommu;
+  readonly baseIova: bigint;
+  /** Whoever needs the queue counts here. */
+  users: number;
+  /** Runs when the queue goes. */
+  onDestroy: (() => void) | undefined;
+}
+
 export interface ViommuDriver {
-  allocNested?(viommu: Viommu, flags: number, data: UserData): NestedDomain | number;
-  invalidate?(viommu: Viommu, entries: UserArray): number;
+  allocNested?(viommu: VirtualIommu, flags: number, data: UserData): NestedDomain | number;
+  invalidate?(viommu: VirtualIommu, entries: UserArray): number;
   /** Whether queues of this type exist. */
   hasHwQueues?(type: number): boolean;
-  initHwQueue?(queue: HwQueue, index: number, frame: number, offset: number): number;
-  destroy?(viommu: Viommu): void;
+  initHwQueue?(queue: HardwareQueue, index: number, frame: number, offset: number): number;
+  destroy?(viommu: VirtualIommu): void;
 }
 
 export interface UnitDriver {
@@ -48,7 +73,7 @@ export interface UnitDriver {
   /** The host's table that a guest's addresses go through; undefined when they are blocked. Absent: the parent's. */
   tableUnder?(domain: NestedDomain): PagingDomain | undefined;
   hasViommu(device: PhysicalDevice, type: number): boolean;
-  initViommu?(viommu: Viommu, data: UserData | undefined): ViommuDriver | number;
+  initViommu?(viommu: VirtualIommu, data: UserData | undefined): ViommuDriver | number;
 }
 
 /** A device of the host, behind one unit, in one group. */

@@ -5,12 +5,13 @@ import { Access } from "./access.ts";
 import type { BoundDevice } from "./bound-device.ts";
 import type { Call } from "./call.ts";
 import type { IommufdContext } from "./context.ts";
+import type { PagingDomain } from "./domain.ts";
 import { EventFile } from "./event-file.ts";
 import { PAGE_SIZE } from "./frames.ts";
 import type { PagingHwpt } from "./hw-page-table.ts";
 import { TOP } from "./iova-allocator.ts";
 import { IommufdObject } from "./objects.ts";
-import type { UnitDriver, ViommuDriver } from "./unit.ts";
+import type { HardwareQueue, PhysicalDevice, UnitDriver, ViommuDriver, VirtualIommu } from "./unit.ts";
 import { UserData } from "./user-data.ts";
 import { EventQueueOfViommu, MAX_DEPTH } from "./veventq.ts";
 
@@ -18,7 +19,7 @@ const PAGE = BigInt(PAGE_SIZE);
 /** The kernel keeps a pointer per page of a queue in one allocation, which is smaller than 2 GiB. */
 const MAX_QUEUE_PAGES = (1n << 28n) - 1n;
 
-export class Viommu extends IommufdObject {
+export class Viommu extends IommufdObject implements VirtualIommu {
   readonly type = "viommu" as const;
   readonly context: IommufdContext;
   readonly viommuType: number;
@@ -53,7 +54,22 @@ export class Viommu extends IommufdObject {
     this.parent.users--;
   }
 
-  /** Hands an event to the queue of its type: zero, or -EOPNOTSUPP when there is none. */
+  get table(): PagingDomain {
+    return this.parent.domain!;
+  }
+
+  addRegion(bytes: Uint8Array): bigint {
+    return this.context.addRegion(this, bytes);
+  }
+
+  removeRegion(offset: bigint): void {
+    this.context.removeRegion(offset);
+  }
+
+  deviceOf(virtualId: bigint): PhysicalDevice | undefined {
+    return this.vdevices.get(virtualId)?.bound.device;
+  }
+
   report(type: number, event: Uint8Array): number {
     const queue = this.eventQueues.find((q) => q.eventType === type);
     if (queue === undefined) return -Errno.EOPNOTSUPP;
@@ -61,9 +77,8 @@ export class Viommu extends IommufdObject {
     return 0;
   }
 
-  /** The guest's number for a device, if it has one here. */
-  virtualIdOf(bound: BoundDevice["device"]): bigint | undefined {
-    for (const vdevice of this.vdevices.values()) if (vdevice.bound.device === bound) return vdevice.virtualId;
+  virtualIdOf(device: PhysicalDevice): bigint | undefined {
+    for (const vdevice of this.vdevices.values()) if (vdevice.bound.device === device) return vdevice.virtualId;
     return undefined;
   }
 }
@@ -93,7 +108,7 @@ export class Vdevice extends IommufdObject {
   }
 }
 
-export class HwQueue extends IommufdObject {
+export class HwQueue extends IommufdObject implements HardwareQueue {
   readonly type = "hw-queue" as const;
   readonly viommu: Viommu;
   readonly queueType: number;

@@ -1,9 +1,8 @@
 // What a model's driver of Linux 7.2 adds to what all units do. A missing function is a call that the driver does not have.
 import type { NestedDomain, PagingDomain } from "../domain.ts";
-import type { HwInfo, PhysicalDevice, UnitDriver, ViommuDriver } from "../unit.ts";
+import type { HwInfo, PhysicalDevice, UnitDriver, ViommuDriver, VirtualIommu } from "../unit.ts";
 import type { UnitDescription } from "../unit-description.ts";
 import type { UserArray, UserData } from "../user-data.ts";
-import type { Viommu } from "../viommu.ts";
 
 export interface ModelRules {
   /** The sets of `HwptAllocFlag` for which there are page tables; what the description lacks is refused before. */
@@ -20,7 +19,7 @@ export interface ModelRules {
   /** Whether a PASID can be attached to a nested domain. */
   readonly nestedPasids?: boolean;
   hasViommu(type: number): boolean;
-  initViommu?(viommu: Viommu, data: UserData | undefined): ViommuDriver | number;
+  initViommu?(viommu: VirtualIommu, data: UserData | undefined): ViommuDriver | number;
   /** The table under a nested domain; undefined when the guest blocks the device. Absent: the parent's. */
   tableUnder?(domain: NestedDomain): PagingDomain | undefined;
 }

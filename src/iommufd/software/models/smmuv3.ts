@@ -14,10 +14,9 @@ import {
   ViommuType,
 } from "../../uapi/index.ts";
 import { NestedDomain } from "../domain.ts";
-import { NO_PASID, type PhysicalDevice } from "../unit.ts";
+import { NO_PASID, type PhysicalDevice, type VirtualIommu } from "../unit.ts";
 import type { UnitDescription } from "../unit-description.ts";
 import type { UserArray, UserData } from "../user-data.ts";
-import type { Viommu } from "../viommu.ts";
 import type { ModelRules } from "./rules.ts";
 
 const { NEST_PARENT, DIRTY_TRACKING, PASID } = HwptAllocFlag;
@@ -74,7 +73,7 @@ function guestEntry(data: UserData): readonly [bigint, bigint] | number {
   return (high & EATS_MASK) >> EATS_SHIFT > 1n ? -Errno.EIO : [low, high];
 }
 
-function invalidate(viommu: Viommu, entries: UserArray): number {
+function invalidate(viommu: VirtualIommu, entries: UserArray): number {
   const commands = entries.readAll(IommuViommuArmSmmuv3Invalidate, InvalidateDataType.VIOMMU_ARM_SMMUV3);
   entries.entryCount = 0;
   if (typeof commands === "number") return commands;
@@ -82,7 +81,7 @@ function invalidate(viommu: Viommu, entries: UserArray): number {
     const opcode = Number(cmd[0]! & CMD_OPCODE);
     const isStream = STREAM_COMMANDS.has(opcode);
     if (!isStream && !TLB_COMMANDS.has(opcode)) return -Errno.EIO;
-    if (isStream && !viommu.vdevices.has(cmd[0]! >> SID_SHIFT)) return -Errno.EIO;
+    if (isStream && viommu.deviceOf(cmd[0]! >> SID_SHIFT) === undefined) return -Errno.EIO;
     entries.entryCount++;
   }
   return 0;
@@ -105,13 +104,13 @@ export const smmuv3Rules: ModelRules = {
   },
   hasViommu: (type) => type === ViommuType.ARM_SMMUV3,
   initViommu(viommu) {
-    if (viommu.parent.domain!.unit !== viommu.unit) return -Errno.EINVAL;
+    if (viommu.table.unit !== viommu.unit) return -Errno.EINVAL;
     return {
       allocNested(v, flags, data) {
         if (flags !== 0) return -Errno.EOPNOTSUPP;
         const ste = guestEntry(data);
         if (typeof ste === "number") return ste;
-        return new NestedDomain(v.unit, v.parent.domain!, v, IommuHwptArmSmmuv3.encode({ ste: [...ste] }));
+        return new NestedDomain(v.unit, v.table, v, IommuHwptArmSmmuv3.encode({ ste: [...ste] }));
       },
       invalidate,
     };
