@@ -26,7 +26,7 @@ import { DEVICE_AT } from "./devices.ts";
 import { bare, ioctl, testOp, vfio } from "./make-step.ts";
 import { insideArea, NEWEST, reference } from "./references.ts";
 import { smmuEntry } from "./requests.ts";
-import { PAYLOAD_VA, StepKind } from "./steps.ts";
+import { PAYLOAD_VA, REQUEST_AT, StepKind } from "./steps.ts";
 
 type Chain = (g: Guess) => Uint8Array[];
 
@@ -148,6 +148,13 @@ const dirty: Chain = (g) => {
   ];
 };
 
+/** Answers the first page request, on some descriptor. */
+function answer(lengthBytes: number, descriptorAt: number): Uint8Array {
+  const step = bare(StepKind.WRITE, { 2: descriptorAt, 3: lengthBytes });
+  step[REQUEST_AT] = 1;
+  return step;
+}
+
 const faults: Chain = (g) => {
   const at = g.of(DEVICE_AT.vtd, DEVICE_AT.mock);
   const request = (last: number): Uint8Array =>
@@ -160,7 +167,7 @@ const faults: Chain = (g) => {
     request(g.of(0, 2)),
     request(2),
     bare(StepKind.READ, { 2: g.rng.below(16), 3: g.of(80, 40, 120, 41) }),
-    bare(StepKind.WRITE, { 2: g.rng.below(16), 3: g.of(8, 16, 7) }, { id: 1 }),
+    answer(g.of(8, 16, 7), g.rng.below(16)),
     request(2),
     bare(g.of(StepKind.DETACH, StepKind.REPLACE), { 1: at }, { id: ioas }),
   ];

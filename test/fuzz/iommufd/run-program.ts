@@ -157,14 +157,18 @@ class Run {
         if (step[4] === 1) return this.#session.ioctl(3, command, BigInt(step[5]!));
         return this.#ioctl(step, step[4]! < 250 ? command : request.getUint32(4, true));
       }
+      case StepKind.POLL:
+        return this.#session.poll(fd);
+      case StepKind.OPEN:
+        return this.#session.open(step[3]! % 2 === 0 ? "/dev/vfio/vfio" : "/dev/iommu");
       case StepKind.FAIL:
         this.#host.failNext(FAIL_POINTS[step[1]! % FAIL_POINTS.length]!, 1 + (step[2]! % 8));
         return 0;
       case StepKind.READ:
-        return this.#session.read(fd, BigInt(REQUEST_VA), step[3]! % 128);
+        return this.#session.read(fd, bufferVa(step), step[3]! % 128, BigInt(step[5]! > 240 ? 8 : 0));
       case StepKind.WRITE:
         this.#bytes.set(step.subarray(REQUEST_AT, PAYLOAD_AT), REQUEST_VA);
-        return this.#session.write(fd, BigInt(REQUEST_VA), step[3]! % 64);
+        return this.#session.write(fd, bufferVa(step), step[3]! % 64, BigInt(step[5]! > 240 ? 8 : 0));
       case StepKind.CLOSE:
         // The first descriptor stays for a while: without it nothing else happens.
         return fd === 3 && step[3]! > 4 ? 0 : this.#session.close(fd);
@@ -272,6 +276,11 @@ class Run {
     this.#access?.close();
     this.#access = undefined;
   }
+}
+
+/** Where a read or write of events has its bytes: mostly where they are, sometimes half past the end of memory. */
+function bufferVa(step: Uint8Array): bigint {
+  return BigInt(step[4]! > 240 ? MEMORY_BYTES - 12 : REQUEST_VA);
 }
 
 function pasidOf(step: Uint8Array): number {

@@ -27,8 +27,10 @@ export const StepKind = {
   SW_MSI: 14,
   DRIVER_ACCESS: 15,
   FAIL: 16,
+  POLL: 17,
+  OPEN: 18,
 } as const;
-export const KINDS = 17;
+export const KINDS = 19;
 
 /** Every ioctl of /dev/iommu; VFIO's by their raw number. */
 export const ROWS: readonly IoctlRow[] = [...Object.values(iommufdIoctls), iommuTestIoctl];
