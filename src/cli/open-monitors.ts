@@ -3,6 +3,7 @@ import { assert } from "../base/index.ts";
 import type { CharBackend } from "../chardev/index.ts";
 import type { NodeHost } from "../host/node/index.ts";
 import type { Machine, MachineConfig } from "../machine/index.ts";
+import type { MigrationControl } from "../migration/index.ts";
 import { Monitor } from "../monitor/index.ts";
 import type { ProgramPlan } from "./plan.ts";
 import { packageVersion } from "./qemu-options/version.ts";
@@ -12,12 +13,17 @@ export interface Monitored {
   readonly config: MachineConfig;
   readonly host: Pick<NodeHost, "wallClock">;
   readonly chardevs: ReadonlyMap<string, CharBackend>;
+  readonly migration: MigrationControl;
+  readonly onIncoming: (uri: string) => void;
 }
 
-export function openMonitors(plan: ProgramPlan, { machine, config, host, chardevs }: Monitored): Monitor {
+export function openMonitors(plan: ProgramPlan, monitored: Monitored): Monitor {
+  const { machine, config, host, chardevs, migration, onIncoming } = monitored;
   const monitor = new Monitor({
     machine,
     config,
+    migration,
+    onIncoming,
     wallClock: host.wallClock,
     productVersion: packageVersion(),
     processId: process.pid,

@@ -50,7 +50,8 @@ export async function openPlan(plan: MachinePlan, options: OpenOptions): Promise
   };
   try {
     const config = readFiles(plan);
-    for (const block of plan.blockNodes) blockNodes.set(block.nodeName, await openBlock(block, options));
+    for (const block of plan.blockNodes)
+      blockNodes.set(block.nodeName, await openBlock(block, plan.incoming !== true, options));
     // Last, because it changes the terminal's mode: an error above leaves that alone.
     for (const chardev of plan.chardevs) chardevs.set(chardev.id, await openChar(chardev, options, hostChars));
     const drained = async (): Promise<void> => void (await Promise.all(hostChars.map((back) => back.drained())));
@@ -154,11 +155,12 @@ async function openBack(plan: CharPlan, options: OpenOptions, hostChars: HostCha
   }
 }
 
-async function openBlock(plan: BlockPlan, options: OpenOptions): Promise<BlockNode> {
+/** `lock` is false for a machine that comes: its source has the disks until then. */
+async function openBlock(plan: BlockPlan, lock: boolean, options: OpenOptions): Promise<BlockNode> {
   const { nodeName, subject, image, readOnly } = plan;
   if (typeof image !== "string") return new MemoryNode({ nodeName, content: image.slice(), readOnly });
   try {
-    const file = await openImage(plan, image);
+    const file = await openImage(plan, image, lock);
     if (!plan.formatGiven) await requireRawLook(file, plan, options);
     return new RawNode({ nodeName, file, readOnly: readOnly || file.readOnly });
   } catch (error) {
@@ -166,13 +168,13 @@ async function openBlock(plan: BlockPlan, options: OpenOptions): Promise<BlockNo
   }
 }
 
-async function openImage({ readOnly, autoReadOnly }: BlockPlan, path: string): Promise<FilePort> {
+async function openImage({ readOnly, autoReadOnly }: BlockPlan, path: string, lock: boolean): Promise<FilePort> {
   try {
-    return await openBlockFile(path, { readOnly });
+    return await openBlockFile(path, { readOnly, lock });
   } catch (error) {
     const isWriteRefused = error instanceof HostError && error.code === "cannotOpen" && !readOnly && autoReadOnly;
     if (!isWriteRefused) throw error;
-    return openBlockFile(path, { readOnly: true });
+    return openBlockFile(path, { readOnly: true, lock });
   }
 }
 

@@ -81,6 +81,8 @@ export interface ProgramPlan {
   readonly monitors: readonly MonitorPlan[];
   readonly pidFile?: { readonly subject: string; readonly path: string };
   readonly dumpDeviceTree?: { readonly subject: string; readonly path: string };
+  /** Where the machine comes from; `defer` waits for a monitor to say. */
+  readonly incoming?: { readonly subject: string; readonly uri: string };
   readonly report?: { readonly subject: string; readonly path: string };
   /** Guest errors go to standard error or to this file; undefined keeps them quiet. */
   readonly guestErrors?: { readonly logFile?: { readonly subject: string; readonly path: string } };

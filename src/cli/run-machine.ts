@@ -11,9 +11,10 @@ import {
 } from "../host/node/index.ts";
 import type { Machine } from "../machine/index.ts";
 import type { TracePort } from "../base/index.ts";
-import { withSubject } from "./errors.ts";
+import { aboutSubject, withSubject } from "./errors.ts";
 import { makeMachine } from "./make-machine.ts";
 import { openPlan } from "./open-plan.ts";
+import { openMigration } from "./open-migration.ts";
 import { openMonitors } from "./open-monitors.ts";
 import { writeNamedFile } from "./named-file.ts";
 import { machineReport } from "./report.ts";
@@ -36,6 +37,8 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
   const stop = new AbortController();
   let machine: Machine | undefined;
   let signalled: EndSignal | undefined;
+  /** Why a machine that was to come has not. */
+  let failure: unknown;
   const signals = catchEndSignals((signal) => {
     signalled = signal;
     stop.abort();
@@ -60,7 +63,15 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
     machine = makeMachine(plan.machine, opened, host, (text) => io.line(`warning: ${text}`));
     const made = machine;
     closers.push(() => made.close());
-    const monitor = openMonitors(plan, { machine: made, config: opened.config, host, chardevs: opened.chardevs });
+    const migration = openMigration(made, { host, startsOnArrival: !plan.machine.startPaused, line: io.line });
+    const takeIn = (uri: string): void =>
+      void migration.accept(uri).catch((error: unknown) => {
+        failure = aboutSubject(plan.incoming?.subject ?? "-incoming", error);
+        made.quit("host-quit");
+      });
+    const { config } = opened;
+    const monitored = { machine: made, config, host, chardevs: opened.chardevs, migration, onIncoming: takeIn };
+    const monitor = openMonitors(plan, monitored);
     closers.push(() => monitor.close());
     if (plan.dumpDeviceTree !== undefined) {
       writeNamedFile(plan.dumpDeviceTree, made.boardDeviceTree);
@@ -71,8 +82,11 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
     const keepAlive = setInterval(() => {}, 0x7fff_ffff);
     closers.push(() => clearInterval(keepAlive));
     if (signalled !== undefined) made.quit("host-signal");
-    else if (!plan.machine.startPaused) made.start();
+    else if (plan.incoming !== undefined) {
+      if (plan.incoming.uri !== "defer") takeIn(plan.incoming.uri);
+    } else if (!plan.machine.startPaused) made.start();
     const exit = await made.ended;
+    if (failure !== undefined) throw failure;
     if (plan.report !== undefined) {
       writeNamedFile(plan.report, `${JSON.stringify({ exit, ...machineReport(made) }, undefined, 2)}\n`);
     }

@@ -1,10 +1,13 @@
 // What a machine asks of its board.
+import type { DirtyNotes } from "../memory/index.ts";
 import type { RamBlock } from "../memory/port.ts";
 import type { Saveable } from "../state/index.ts";
 import type { AssignmentFacts, DeviceConfig } from "./port.ts";
 import type { Hart } from "../target/riscv/port.ts";
 
 export interface Board {
+  /** With its version: `virt-1.0`. */
+  readonly machineType: string;
   readonly harts: readonly Hart[];
   /** False when there is neither firmware nor a kernel. */
   readonly canStart: boolean;
@@ -16,6 +19,8 @@ export interface Board {
   readonly assignments: readonly AssignmentFacts[];
   /** RAM and ROM. */
   readonly memoryBlocks: readonly RamBlock[];
+  /** Who writes to them. */
+  readonly notes: DirtyNotes;
   /** Power-on: devices, harts, images. RAM keeps what no image overwrites. */
   reset(): void;
   /** Resolves when no device has host requests in flight. */

@@ -38,6 +38,7 @@ export function buildMachine(config: MachineConfig, host: MachineHost, planHarts
     yield: host.yield,
     noReboot: config.noReboot,
     noShutdown: config.noShutdown,
+    incoming: config.incoming ?? false,
     scheduler: (hooks) => {
       const scheduler = new Scheduler({
         vcpus: board.harts,

@@ -16,6 +16,7 @@ import type {
   MachineStatistics,
   RunState,
 } from "./port.ts";
+import { MovableMachine } from "./move.ts";
 import { RunStates, needsReset } from "./run-states.ts";
 import type { Scheduler } from "./scheduler.ts";
 
@@ -27,6 +28,7 @@ export interface MachineParts {
   readonly yield: YieldPort;
   readonly noReboot: boolean;
   readonly noShutdown: boolean;
+  readonly incoming?: boolean;
   /** Made with the machine's `attend` and `failed`. */
   readonly scheduler: (hooks: { attend: () => void; failed: (error: unknown) => void }) => Scheduler;
 }
@@ -41,6 +43,9 @@ export class VirtualMachine implements Machine {
   #exit: MachineExit | undefined;
   /** Called when the host no longer waits for the end of a machine. */
   #hurry: () => void = () => undefined;
+  /** While a move is finished: what the machine did when it was asked to stand still. */
+  #stateBeforeMove: RunState | undefined;
+  #hasArrived = false;
   /** The first thing that the guest asked for since the harts last stood still. */
   #pending: GuestRequest | undefined;
 
@@ -52,6 +57,7 @@ export class VirtualMachine implements Machine {
     this.#scheduler = parts.scheduler({ attend: () => this.#attend(), failed: (error) => this.#failed(error) });
     parts.board.onDeviceRemoved = (id) => this.#tell((observer) => observer.deviceRemoved?.(id));
     parts.board.reset();
+    if (parts.incoming === true) this.#states.to("inmigrate");
   }
 
   get runState(): RunState {
@@ -90,9 +96,35 @@ export class VirtualMachine implements Machine {
     return () => this.#observers.delete(observer);
   }
 
+  get movable(): MovableMachine {
+    const { board, clock } = this.#parts;
+    return new MovableMachine({
+      machineType: board.machineType,
+      clock,
+      blocks: board.memoryBlocks,
+      notes: board.notes,
+      saveables: board.saveables,
+      isRunning: () => this.runState === "running",
+      stop: () => this.#finishMove(),
+      start: () => this.#goOn(),
+    });
+  }
+
+  handedOver(): void {
+    if (this.#exit === undefined) this.#states.to("postmigrate");
+  }
+
+  arrived(): void {
+    this.#hasArrived = true;
+    if (this.runState === "inmigrate") this.#states.to("paused");
+  }
+
   start(): void {
     if (this.runState === "running") return;
     this.#checkAlive();
+    if (this.runState === "inmigrate" && !this.#hasArrived) {
+      throw new MachineError("badTransition", "The machine has not arrived yet; migrate-incoming would bring it");
+    }
     if (needsReset(this.runState)) {
       throw new MachineError("badTransition", `A machine in state "${this.runState}" cannot go on; a reset would do`);
     }
@@ -168,6 +200,23 @@ export class VirtualMachine implements Machine {
 
   #tell(what: (observer: MachineObserver) => void): void {
     for (const observer of this.#observers) what(observer);
+  }
+
+  /** Stands still for the last part of a move. */
+  async #finishMove(): Promise<void> {
+    if (this.runState === "running") this.#parts.clock.stop();
+    this.#stateBeforeMove = this.runState;
+    this.#states.to("finish-migrate");
+    await this.#standStill();
+  }
+
+  /** After a move that failed, as before; after one that came, running. */
+  #goOn(): void {
+    const before = this.#stateBeforeMove ?? "running";
+    this.#stateBeforeMove = undefined;
+    this.#hasArrived = true;
+    if (before === "running") this.start();
+    else this.#states.to(before);
   }
 
   /** The guest is done: with `noShutdown` it stays to be looked at, else the machine ends. */

@@ -7,6 +7,8 @@ export interface GuestClock extends ClockPort {
   /** The machine goes on; starting twice changes nothing. */
   start(): void;
   stop(): void;
+  /** Sets the time, for saved state; the machine is stopped. */
+  load(elapsedNs: number): void;
 }
 
 /** What the scheduler asks between runs. */

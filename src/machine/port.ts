@@ -5,6 +5,7 @@ import type { BlockNode } from "../block/port.ts";
 import type { CharBackend } from "../chardev/port.ts";
 import type { HostPlan } from "../iommufd/index.ts";
 import type { CpuBus, RamBlock, World, WorldPlan } from "../memory/index.ts";
+import type { MigratableMachine } from "../migration/port.ts";
 import type { TrackerPolicy } from "../vfio/index.ts";
 import type { ExternalInterrupts, Hart, HartConfig, HostFirmware, TimebasePort } from "../target/riscv/port.ts";
 
@@ -61,6 +62,8 @@ export interface MachineConfig {
   readonly noReboot: boolean;
   readonly noShutdown: boolean;
   readonly startPaused: boolean;
+  /** The machine comes from elsewhere: it stands in `inmigrate` until it is there. */
+  readonly incoming?: boolean;
   readonly rtc: { readonly base: "utc" | "localtime" | bigint; readonly clock: "host" | "rt" | "vm" };
   readonly icount?: IcountConfig;
   readonly accelerator?: AcceleratorConfig;
@@ -90,7 +93,19 @@ export interface MachineHost {
 }
 
 /** QEMU's run states that this machine can be in. */
-export type RunState = "prelaunch" | "running" | "paused" | "shutdown" | "internal-error" | "guest-panicked";
+export type RunState =
+  | "prelaunch"
+  | "running"
+  | "paused"
+  /** Waits for a machine to arrive in it. */
+  | "inmigrate"
+  /** Stopped, while the last of it is sent. */
+  | "finish-migrate"
+  /** It runs elsewhere now. */
+  | "postmigrate"
+  | "shutdown"
+  | "internal-error"
+  | "guest-panicked";
 
 /** Who ended it from the host's side: a front end's user, a signal, a monitor's command. */
 export type HostQuit = "host-quit" | "host-signal" | "host-qmp-quit";
@@ -156,6 +171,12 @@ export interface Machine {
   readonly statistics: MachineStatistics;
   /** What executes guest code: figures, and its tier, which may be changed at any time between calls. */
   readonly accelerator: Accelerator;
+  /** As migration takes it; `started` and `handedOver` keep the run state. */
+  readonly movable: MigratableMachine;
+  /** The machine runs elsewhere: it stays here in `postmigrate`. */
+  handedOver(): void;
+  /** The machine has arrived and was not started. */
+  arrived(): void;
   /** Devices of hosts that this machine has, in the order of assigning. */
   readonly assignments: readonly AssignmentFacts[];
   /** RAM and ROM; their bytes go on changing while the machine runs. */

@@ -4,12 +4,15 @@ import { assert } from "../base/index.ts";
 import type { RunState } from "./port.ts";
 
 const transitions: Readonly<Record<RunState, readonly RunState[]>> = {
-  prelaunch: ["running", "paused"],
-  running: ["paused", "shutdown", "internal-error", "guest-panicked"],
-  paused: ["running", "prelaunch"],
-  shutdown: ["paused", "prelaunch"],
-  "internal-error": ["paused", "prelaunch"],
-  "guest-panicked": ["running", "prelaunch"],
+  prelaunch: ["running", "paused", "finish-migrate", "inmigrate"],
+  running: ["paused", "shutdown", "internal-error", "guest-panicked", "finish-migrate"],
+  paused: ["running", "prelaunch", "finish-migrate", "postmigrate"],
+  inmigrate: ["running", "paused", "prelaunch", "postmigrate", "internal-error"],
+  "finish-migrate": ["running", "paused", "prelaunch", "postmigrate", "internal-error"],
+  postmigrate: ["running", "finish-migrate", "prelaunch"],
+  shutdown: ["paused", "prelaunch", "finish-migrate", "postmigrate"],
+  "internal-error": ["paused", "prelaunch", "finish-migrate", "postmigrate"],
+  "guest-panicked": ["running", "prelaunch", "finish-migrate"],
 };
 
 export function mayFollow(from: RunState, to: RunState): boolean {

@@ -106,6 +106,7 @@ beforeEach(() => {
     config,
     productVersion: "0.1.0",
     processId: 42,
+    onIncoming: () => undefined,
     wallClock: { nowUnixNs: () => 1_800_000_000_123_456_789n },
     onFailure: (error) => failures.push(error),
   });

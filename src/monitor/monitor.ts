@@ -4,6 +4,7 @@ import type { CharBackend } from "../chardev/port.ts";
 import type { MachineExit } from "../machine/index.ts";
 import { allCommands } from "./commands/index.ts";
 import { deviceDeletedEvent, peripheralPath } from "./commands/devices.ts";
+import { migrationEvent, migrationPassEvent } from "./commands/migration.ts";
 import { resetEvent, resumeEvent, shutdownEvent, stopEvent } from "./commands/run-control.ts";
 import type { MonitorContext } from "./context.ts";
 import { EventHub } from "./event-hub.ts";
@@ -11,7 +12,7 @@ import { QmpFront } from "./qmp/front.ts";
 import { capabilitiesCommand } from "./qmp/session.ts";
 import type { Command } from "./schema/command.ts";
 
-export interface MonitorOptions extends Omit<MonitorContext, "events"> {
+export interface MonitorOptions extends Omit<MonitorContext, "events" | "tellsMigration"> {
   readonly wallClock: WallClockPort;
   readonly onFailure: (error: unknown) => void;
 }
@@ -25,10 +26,11 @@ export class Monitor {
 
   constructor({ wallClock, onFailure, ...rest }: MonitorOptions) {
     const events = new EventHub(wallClock);
-    this.context = { ...rest, events };
+    this.context = { ...rest, events, tellsMigration: { current: false } };
     this.#onFailure = onFailure;
     this.#commands = new Map(allCommands([capabilitiesCommand]).map((each) => [each.name, each]));
-    this.#endObserving = observe(this.context);
+    const ends = [observe(this.context), observeMigration(this.context)];
+    this.#endObserving = () => ends.forEach((end) => end());
   }
 
   /** Serves QMP on a character device. */
@@ -55,6 +57,18 @@ const REASONS = {
   "host-qmp-quit": "host-qmp-quit",
   "internal-error": "host-error",
 } as const satisfies Record<MachineExit["cause"], string>;
+
+function observeMigration({ migration, events, tellsMigration }: MonitorContext): () => void {
+  if (migration === undefined) return () => undefined;
+  return migration.listen({
+    phase(status) {
+      if (tellsMigration.current) events.emit(migrationEvent, { status });
+    },
+    round(round) {
+      if (tellsMigration.current) events.emit(migrationPassEvent, { pass: round.number });
+    },
+  });
+}
 
 function observe({ machine, events }: MonitorContext): () => void {
   let wasRunning = machine.runState === "running";

@@ -45,13 +45,14 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
     ...timeAndChance(draft),
     chardevs,
     blockNodes,
+    ...(draft.incoming !== undefined && { incoming: true }),
     ...given({ kernel, initrd, dtb, name, uuid, icount, accelerator: draft.accelerator }),
   };
   return {
     machine,
     monitors: draft.monitors,
     warnings: draft.warnings,
-    ...given({ pidFile, dumpDeviceTree, report }),
+    ...given({ pidFile, dumpDeviceTree, report, incoming: draft.incoming }),
     ...(guestErrors ? { guestErrors: given({ logFile }) } : {}),
   };
 }

@@ -51,6 +51,7 @@ export class ConfigDraft {
   name: string | undefined;
   uuid: string | undefined;
   pidFile: NamedFile | undefined;
+  incoming: { readonly subject: string; readonly uri: string } | undefined;
   report: NamedFile | undefined;
   dumpDeviceTree: NamedFile | undefined;
   guestErrors = false;

@@ -9,7 +9,7 @@ function refused(reason: string, argument: Arity, ...names: string[]): RefusedOp
 
 const DISPLAY = "Ratite has no display yet; use -nographic";
 const NETWORK = "Ratite has no network yet; use -net none";
-const MIGRATION = "Ratite cannot save or migrate a running machine yet";
+const MIGRATION = "QMP's migrate saves a machine to a file, and -incoming loads it";
 const DISK = "the board has no such drive; use -drive file=FILE,format=raw,if=virtio";
 
 export const refusedOptions: readonly RefusedOption[] = [
@@ -31,7 +31,7 @@ export const refusedOptions: readonly RefusedOption[] = [
   ...refused("Ratite has no gdb server yet; leave it out", "text", "gdb"),
   ...refused("Ratite has no gdb server yet; leave it out", "none", "s"),
   ...refused("the escape character of mon:stdio is Ctrl-A", "text", "echr"),
-  ...refused(MIGRATION, "text", "incoming", "loadvm", "dump-vmstate"),
+  ...refused(MIGRATION, "text", "loadvm", "dump-vmstate"),
   ...refused(MIGRATION, "none", "only-migratable"),
   ...refused("there is no NUMA topology yet; use -smp and -m", "text", "numa"),
   ...refused("RAM is anonymous memory of this process; use -m", "text", "mem-path", "overcommit"),

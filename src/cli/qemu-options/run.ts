@@ -13,6 +13,21 @@ const startPaused: QemuOption = {
   },
 };
 
+const incoming: QemuOption = {
+  name: "incoming",
+  section: "Running",
+  argument: "text",
+  synopsis: "tcp:HOST:PORT|unix:PATH|file:PATH|fd:NUMBER|defer",
+  description:
+    "Take in a machine that migrates here, or was saved to a file; the other options are those of its source",
+  example: "-incoming unix:/tmp/move",
+  differs:
+    "no `exec:`, `rdma:` or JSON channels; disks are opened before the source has closed them, without their lock",
+  apply(draft, { subject, argument }) {
+    draft.incoming = { subject, uri: argument };
+  },
+};
+
 const noReboot: QemuOption = {
   name: "no-reboot",
   section: "Running",
@@ -156,6 +171,7 @@ const help: QemuOption = {
 
 export const runOptions: readonly QemuOption[] = [
   startPaused,
+  incoming,
   noReboot,
   noShutdown,
   action,

@@ -15,3 +15,4 @@ export * from "./read-file.ts";
 export * from "./rng.ts";
 export * from "./terminal.ts";
 export * from "./trace.ts";
+export { acceptMigration, connectMigration } from "./migration-channel.ts";

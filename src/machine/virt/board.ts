@@ -29,7 +29,7 @@ import type { DeviceConfig, HartPlanner, MachineConfig, MachineHost } from "../p
 import { rtcTime } from "../rtc-time.ts";
 import { System } from "../system.ts";
 import { Backends } from "./backends.ts";
-import { readVirtConfig, type VirtOptions } from "./config.ts";
+import { readVirtConfig, VIRT_VERSION, type VirtOptions } from "./config.ts";
 import { buildBoardTree } from "./device-tree.ts";
 import { placeFwCfg } from "./fw-cfg.ts";
 import { placeIrqChip, type IrqChip } from "./irq-chip.ts";
@@ -88,6 +88,7 @@ interface Planned {
 }
 
 class VirtBoard implements Board {
+  readonly machineType = VIRT_VERSION;
   readonly harts: readonly Hart[];
   readonly saveables: Board["saveables"];
   readonly #parts: BoardParts;
@@ -160,6 +161,10 @@ class VirtBoard implements Board {
 
   set onDeviceRemoved(told: (id: string) => void) {
     this.#plugs.onRemoved = told;
+  }
+
+  get notes(): Board["notes"] {
+    return this.#system.space.world.notes;
   }
 
   get memoryBlocks(): Board["memoryBlocks"] {

@@ -4,7 +4,9 @@ import { MachineError } from "../errors.ts";
 import type { MachineConfig } from "../port.ts";
 import { MAX_HARTS } from "./memory-map.ts";
 
-export const boardNames: readonly string[] = ["virt", "virt-1.0"];
+/** The newest version. */
+export const VIRT_VERSION = "virt-1.0";
+export const boardNames: readonly string[] = ["virt", VIRT_VERSION];
 
 /** `-machine` properties of QEMU's board. */
 export interface VirtOptions {

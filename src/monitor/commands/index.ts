@@ -2,6 +2,7 @@
 import type { Command, EventType } from "../schema/command.ts";
 import { deviceCommands, deviceDeletedEvent } from "./devices.ts";
 import { introspectionCommands } from "./introspection.ts";
+import { migrationCommands, migrationEvent, migrationPassEvent } from "./migration.ts";
 import { machineFactCommands } from "./machine-facts.ts";
 import {
   powerdownEvent,
@@ -16,6 +17,7 @@ import { sessionCommands } from "./session.ts";
 export const events: readonly EventType<unknown>[] = [
   ...[stopEvent, resumeEvent, powerdownEvent],
   ...[deviceDeletedEvent as EventType<unknown>],
+  ...[migrationEvent as EventType<unknown>, migrationPassEvent as EventType<unknown>],
   ...[resetEvent as EventType<unknown>, shutdownEvent as EventType<unknown>],
 ];
 
@@ -28,6 +30,7 @@ export function allCommands(added: readonly Command[] = []): readonly Command[] 
     ...runControlCommands,
     ...machineFactCommands,
     ...deviceCommands,
+    ...migrationCommands(),
     ...added,
   );
   return commands;

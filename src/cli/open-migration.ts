@@ -1,0 +1,28 @@
+// Migration of a machine of this process, over this platform's channels.
+import { acceptMigration, connectMigration, type NodeHost } from "../host/node/index.ts";
+import type { Machine } from "../machine/index.ts";
+import { MigrationControl } from "../migration/index.ts";
+
+export interface MigrationOptions {
+  readonly host: Pick<NodeHost, "clock" | "yield">;
+  readonly startsOnArrival: boolean;
+  readonly line: (text: string) => void;
+}
+
+export function openMigration(machine: Machine, { host, startsOnArrival, line }: MigrationOptions): MigrationControl {
+  return new MigrationControl(
+    {
+      machine: machine.movable,
+      blockedReasons: () =>
+        machine.assignments.map(({ device }) => `${device}: Migration of assigned devices is not implemented yet`),
+      handedOver: () => machine.handedOver(),
+      arrived: () => machine.arrived(),
+      startsOnArrival,
+    },
+    {
+      ...host,
+      connect: connectMigration,
+      accept: (uri) => acceptMigration(uri, (where) => line(`waiting for a machine on ${where}`)),
+    },
+  );
+}

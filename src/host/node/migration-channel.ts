@@ -1,0 +1,187 @@
+// Channels for migration by QEMU's URIs: sockets, files, inherited descriptors.
+import { createReadStream, createWriteStream, type ReadStream, type WriteStream } from "node:fs";
+import { open } from "node:fs/promises";
+import { connect, createServer, Socket } from "node:net";
+import type { Readable, Writable } from "node:stream";
+import type { MigrationChannel } from "../../migration/port.ts";
+import { errnoText, HostError } from "./errors.ts";
+
+/** What a stream holds before `write` waits. */
+const BUFFER_BYTES = 2 * 2 ** 20;
+
+interface Target {
+  readonly kind: "tcp" | "unix" | "file" | "fd";
+  readonly path: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+const REFUSED: Readonly<Record<string, string>> = {
+  exec: "commands are not run; a file or a socket would do",
+  rdma: "Node has no RDMA; a socket would do",
+  vsock: "Node has no vsock; a socket would do",
+};
+
+/** Throws HostError for what is no channel. */
+function parseUri(uri: string): Target {
+  const wrong = (message: string): HostError => new HostError("cannotConnect", message, { subject: uri });
+  const at = uri.indexOf(":");
+  const [kind, rest] = at < 0 ? [uri, ""] : [uri.slice(0, at), uri.slice(at + 1)];
+  const target = { path: rest, host: "", port: 0 };
+  switch (kind) {
+    case "unix":
+    case "file":
+    case "fd":
+      if (rest === "") throw wrong(`'${uri}' names nothing; ${kind}:${kind === "fd" ? "NUMBER" : "PATH"} would do`);
+      return { ...target, kind };
+    case "tcp": {
+      const match = /^(?:\[(.*)\]|([^:]*)):([0-9]+)$/.exec(rest);
+      if (match === null) throw wrong(`'${uri}' is not tcp:HOST:PORT`);
+      return { ...target, kind, host: match[1] ?? match[2] ?? "", port: Number(match[3]) };
+    }
+    default: {
+      const reason = Object.hasOwn(REFUSED, kind) ? `: ${REFUSED[kind]}` : "";
+      throw wrong(`unknown migration protocol: ${uri}${reason === "" ? "; tcp, unix, file and fd would do" : reason}`);
+    }
+  }
+}
+
+/** Connects, or makes the file. Rejects with HostError. */
+export async function connectMigration(uri: string): Promise<MigrationChannel> {
+  const target = parseUri(uri);
+  try {
+    if (target.kind === "file") return new StreamChannel(uri, await fileOut(target.path));
+    if (target.kind === "fd") return socketOrFile(uri, Number(target.path), "out");
+    const socket = connect(target.kind === "unix" ? { path: target.path } : target);
+    await settled(socket, "connect");
+    socket.setNoDelay(true);
+    return new StreamChannel(uri, socket, socket);
+  } catch (cause) {
+    throw failed("connect to", uri, cause);
+  }
+}
+
+/** Waits for the one peer, or opens the file; `onListening` is told where. Rejects with HostError. */
+export async function acceptMigration(uri: string, onListening?: (uri: string) => void): Promise<MigrationChannel> {
+  const target = parseUri(uri);
+  try {
+    if (target.kind === "file") return new StreamChannel(uri, undefined, await fileIn(target.path));
+    if (target.kind === "fd") return socketOrFile(uri, Number(target.path), "in");
+    const server = createServer();
+    server.listen(target.kind === "unix" ? { path: target.path } : target);
+    await settled(server, "listening");
+    onListening?.(uri);
+    const socket = await new Promise<Socket>((resolve) => server.once("connection", resolve));
+    server.close();
+    socket.setNoDelay(true);
+    return new StreamChannel(uri, socket, socket);
+  } catch (cause) {
+    throw failed("listen on", uri, cause);
+  }
+}
+
+function failed(what: string, uri: string, cause: unknown): HostError {
+  return cause instanceof HostError
+    ? cause
+    : new HostError("cannotConnect", `Failed to ${what} '${uri}': ${errnoText(cause)}`, { subject: uri, cause });
+}
+
+function settled(emitter: NodeJS.EventEmitter, event: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    emitter.once(event, () => resolve());
+    emitter.once("error", reject);
+  });
+}
+
+async function fileOut(path: string): Promise<WriteStream> {
+  const handle = await open(path, "w", 0o600);
+  return createWriteStream(path, { fd: handle, highWaterMark: BUFFER_BYTES });
+}
+
+async function fileIn(path: string): Promise<ReadStream> {
+  const handle = await open(path, "r");
+  return createReadStream(path, { fd: handle, highWaterMark: 2 ** 20 });
+}
+
+/** An inherited descriptor: a socket where it is one, else a file or a pipe. */
+function socketOrFile(uri: string, fd: number, way: "in" | "out"): MigrationChannel {
+  try {
+    const socket = new Socket({ fd });
+    return new StreamChannel(uri, socket, socket);
+  } catch {
+    if (way === "out") return new StreamChannel(uri, createWriteStream("", { fd, highWaterMark: BUFFER_BYTES }));
+    return new StreamChannel(uri, undefined, createReadStream("", { fd, highWaterMark: 2 ** 20 }));
+  }
+}
+
+class StreamChannel implements MigrationChannel {
+  readonly name: string;
+  readonly isDuplex: boolean;
+  readonly #out: Writable | undefined;
+  readonly #in: Readable | undefined;
+  readonly #chunks: AsyncIterator<Buffer> | undefined;
+  #error: Error | undefined;
+  #unwritten = 0;
+  #wake: (() => void) | undefined;
+  #isClosed = false;
+
+  constructor(name: string, out: Writable | undefined, input?: Readable) {
+    this.name = name;
+    this.#out = out;
+    this.#in = input;
+    this.isDuplex = out !== undefined && input !== undefined;
+    this.#chunks = input?.[Symbol.asyncIterator]() as AsyncIterator<Buffer> | undefined;
+    const fail = (error: Error): void => {
+      this.#error ??= error;
+      this.#wake?.();
+    };
+    out?.on("error", fail);
+    out?.on("close", () => fail(new Error("the other side has closed it")));
+    input?.on("error", fail);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#check();
+    this.#unwritten += bytes.length;
+    this.#out!.write(bytes, () => {
+      this.#unwritten -= bytes.length;
+      this.#wake?.();
+    });
+    await this.#until(() => this.#unwritten < BUFFER_BYTES);
+  }
+
+  async read(): Promise<Uint8Array | undefined> {
+    if (this.#isClosed) return undefined;
+    const { done, value } = await this.#chunks!.next();
+    return done === true ? undefined : value;
+  }
+
+  async flush(): Promise<void> {
+    await this.#until(() => this.#unwritten === 0);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#out?.end();
+    if (this.#out !== this.#in) this.#in?.destroy();
+    // A socket's other half: what was written still leaves.
+    if (this.#out instanceof Socket) this.#out.destroySoon();
+    this.#wake?.();
+  }
+
+  async #until(holds: () => boolean): Promise<void> {
+    while (!holds()) {
+      this.#check();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = undefined;
+    }
+  }
+
+  #check(): void {
+    if (this.#isClosed) throw new Error("it was closed here");
+    if (this.#error !== undefined) throw this.#error;
+  }
+}

@@ -1,0 +1,67 @@
+// A machine as migration sees it: parts, memory, and a run state of its own while it is on its way.
+import type { DirtyNotes, RamBlock } from "../memory/index.ts";
+import type { MigratableMachine } from "../migration/port.ts";
+import { describeState, f64, field, type DescriptionOf, type Saveable } from "../state/index.ts";
+import type { GuestClock } from "./pace.ts";
+
+type ClockState = { elapsedNs: number };
+
+/** Guest time. Timers are armed for it, so that it is loaded before everything else. */
+class ClockPart implements Saveable<DescriptionOf<ClockState>> {
+  readonly stateDescription: DescriptionOf<ClockState> = describeState("guest-clock", 1, [field("elapsedNs", f64)]);
+  readonly #clock: GuestClock;
+
+  constructor(clock: GuestClock) {
+    this.#clock = clock;
+  }
+
+  saveState(): ClockState {
+    return { elapsedNs: this.#clock.nowNs() };
+  }
+
+  loadState({ elapsedNs }: ClockState): void {
+    this.#clock.load(elapsedNs);
+  }
+}
+
+export interface MoveParts {
+  readonly machineType: string;
+  readonly clock: GuestClock;
+  readonly blocks: readonly RamBlock[];
+  readonly notes: DirtyNotes;
+  readonly saveables: ReadonlyMap<string, Saveable>;
+  readonly isRunning: () => boolean;
+  readonly stop: () => Promise<void>;
+  readonly start: () => void;
+}
+
+export class MovableMachine implements MigratableMachine {
+  readonly machineType: string;
+  readonly blocks: readonly RamBlock[];
+  readonly notes: DirtyNotes;
+  readonly #parts: MoveParts;
+
+  constructor(parts: MoveParts) {
+    this.#parts = parts;
+    this.machineType = parts.machineType;
+    this.blocks = parts.blocks;
+    this.notes = parts.notes;
+  }
+
+  /** As of now: devices come and go. */
+  get parts(): ReadonlyMap<string, Saveable> {
+    return new Map<string, Saveable>([["clock", new ClockPart(this.#parts.clock)], ...this.#parts.saveables]);
+  }
+
+  get isRunning(): boolean {
+    return this.#parts.isRunning();
+  }
+
+  stop(): Promise<void> {
+    return this.#parts.stop();
+  }
+
+  start(): void {
+    this.#parts.start();
+  }
+}

@@ -1,0 +1,156 @@
+// A machine's migrations, one at a time: what monitors start, watch and end.
+import type { ClockPort, YieldPort } from "../base/index.ts";
+import { MigrationError } from "./errors.ts";
+import { IncomingMigration } from "./incoming.ts";
+import { OutgoingMigration } from "./outgoing.ts";
+import type { MigratableMachine, MigrationChannel } from "./port.ts";
+import {
+  DEFAULT_PARAMETERS,
+  type MigrationParameters,
+  type MigrationPhase,
+  type MigrationProgress,
+  type MigrationRound,
+} from "./progress.ts";
+
+/** What a platform lends: channels by QEMU's URIs. */
+export interface MigrationHost {
+  readonly clock: ClockPort;
+  readonly yield: YieldPort;
+  /** Connects, or makes the file. Rejects with a VmError that names what was wrong. */
+  connect(uri: string): Promise<MigrationChannel>;
+  /** Waits for the source, or opens the file. */
+  accept(uri: string): Promise<MigrationChannel>;
+}
+
+export interface MigrationSubject {
+  readonly machine: MigratableMachine;
+  /** Everything that keeps it from migrating, as sentences. */
+  readonly blockedReasons: () => readonly string[];
+  /** It runs elsewhere. */
+  readonly handedOver: () => void;
+  /** It is here, and was not to be started. */
+  readonly arrived: () => void;
+  /** Whether an arriving machine starts. */
+  readonly startsOnArrival: boolean;
+}
+
+export interface MigrationListener {
+  phase?(phase: MigrationPhase): void;
+  round?(round: MigrationRound): void;
+}
+
+export class MigrationControl {
+  parameters: MigrationParameters = DEFAULT_PARAMETERS;
+  readonly #subject: MigrationSubject;
+  readonly #host: MigrationHost;
+  readonly #listeners = new Set<MigrationListener>();
+  #outgoing: OutgoingMigration | undefined;
+  #isBusy = false;
+  #incoming: { readonly phase: MigrationPhase; readonly error?: Error } | undefined;
+
+  constructor(subject: MigrationSubject, host: MigrationHost) {
+    this.#subject = subject;
+    this.#host = host;
+  }
+
+  /** Of the newest migration from here. */
+  get progress(): MigrationProgress | undefined {
+    return this.#outgoing?.progress;
+  }
+
+  /** Of a migration to here. */
+  get incoming(): { readonly phase: MigrationPhase; readonly error?: Error } | undefined {
+    return this.#incoming;
+  }
+
+  get blockedReasons(): readonly string[] {
+    return this.#subject.blockedReasons();
+  }
+
+  listen(listener: MigrationListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Begins to move the machine to `uri`; resolves when the channel is there, and the rest goes on in the background.
+   * Rejects with a VmError when there is a migration already, something blocks it, or nobody is at the other end.
+   */
+  async migrate(uri: string): Promise<void> {
+    if (this.#isBusy) throw new MigrationError("refused", "There's a migration process in progress");
+    const [reason] = this.#subject.blockedReasons();
+    if (reason !== undefined) throw new MigrationError("blocked", reason);
+    this.#isBusy = true;
+    try {
+      const channel = await this.#host.connect(uri);
+      const { clock, yield: turns } = this.#host;
+      this.#outgoing = new OutgoingMigration({
+        machine: this.#subject.machine,
+        channel,
+        parameters: this.parameters,
+        clock,
+        yield: turns,
+        onPhase: (phase) => this.#listeners.forEach((each) => each.phase?.(phase)),
+        onRound: (round) => this.#listeners.forEach((each) => each.round?.(round)),
+      });
+    } catch (error) {
+      this.#isBusy = false;
+      throw error;
+    }
+    void this.#finish(this.#outgoing);
+  }
+
+  /** Ends a migration from here, if there is one. */
+  cancel(): void {
+    this.#outgoing?.cancel();
+  }
+
+  /** Goes on where `pauseBeforeSwitchover` waits. Throws MigrationError when nothing waits. */
+  proceed(): void {
+    if (this.#outgoing?.progress.phase !== "pre-switchover") {
+      throw new MigrationError("refused", "Migration not in expected state: pre-switchover");
+    }
+    this.#outgoing.proceed();
+  }
+
+  /** Changes parameters, also of a migration that is on its way. */
+  set(parameters: Partial<MigrationParameters>): void {
+    this.parameters = { ...this.parameters, ...parameters };
+    if (this.#outgoing !== undefined) this.#outgoing.parameters = this.parameters;
+  }
+
+  /** Takes a machine from `uri`. Rejects with a VmError; this machine must not be used then. */
+  async accept(uri: string): Promise<void> {
+    this.#enter("setup");
+    try {
+      const channel = await this.#host.accept(uri);
+      this.#enter("active");
+      const { machine, startsOnArrival, arrived } = this.#subject;
+      await new IncomingMigration({ machine, channel, start: startsOnArrival }).run();
+      if (!startsOnArrival) arrived();
+      this.#enter("completed");
+    } catch (error) {
+      this.#incoming = { phase: "failed", ...(error instanceof Error && { error }) };
+      this.#listeners.forEach((each) => each.phase?.("failed"));
+      throw error;
+    }
+  }
+
+  #enter(phase: MigrationPhase): void {
+    this.#incoming = { phase };
+    this.#listeners.forEach((each) => each.phase?.(phase));
+  }
+
+  async #finish(outgoing: OutgoingMigration): Promise<void> {
+    this.#listeners.forEach((each) => each.phase?.("setup"));
+    try {
+      await outgoing.run();
+      this.#subject.handedOver();
+    } catch {
+      // The progress has the error; the machine goes on, unless it was handed over already.
+      if (outgoing.wasHandedOver) this.#subject.handedOver();
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+}

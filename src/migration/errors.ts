@@ -1,0 +1,19 @@
+import { VmError } from "../base/index.ts";
+
+export class MigrationError extends VmError<
+  /** The stream is no stream, is damaged, or breaks its own rules. */
+  | "badStream"
+  /** It is of another version, or has a part that must be understood and is not. */
+  | "unknownPart"
+  /** The machine here is not the machine there. */
+  | "otherMachine"
+  /** The channel broke, or its other end went. */
+  | "channelLost"
+  /** The other side said no. */
+  | "refused"
+  | "cancelled"
+  /** Something of the machine cannot be moved. */
+  | "blocked"
+> {
+  override readonly room = "migration";
+}

@@ -1,0 +1,169 @@
+// The target's side: takes pages and parts as they come, believes nothing, and starts the machine only when it has all of
+// it and, over a channel that can answer, the source has given it over.
+import { viewOf, VmError } from "../base/index.ts";
+import { PAGE_BYTES, type DirtySource } from "../memory/index.ts";
+import { loadState } from "../state/index.ts";
+import { MigrationError } from "./errors.ts";
+import type { MigratableMachine, MigrationChannel } from "./port.ts";
+import { FrameReader, type Frame } from "./stream/frame-reader.ts";
+import { frame } from "./stream/frame-writer.ts";
+import { checkFacts, type MachineFacts } from "./stream/machine-facts.ts";
+import { FrameKind, MAX_PAGES_PER_FRAME, OPTIONAL, PageEncoding, PagesHeader } from "./stream/spec.ts";
+
+export interface IncomingOptions {
+  /** Has never run. */
+  readonly machine: MigratableMachine;
+  readonly channel: MigrationChannel;
+  /** Whether the machine starts at the end; otherwise it stays stopped. */
+  readonly start: boolean;
+}
+
+export class IncomingMigration {
+  readonly #machine: MigratableMachine;
+  readonly #channel: MigrationChannel;
+  readonly #starts: boolean;
+  readonly #frames: FrameReader;
+  readonly #source: DirtySource;
+  readonly #loaded = new Set<string>();
+  #pages = 0;
+  #isStopped = false;
+
+  constructor({ machine, channel, start }: IncomingOptions) {
+    this.#machine = machine;
+    this.#channel = channel;
+    this.#starts = start;
+    this.#frames = new FrameReader(channel);
+    this.#source = machine.notes.source("migration");
+  }
+
+  /** Bytes taken so far. */
+  get receivedBytes(): number {
+    return this.#frames.position;
+  }
+
+  /** Resolves when the machine is here. Rejects with MigrationError; the machine must not be used then. */
+  async run(): Promise<void> {
+    try {
+      await this.#load();
+      if (this.#channel.isDuplex) {
+        await this.#answer(FrameKind.ready);
+        const { kind } = await this.#frames.read();
+        if (kind !== FrameKind.handover) throw this.#unexpected(kind, "the handover");
+      }
+      if (this.#starts) this.#machine.start();
+      if (this.#channel.isDuplex) await this.#answer(FrameKind.running);
+    } catch (cause) {
+      const error = asMigrationError(cause);
+      await this.#tell(error);
+      throw error;
+    } finally {
+      this.#channel.close();
+    }
+  }
+
+  async #load(): Promise<void> {
+    await this.#frames.readPreamble();
+    const first = await this.#frames.read();
+    if (first.kind !== FrameKind.machine) throw this.#unexpected(first.kind, "what machine it is of");
+    const facts = checkFacts(first.payload, this.#machine);
+    for (;;) {
+      const next = await this.#frames.read();
+      if (next.kind === FrameKind.complete) return this.#checkComplete(next, facts);
+      this.#take(next, facts);
+    }
+  }
+
+  #take(next: Frame, facts: MachineFacts): void {
+    switch (next.kind) {
+      case FrameKind.pages:
+        return this.#takePages(next.payload, facts);
+      case FrameKind.part:
+        return this.#takePart(next.payload, facts);
+      case FrameKind.stopped:
+        this.#isStopped = true;
+        return;
+      default:
+        if ((next.flags & OPTIONAL) !== 0) return;
+        throw new MigrationError(
+          "unknownPart",
+          `The stream has a frame of kind ${next.kind}, which must be understood`,
+        );
+    }
+  }
+
+  #takePages(payload: Uint8Array, facts: MachineFacts): void {
+    const bad = (what: string): MigrationError =>
+      new MigrationError("badStream", `Pages before byte ${this.#frames.position} have ${what}`);
+    if (payload.length < PagesHeader.lengthBytes) throw bad("no header");
+    const { block: index, encoding, firstPage, pageCount } = PagesHeader.decode(payload, 0);
+    const fact = facts.blocks[index];
+    if (fact === undefined) throw bad(`block ${index}, of ${facts.blocks.length}`);
+    const block = this.#machine.blocks.find(({ name }) => name === fact.name)!;
+    const end = firstPage + pageCount;
+    if (pageCount === 0 || pageCount > MAX_PAGES_PER_FRAME || end * PAGE_BYTES > block.lengthBytes) {
+      throw bad(`places ${firstPage} to ${end} in "${block.name}"`);
+    }
+    const bytes = payload.subarray(PagesHeader.lengthBytes);
+    const into = block.bytes.subarray(firstPage * PAGE_BYTES, end * PAGE_BYTES);
+    if (encoding === PageEncoding.zero && bytes.length === 0) into.fill(0);
+    else if (encoding === PageEncoding.bytes && bytes.length === into.length) into.set(bytes);
+    else throw bad(`encoding ${encoding} with ${bytes.length} bytes for ${pageCount} pages`);
+    this.#machine.notes.noteWrite(this.#source, into.byteOffset, into.length);
+    this.#pages += pageCount;
+  }
+
+  #takePart(payload: Uint8Array, facts: MachineFacts): void {
+    const bad = (what: string): MigrationError => new MigrationError("badStream", `The stream has ${what}`);
+    if (!this.#isStopped) throw bad("a part of a machine that still runs");
+    const nameBytes = payload.length < 2 ? 0 : viewOf(payload).getUint16(0, true);
+    if (nameBytes === 0 || 2 + nameBytes > payload.length) throw bad("a part without a name");
+    const name = new TextDecoder().decode(payload.subarray(2, 2 + nameBytes));
+    if (!facts.parts.includes(name)) throw bad(`a part "${name}" that it did not announce`);
+    if (this.#loaded.has(name)) throw bad(`the part "${name}" twice`);
+    try {
+      loadState(this.#machine.parts.get(name)!, payload.subarray(2 + nameBytes));
+    } catch (cause) {
+      if (!(cause instanceof VmError)) throw cause;
+      throw new MigrationError("badStream", `The part "${name}" cannot be loaded: ${cause.message}`, { cause });
+    }
+    this.#loaded.add(name);
+  }
+
+  #checkComplete({ payload }: Frame, facts: MachineFacts): void {
+    const missing = facts.parts.find((name) => !this.#loaded.has(name));
+    if (missing !== undefined) throw new MigrationError("badStream", `The stream ended without the part "${missing}"`);
+    const { pages } = readTotals(payload);
+    if (pages === this.#pages) return;
+    throw new MigrationError("badStream", `The stream says that it has ${pages} pages, and has ${this.#pages}`);
+  }
+
+  #unexpected(kind: number, wanted: string): MigrationError {
+    return new MigrationError("badStream", `The stream has a frame of kind ${kind} where ${wanted} is due`);
+  }
+
+  async #answer(kind: number, text = ""): Promise<void> {
+    await this.#channel.write(frame(kind, [new TextEncoder().encode(text)]));
+    await this.#channel.flush();
+  }
+
+  /** The source should know why, where it can be told. */
+  async #tell(error: MigrationError): Promise<void> {
+    if (!this.#channel.isDuplex) return;
+    await this.#answer(FrameKind.failed, error.message).catch(() => undefined);
+  }
+}
+
+function readTotals(payload: Uint8Array): { readonly pages: unknown } {
+  try {
+    return JSON.parse(new TextDecoder().decode(payload)) as { pages: unknown };
+  } catch {
+    throw new MigrationError("badStream", "The stream does not say how much it has");
+  }
+}
+
+/** Our own broken invariants stay what they are. */
+function asMigrationError(cause: unknown): MigrationError {
+  if (cause instanceof MigrationError) return cause;
+  if (!(cause instanceof VmError)) throw cause;
+  return new MigrationError("badStream", cause.message, { cause });
+}

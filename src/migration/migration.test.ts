@@ -1,0 +1,187 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { ManualClock } from "../base/index.ts";
+import { IncomingMigration, MigrationError, OutgoingMigration, type MigrationPhase } from "./index.ts";
+import type { OutgoingOptions } from "./outgoing.ts";
+import { makePipe, type PipeFaults } from "./testing/pipe.ts";
+import { PAGES, SmallMachine } from "./testing/small-machine.ts";
+
+/** A host whose time goes on by a millisecond a look; `onTurn` runs while the machine has its turn. */
+function host(onTurn: () => void = () => undefined): Pick<OutgoingOptions, "clock" | "yield"> {
+  let now = 0;
+  const clock = new ManualClock();
+  return {
+    clock: { nowNs: () => (clock.setNs((now += 1_000_000)), now) },
+    yield: {
+      turn: async () => onTurn(),
+      sleep: async () => undefined,
+      wake: () => undefined,
+    },
+  };
+}
+
+interface Move {
+  readonly source: SmallMachine;
+  readonly target: SmallMachine;
+  readonly outgoing: OutgoingMigration;
+  readonly phases: MigrationPhase[];
+  /** How both ends ended. */
+  readonly ends: Promise<PromiseSettledResult<void>[]>;
+}
+
+function move(
+  options: {
+    readonly source?: SmallMachine;
+    readonly target?: SmallMachine;
+    readonly faults?: PipeFaults;
+    readonly isDuplex?: boolean;
+    readonly onTurn?: (source: SmallMachine) => void;
+    readonly parameters?: OutgoingOptions["parameters"];
+  } = {},
+): Move {
+  const { source = filled(), target = new SmallMachine() } = options;
+  const [out, into] = makePipe(options.isDuplex, options.faults);
+  const phases: MigrationPhase[] = [];
+  const outgoing = new OutgoingMigration({
+    machine: source,
+    channel: out,
+    ...host(() => options.onTurn?.(source)),
+    onPhase: (phase) => phases.push(phase),
+    parameters: { maxBandwidth: 0, ...options.parameters },
+  });
+  const incoming = new IncomingMigration({ machine: target, channel: into, start: true });
+  return { source, target, outgoing, phases, ends: Promise.allSettled([outgoing.run(), incoming.run()]) };
+}
+
+function filled(): SmallMachine {
+  const machine = new SmallMachine();
+  for (let page = 0; page < PAGES; page += 3) machine.write(page, page + 1);
+  machine.isRunning = true;
+  return machine;
+}
+
+function reasonOf(end: PromiseSettledResult<void> | undefined): MigrationError {
+  if (end?.status !== "rejected") throw new Error("it did not fail");
+  expect(end.reason).toBeInstanceOf(MigrationError);
+  return end.reason as MigrationError;
+}
+
+describe("a machine", () => {
+  test("arrives as it was, and runs on the other side only", async () => {
+    const { source, target, ends, outgoing, phases } = move();
+    expect((await ends).map(({ status }) => status)).toEqual(["fulfilled", "fulfilled"]);
+    expect(target.ram.bytes).toEqual(source.ram.bytes);
+    expect(target.counter.value).toBe(source.counter.value);
+    expect([source.isRunning, target.isRunning]).toEqual([false, true]);
+    expect(phases).toEqual(["active", "device", "completed"]);
+    expect(outgoing.progress).toMatchObject({ remainingBytes: 0, phase: "completed", zeroPages: 42, normalPages: 22 });
+    expect(outgoing.progress.downtimeMs).toBeGreaterThan(0);
+    expect(source.notes.openEpochs).toBe(0);
+  });
+
+  test("that writes while it moves arrives with what it wrote last", async () => {
+    let value = 0;
+    const { source, target, ends, outgoing } = move({
+      onTurn: (machine) => {
+        if (machine.isRunning && value < 200) machine.write(value % PAGES, (value += 1));
+      },
+      parameters: { downtimeLimitMs: 1 },
+    });
+    await ends;
+    expect(target.ram.bytes).toEqual(source.ram.bytes);
+    expect(target.counter.value).toBe(source.counter.value);
+    expect(outgoing.progress.rounds.length).toBeGreaterThan(1);
+    expect([...outgoing.progress.rounds[0]!.bySource.keys()]).toEqual(["hart0"]);
+  });
+
+  test("that stands still is moved in one pass, and is not started by it", async () => {
+    const source = filled();
+    source.isRunning = false;
+    const { target, ends, outgoing } = move({ source });
+    await ends;
+    expect(target.ram.bytes).toEqual(source.ram.bytes);
+    expect(outgoing.progress.rounds).toEqual([]);
+    expect(source.starts).toBe(0);
+  });
+
+  test("goes to a file, which cannot answer", async () => {
+    const { source, target, ends } = move({ isDuplex: false });
+    expect((await ends).map(({ status }) => status)).toEqual(["fulfilled", "fulfilled"]);
+    expect(target.ram.bytes).toEqual(source.ram.bytes);
+  });
+
+  test("waits before the switchover when it is told to", async () => {
+    const { ends, outgoing, phases, target } = move({ parameters: { pauseBeforeSwitchover: true } });
+    while (!phases.includes("pre-switchover")) await Promise.resolve();
+    expect(target.isRunning).toBe(false);
+    outgoing.proceed();
+    await ends;
+    expect(phases).toEqual(["active", "pre-switchover", "device", "completed"]);
+  });
+});
+
+describe("a machine is refused by one that", () => {
+  test.each([
+    [{ machineType: "small-2.0" }, "The stream is of a machine small-1.0; this one is small-2.0"],
+    [{ pages: 32 }, 'Memory "ram" has 262144 bytes in the stream and 131072 here'],
+    [{ part: "timer" }, 'The stream has a part "counter", which this machine lacks'],
+  ])("is another one: %j", async (options, message) => {
+    const { source, target, ends } = move({ target: new SmallMachine(options) });
+    const [out, into] = await ends;
+    expect(reasonOf(into).message).toBe(message);
+    expect(reasonOf(out).code).toMatch(/refused|channelLost/);
+    expect([source.isRunning, target.isRunning]).toEqual([true, false]);
+  });
+});
+
+describe("a source goes on", () => {
+  test("when it is cancelled, at any moment", async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      let seen = 0;
+      const made: Move = move({
+        onTurn: () => {
+          if (seen++ === turns) made.outgoing.cancel();
+        },
+        parameters: { downtimeLimitMs: 0.0001 },
+      });
+      const { source, target, ends, phases } = made;
+      if (turns === 11) made.outgoing.cancel();
+      const [out] = await ends;
+      if (out!.status === "fulfilled") continue;
+      expect(reasonOf(out).code).toBe("cancelled");
+      expect(phases.at(-1)).toBe("cancelled");
+      expect([source.isRunning, target.isRunning]).toEqual([true, false]);
+      expect(source.notes.openEpochs).toBe(0);
+    }
+  });
+
+  test("when the channel is cut at any byte; never do both sides run", async () => {
+    const whole = 22 * 4096 + 2000;
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: whole }), async (cutAfterBytes) => {
+        const { source, target, ends } = move({ faults: { cutAfterBytes } });
+        await ends;
+        expect(source.isRunning && target.isRunning).toBe(false);
+        expect(source.notes.openEpochs).toBe(0);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe("a damaged stream", () => {
+  test("is refused whichever byte is changed, and the source goes on", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: 22 * 4096 }), fc.integer({ min: 1, max: 255 }), async (where, by) => {
+        const damage = (bytes: Uint8Array, at: number): void => {
+          if (where >= at && where < at + bytes.length) bytes[where - at]! ^= by;
+        };
+        const { source, target, ends } = move({ faults: { damage } });
+        const [, into] = await ends;
+        expect(["badStream", "unknownPart", "channelLost"]).toContain(reasonOf(into).code);
+        expect([source.isRunning, target.isRunning]).toEqual([true, false]);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});

@@ -1,0 +1,50 @@
+// The bytes of a migration stream; docs/migration-stream.md is its manual.
+import { layout, u16le, u32le, u8, type Codec, type Layout } from "../../base/index.ts";
+
+type N = Codec<number>;
+
+export const MAGIC = "RATITEMG";
+export const STREAM_VERSION = 1;
+export const PREAMBLE_BYTES = 12;
+
+/** Before each frame's payload. The checksum is of the header (with a checksum of 0) and the payload. */
+export const FrameHeader: Layout<{ kind: N; flags: N; reserved: N; payloadBytes: N; checksum: N }> = layout(
+  "FrameHeader",
+  12,
+  { kind: u8, flags: u8, reserved: u16le, payloadBytes: u32le, checksum: u32le },
+);
+
+/** A frame that a reader may skip when it does not know it. */
+export const OPTIONAL = 1;
+
+export const FrameKind = {
+  /** JSON: what machine this is. The first frame. */
+  machine: 1,
+  /** Pages of one block: `PagesHeader`, then their bytes. */
+  pages: 2,
+  /** Length of a name (16 bits), the name, the part's section (docs/saved-state.md). */
+  part: 3,
+  /** The source has stopped: what follows is final. No payload. */
+  stopped: 4,
+  /** Everything has been sent. JSON: how much. The last frame. */
+  complete: 5,
+  /** Answers of the target: everything is loaded; it runs; a text why not. */
+  ready: 16,
+  running: 17,
+  failed: 18,
+  /** The source gives the machine over: from here on it does not run it. */
+  handover: 19,
+} as const;
+
+export const PagesHeader: Layout<{ block: N; encoding: N; pad: N; firstPage: N; pageCount: N }> = layout(
+  "PagesHeader",
+  12,
+  { block: u16le, encoding: u8, pad: u8, firstPage: u32le, pageCount: u32le },
+);
+
+export const PageEncoding = { bytes: 0, zero: 1 } as const;
+
+/** More is refused, so that a stream cannot fill memory. */
+export const MAX_PAYLOAD_BYTES: number = 64 * 2 ** 20;
+/** Pages of one frame. */
+export const MAX_PAGES_PER_FRAME = 64;

@@ -1,0 +1,221 @@
+// Moving the machine: commands with QEMU's names and shapes, and the events that tell of it.
+import type { MigrationControl, MigrationParameters, MigrationProgress } from "../../migration/index.ts";
+import type { MonitorContext } from "../context.ts";
+import { QmpError } from "../errors.ts";
+import { command, event, type Command, type EventType } from "../schema/command.ts";
+import {
+  arrayOf,
+  bool,
+  enumType,
+  int,
+  number,
+  optional,
+  size,
+  str,
+  struct,
+  uint64,
+  type ValueOf,
+} from "../schema/types.ts";
+
+const MigrationStatus = enumType("MigrationStatus", [
+  "none",
+  "setup",
+  "cancelling",
+  "cancelled",
+  "active",
+  "postcopy-device",
+  "postcopy-active",
+  "postcopy-paused",
+  "postcopy-recover-setup",
+  "postcopy-recover",
+  "completed",
+  "failing",
+  "failed",
+  "colo",
+  "pre-switchover",
+  "device",
+  "wait-unplug",
+]);
+const MigrationStats = struct("MigrationRAMStats", {
+  transferred: int,
+  remaining: int,
+  total: int,
+  duplicate: int,
+  normal: int,
+  "normal-bytes": int,
+  "dirty-pages-rate": int,
+  mbps: number,
+  "dirty-sync-count": int,
+  "postcopy-requests": int,
+  "page-size": int,
+  "multifd-bytes": int,
+  "pages-per-second": int,
+  "precopy-bytes": int,
+  "downtime-bytes": int,
+  "postcopy-bytes": int,
+  "dirty-sync-missed-zero-copy": int,
+});
+const MigrationInfo = struct("MigrationInfo", {
+  status: optional(MigrationStatus),
+  ram: optional(MigrationStats),
+  "total-time": optional(int),
+  "expected-downtime": optional(int),
+  downtime: optional(int),
+  "setup-time": optional(int),
+  "error-desc": optional(str),
+  "blocked-reasons": optional(arrayOf(str)),
+});
+/** Those that do something here. */
+const Capability = enumType("MigrationCapability", ["events", "pause-before-switchover", "return-path"]);
+const CapabilityStatus = struct("MigrationCapabilityStatus", { capability: Capability, state: bool });
+const Parameters = struct("MigrationParameters", {
+  "max-bandwidth": optional(size),
+  "downtime-limit": optional(uint64),
+  "avail-switchover-bandwidth": optional(size),
+});
+
+export interface StatusData {
+  readonly status: string;
+}
+
+export interface PassData {
+  readonly pass: number | bigint;
+}
+
+export const migrationEvent: EventType<StatusData> = event(
+  "MIGRATION",
+  struct("q_obj_MIGRATION-arg", { status: MigrationStatus }),
+);
+export const migrationPassEvent: EventType<PassData> = event(
+  "MIGRATION_PASS",
+  struct("q_obj_MIGRATION_PASS-arg", { pass: int }),
+);
+
+const PAGE_BYTES = 4096;
+
+export function migrationCommands(): readonly Command[] {
+  const capabilities = { events: false, "pause-before-switchover": false, "return-path": true };
+  return [
+    command("migrate", {
+      args: struct("q_obj_migrate-arg", { uri: optional(str), resume: optional(bool) }),
+      async run(context, { uri, resume }) {
+        if (resume === true) throw new QmpError("Postcopy is not implemented, so that there is nothing to resume");
+        if (uri === undefined) throw new QmpError("need either 'uri' or 'channels' argument");
+        await controlOf(context).migrate(uri);
+      },
+    }),
+    command("migrate_cancel", { run: (context) => controlOf(context).cancel() }),
+    command("migrate-continue", {
+      args: struct("q_obj_migrate-continue-arg", { state: MigrationStatus }),
+      run(context, { state }) {
+        if (state !== "pre-switchover") throw new QmpError(`Migration not in expected state: ${state}`);
+        controlOf(context).proceed();
+      },
+    }),
+    command("migrate-incoming", {
+      args: struct("q_obj_migrate-incoming-arg", { uri: optional(str), "exit-on-error": optional(bool) }),
+      run(context, { uri }) {
+        if (uri === undefined) throw new QmpError("need either 'uri' or 'channels' argument");
+        if (context.machine.runState !== "inmigrate")
+          throw new QmpError("'-incoming' was not specified on the command line");
+        context.onIncoming(uri);
+      },
+    }),
+    command("query-migrate", { returns: MigrationInfo, run: (context) => infoOf(controlOf(context)) }),
+    command("migrate-set-capabilities", {
+      args: struct("q_obj_migrate-set-capabilities-arg", { capabilities: arrayOf(CapabilityStatus) }),
+      run(context, { capabilities: wanted }) {
+        for (const { capability, state } of wanted) {
+          if (capability === "return-path" && !state) throw new QmpError("Sockets always have a return path here");
+          capabilities[capability] = state;
+        }
+        controlOf(context).set({ pauseBeforeSwitchover: capabilities["pause-before-switchover"] });
+        context.tellsMigration.current = capabilities.events;
+      },
+    }),
+    command("query-migrate-capabilities", {
+      returns: arrayOf(CapabilityStatus),
+      run: () => Capability.values.map((capability) => ({ capability, state: capabilities[capability] })),
+    }),
+    command("migrate-set-parameters", {
+      args: Parameters,
+      run: (context, given) => controlOf(context).set(parametersOf(given)),
+    }),
+    command("query-migrate-parameters", {
+      returns: Parameters,
+      run(context) {
+        const { maxBandwidth, downtimeLimitMs, switchoverBandwidth } = controlOf(context).parameters;
+        return {
+          "max-bandwidth": maxBandwidth,
+          "downtime-limit": downtimeLimitMs,
+          "avail-switchover-bandwidth": switchoverBandwidth,
+        };
+      },
+    }),
+  ];
+}
+
+function controlOf({ migration }: MonitorContext): MigrationControl {
+  if (migration === undefined) throw new QmpError("This machine cannot be migrated");
+  return migration;
+}
+
+function parametersOf(given: ValueOf<typeof Parameters>): Partial<MigrationParameters> {
+  const { "max-bandwidth": bandwidth, "downtime-limit": downtime, "avail-switchover-bandwidth": switchover } = given;
+  if (downtime !== undefined && Number(downtime) > 2_000_000) {
+    throw new QmpError("Parameter 'downtime_limit' expects an integer in the range of 0 to 2000 seconds");
+  }
+  return {
+    ...(bandwidth !== undefined && { maxBandwidth: Number(bandwidth) }),
+    ...(downtime !== undefined && { downtimeLimitMs: Number(downtime) }),
+    ...(switchover !== undefined && { switchoverBandwidth: Number(switchover) }),
+  };
+}
+
+function infoOf(control: MigrationControl): ValueOf<typeof MigrationInfo> {
+  const { progress, incoming, blockedReasons } = control;
+  const blocked = blockedReasons.length === 0 ? {} : { "blocked-reasons": blockedReasons };
+  if (progress === undefined) {
+    if (incoming === undefined) return blocked;
+    const { phase, error } = incoming;
+    return { status: phase, ...(error !== undefined && { "error-desc": error.message }), ...blocked };
+  }
+  const { phase, error, downtimeMs, expectedDowntimeMs } = progress;
+  return {
+    status: phase,
+    ram: ramOf(progress),
+    "total-time": Math.round(progress.totalMs),
+    "setup-time": Math.round(progress.setupMs),
+    ...(downtimeMs !== undefined && { downtime: Math.round(downtimeMs) }),
+    ...(phase === "active" &&
+      Number.isFinite(expectedDowntimeMs) && { "expected-downtime": Math.round(expectedDowntimeMs) }),
+    ...(error !== undefined && phase === "failed" && { "error-desc": error.message }),
+    ...blocked,
+  };
+}
+
+function ramOf(progress: MigrationProgress): ValueOf<typeof MigrationStats> {
+  const bandwidth = progress.bandwidth ?? 0;
+  return {
+    transferred: progress.sentBytes,
+    remaining: progress.remainingBytes,
+    total: progress.totalBytes,
+    duplicate: progress.zeroPages,
+    normal: progress.normalPages,
+    "normal-bytes": progress.normalPages * PAGE_BYTES,
+    "dirty-pages-rate": Math.round(progress.dirtyBytesPerSecond / PAGE_BYTES),
+    mbps: (bandwidth * 8) / 1e6,
+    "dirty-sync-count": progress.rounds.length + (progress.downtimeMs === undefined ? 0 : 1),
+    "postcopy-requests": 0,
+    "page-size": PAGE_BYTES,
+    "multifd-bytes": 0,
+    "pages-per-second": Math.round(bandwidth / PAGE_BYTES),
+    "precopy-bytes": progress.rounds.reduce((sum, round) => sum + round.sentBytes, 0),
+    "downtime-bytes": Math.max(
+      0,
+      progress.sentBytes - progress.rounds.reduce((sum, round) => sum + round.sentBytes, 0),
+    ),
+    "postcopy-bytes": 0,
+    "dirty-sync-missed-zero-copy": 0,
+  };
+}
