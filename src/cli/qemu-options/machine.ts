@@ -168,23 +168,25 @@ function applyMemory(draft: ConfigDraft, given: GivenOption): void {
 }
 
 /** Short names that QEMU has on machines with PCI. */
-const DRIVER_ALIASES: Readonly<Record<string, string>> = {
-  "virtio-blk": "virtio-blk-pci",
-  "virtio-rng": "virtio-rng-pci",
-  "virtio-serial": "virtio-serial-pci",
-};
+const DRIVER_ALIASES: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    "virtio-blk": "virtio-blk-pci",
+    "virtio-rng": "virtio-rng-pci",
+    "virtio-serial": "virtio-serial-pci",
+  }),
+);
 
 function applyDevice(draft: ConfigDraft, given: GivenOption): void {
   const parsed = partsOf(given);
   const driver = parsed.get("driver");
   if (parsed.helpWanted) {
-    const type = driver === undefined ? undefined : (DRIVER_ALIASES[driver] ?? driver);
+    const type = driver === undefined ? undefined : (DRIVER_ALIASES.get(driver) ?? driver);
     draft.information = type === undefined ? deviceList() : devicePropertyList(type, given.subject);
     return;
   }
   const reader = new OptionReader(parsed);
   const named = reader.required("driver", str);
-  const type = DRIVER_ALIASES[named] ?? named;
+  const type = DRIVER_ALIASES.get(named) ?? named;
   const id = reader.optional("id", str);
   if (id !== undefined) checkId(id, parsed);
   const device = { driver: type, properties: reader.rest(), subject: given.subject };

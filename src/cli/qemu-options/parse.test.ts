@@ -204,6 +204,7 @@ describe("lines that are refused", () => {
     ["-serial null -qmp chardev:serial0 -qmp chardev:serial0", "Character device 'serial0' is in use by -serial"],
     // Mistakes.
     ["-foo", "prog: -foo: invalid option"],
+    ["-device __proto__", "__proto__"],
     ["-m", "prog: -m: requires an argument"],
     ["-m 1X", "prog: -m 1X: Parameter 'size' expects a size"],
     ["-m 0", "A machine needs RAM"],
