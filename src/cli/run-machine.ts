@@ -38,7 +38,7 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
   let machine: Machine | undefined;
   let signalled: EndSignal | undefined;
   /** Why a machine that was to come has not. */
-  let failure: unknown;
+  let failure: Error | undefined;
   const signals = catchEndSignals((signal) => {
     signalled = signal;
     stop.abort();
@@ -66,7 +66,7 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
     const migration = openMigration(made, { host, startsOnArrival: !plan.machine.startPaused, line: io.line });
     const takeIn = (uri: string): void =>
       void migration.accept(uri).catch((error: unknown) => {
-        failure = aboutSubject(plan.incoming?.subject ?? "-incoming", error);
+        failure = aboutSubject(plan.incoming?.subject ?? "-incoming", error) as Error;
         made.quit("host-quit");
       });
     const { config } = opened;

@@ -54,7 +54,7 @@ export class IncomingMigration {
       if (this.#channel.isDuplex) await this.#answer(FrameKind.running);
     } catch (cause) {
       const error = asMigrationError(cause);
-      await this.#tell(error);
+      await this.#tell(error.message);
       throw error;
     } finally {
       this.#channel.close();
@@ -147,15 +147,20 @@ export class IncomingMigration {
   }
 
   /** The source should know why, where it can be told. */
-  async #tell(error: MigrationError): Promise<void> {
+  async #tell(reason: string): Promise<void> {
     if (!this.#channel.isDuplex) return;
-    await this.#answer(FrameKind.failed, error.message).catch(() => undefined);
+    try {
+      await this.#answer(FrameKind.failed, reason);
+    } catch {
+      // It is gone; what went wrong first is what counts.
+    }
   }
 }
 
-function readTotals(payload: Uint8Array): { readonly pages: unknown } {
+function readTotals(payload: Uint8Array): { readonly pages: number } {
   try {
-    return JSON.parse(new TextDecoder().decode(payload)) as { pages: unknown };
+    const { pages } = JSON.parse(new TextDecoder().decode(payload)) as { pages: unknown };
+    return { pages: Number(pages) };
   } catch {
     throw new MigrationError("badStream", "The stream does not say how much it has");
   }
