@@ -248,6 +248,7 @@ export class PciFunction implements BusFunction, Saveable<DescriptionOf<PciFunct
     this.msix?.load(state.msix);
     this.#intxLevel = state.intxLevel;
     this.#decode();
+    this.onCommand?.();
   }
 
   #messages(): { send(address: bigint, data: number): void } {

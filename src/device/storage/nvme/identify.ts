@@ -8,15 +8,15 @@ import type { NvmeNamespace } from "./namespace.ts";
 import {
   BLOCK_SHIFTS,
   COMPLETION_SHIFT,
+  FIRMWARE_REVISION,
   IDENTIFY_BYTES,
+  MODEL,
   NVME_IDENTITY,
   NVME_VERSION,
   SUBMISSION_SHIFT,
   Temperature,
 } from "./spec.ts";
 
-export const MODEL = "Ratite NVMe Ctrl";
-export const FIRMWARE_REVISION = "1.0";
 /** This controller's number in a subsystem that has no other. */
 const CONTROLLER_ID = 0;
 /** Abort commands at a time, one less. */

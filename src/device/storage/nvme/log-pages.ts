@@ -1,6 +1,6 @@
 // Log pages, §5.14: errors, health, firmware, effects of commands; and the counters behind them.
 import { bytes, layout, u16le, u32le, u64le, u8 } from "../../../base/index.ts";
-import { AdminOpcode, IoOpcode, LogPage, Temperature } from "./spec.ts";
+import { AdminOpcode, FIRMWARE_REVISION, IoOpcode, LogPage, Temperature } from "./spec.ts";
 
 /** Errors that are remembered. */
 export const ERROR_LOG_ENTRIES = 16;
@@ -136,7 +136,7 @@ export class LogPages {
 function firmwarePage(): Uint8Array {
   const page = new Uint8Array(512);
   page[0] = 1;
-  page.set(new TextEncoder().encode("1.0     "), 8);
+  page.set(new TextEncoder().encode(FIRMWARE_REVISION.padEnd(8)), 8);
   return page;
 }
 

@@ -17,6 +17,10 @@ type Fields<N extends string> = Readonly<Record<N, BitField>>;
 export const NVME_VERSION = 0x0001_0400;
 export const NVME_IDENTITY = { vendorId: 0x1b36, deviceId: 0x0010, revisionId: 0x02, classCode: 0x01_08_02 } as const;
 
+export const MODEL = "Ratite NVMe Ctrl";
+/** At most 8 characters. */
+export const FIRMWARE_REVISION = "1.0";
+
 export const REGISTER_BAR = 0;
 /** Doorbells follow; a page holds those of 512 queue pairs. */
 export const DOORBELL_OFFSET = 0x1000;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { SeededRng } from "../../../base/index.ts";
 import { decodeState, encodeState } from "../../../state/index.ts";
 import { Command, Header, Msix } from "../../pci/spec.ts";
 import { TestLine } from "../../test-host.ts";
@@ -178,6 +179,34 @@ describe("interrupts", () => {
     expect(read(Common.queueVector, 2)).toBe(NO_VECTOR);
     echo(made, queue);
     expect(messages).toHaveLength(1);
+  });
+});
+
+describe("a driver that writes anything", () => {
+  test.each([1n, 2n, 3n])("cannot upset the function (seed %i)", (seed) => {
+    const made = makeFunction();
+    const { config, device, pci, read, write } = made;
+    const rng = new SeededRng(seed);
+    const bytes = new Uint8Array(4);
+    const below = (n: number): number => {
+      rng.fill(bytes);
+      return new DataView(bytes.buffer).getUint32(0, true) % n;
+    };
+    const values = [0, 1, 0xf, 0xffff_ffff, 0x8000_0000];
+    for (let i = 0; i < 5000; i++) {
+      const width = ([1, 2, 4] as const)[below(3)]!;
+      const at = (below(8) * 0x800 + below(0x40)) & ~(width - 1);
+      const value = (below(2) === 0 ? values[below(values.length)]! : below(2 ** 32 - 1)) % 2 ** (8 * width);
+      if (below(3) === 0) read(at, width);
+      else if (below(4) > 0) write(at, value, width);
+      else config.write((0x40 + below(0xc0)) & ~(width - 1), width, value);
+      if (below(50) === 0) device.changeConfig(0, i & 0xff);
+      if (below(500) === 0) start(made, below(4));
+    }
+    decodeState(pci.stateDescription, encodeState(pci));
+    pci.reset();
+    config.write(Header.command, 2, Command.memory | Command.busMaster);
+    expect(echo(made, start(made))).toEqual([0xf0]);
   });
 });
 
