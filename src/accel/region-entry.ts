@@ -1,13 +1,14 @@
 // How the interpreter gets into regions: the last free half of a decoded entry counts jumps to it, or, once a region can be
 // entered there (`Handler.region`), numbers a record that says how.
 //
-// record: function (i32, index in the table, -1: none) · label (u16) · handler that it replaced (u16) · offset (i32) · budget (i32)
+// record: function (i32, index in the table, -1: none) · label (u16) · handler that it replaced (u16) · offset (i32) · budget (i32) ·
+// how often it followed another region at once (i32) · unused (12 bytes)
 import type { FunctionType } from "../wasm/index.ts";
 
 /** A jump target that was reached so often is worth a region. Counts below it and record numbers from it on share a field. */
 export const hotCount = 1024;
 export const recordCount = 0x10000;
-export const recordBytes = 16;
+export const recordBytes = 32;
 /** Offsets in a record. */
 export const recordOffset = {
   function: 0,
@@ -17,7 +18,10 @@ export const recordOffset = {
   offset: 8,
   /** What a run must have left to enter: no path to the next check of the budget is longer. */
   budget: 12,
+  followed: 16,
 } as const;
+/** Every so often that a region is entered from another one at once, the compiler hears of it: a power of two. */
+export const oftenFollowed = 16384;
 export const recordsBytes: number = recordCount * recordBytes;
 
 /** Parameters: vCPU's block, label, budget, base. Results: where to go on, and the budget left with an exit on top. */

@@ -13,7 +13,7 @@ import { entryOffset, Handler } from "../code-cache.ts";
 import type { LibraryFunction } from "../ir-lowering.ts";
 import { endsBlock, hasBranch, type InstructionSemantics } from "../ir.ts";
 import { exitShift, hotCount, recordBytes, recordOffset, RegionExit } from "../region-entry.ts";
-import { regionTableLength, regionType } from "../region-entry.ts";
+import { oftenFollowed, regionTableLength, regionType } from "../region-entry.ts";
 import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
 import { Lowering, type Frame, type Reach } from "./lowering.ts";
@@ -57,6 +57,11 @@ export interface RegionEntries {
   readonly records: number;
   /** The entry at `entry`, whose address is in the pc field, was jumped to `hotCount` times. */
   readonly hot: (entry: number) => void;
+  /**
+   * The region at `entry`, whose address is in the pc field, was entered `oftenFollowed` times right behind another one:
+   * now behind that of the record at `from`, from whose base the entry is `offset` bytes away.
+   */
+  readonly followed: (entry: number, from: number, offset: number) => void;
 }
 
 export interface InterpreterInstance {
@@ -151,7 +156,9 @@ export function buildInterpreter(
         env: { memory: bytesOfMachine },
         host: bound,
         helper: { ...helpers },
-        ...(regions === undefined ? {} : { region: { table: regions.table, hot: regions.hot } }),
+        ...(regions === undefined
+          ? {}
+          : { region: { table: regions.table, hot: regions.hot, followed: regions.followed } }),
       });
       return { run: instance.exports["run"] as (budget: number) => number };
     },
@@ -196,13 +203,15 @@ function encodeModule(
 interface ImportedRegions {
   readonly records: number;
   readonly hot: FunctionIndex;
+  readonly followed: FunctionIndex;
   readonly type: TypeIndex;
 }
 
 function importRegions(module: ModuleBuilder, { records }: RegionEntries): ImportedRegions {
   module.importTable({ module: "region", name: "table", length: regionTableLength });
   const hot = module.importFunction("region", "hot", { params: ["i32"], results: [] });
-  return { records, hot, type: module.type(regionType) };
+  const followed = module.importFunction("region", "followed", { params: ["i32", "i32", "i32"], results: [] });
+  return { records, hot, followed, type: module.type(regionType) };
 }
 
 interface Callables {
@@ -228,6 +237,10 @@ function emitRun(
   const target = f.local("i64");
   /** The pc whose instruction must be interpreted although a region begins there. */
   const bypass = f.local("i64");
+  /** The region that was left last: its record and base, and the budget at that moment. */
+  const from = f.local("i32");
+  const base = f.local("i64");
+  const leftBudget = f.local("i32");
   const address = f.local("i64");
   const value = f.local("i64");
   const { entries } = callables;
@@ -309,7 +322,40 @@ function emitRun(
   };
 
   /** A region begins at the entry: calls it, unless it must be interpreted now. */
-  const emitEnterRegion = ({ records, type }: ImportedRegions): void => {
+  const countFollowed = ({ followed }: ImportedRegions): void => {
+    // Nothing was interpreted in between.
+    f.get(budget);
+    f.get(leftBudget);
+    f.op("i32.eq");
+    f.if();
+    f.get(slot);
+    f.get(slot);
+    f.memory("i32.load", recordOffset.followed);
+    f.i32(1);
+    f.op("i32.add");
+    f.memory("i32.store", recordOffset.followed);
+    f.get(slot);
+    f.memory("i32.load", recordOffset.followed);
+    f.i32(oftenFollowed - 1);
+    f.op("i32.and");
+    f.op("i32.eqz");
+    f.if(undefined, "unlikely");
+    f.i32(vcpu);
+    f.get(target);
+    f.memory("i64.store", at("pc"));
+    f.get(entry);
+    f.get(from);
+    f.get(target);
+    f.get(base);
+    f.op("i64.sub");
+    f.op("i32.wrap_i64");
+    f.call(followed);
+    f.br(next); // the region may be another one now
+    f.end();
+    f.end();
+  };
+  const emitEnterRegion = (imported: ImportedRegions): void => {
+    const { records, type } = imported;
     const instructions = labels.slice(Handler.first);
     refundBudget();
     f.i32(records);
@@ -341,6 +387,9 @@ function emitRun(
     f.op("i32.sub");
     f.brTable(instructions, instructions[0]!);
     f.end();
+    countFollowed(imported);
+    f.get(slot);
+    f.set(from);
     f.i32(vcpu);
     f.get(slot);
     f.memory("i32.load16_u", recordOffset.label);
@@ -349,6 +398,7 @@ function emitRun(
     f.get(slot);
     f.memory("i64.load32_s", recordOffset.offset);
     f.op("i64.sub");
+    f.tee(base);
     f.get(slot);
     f.memory("i32.load", recordOffset.function);
     f.callIndirect(type);
@@ -362,6 +412,7 @@ function emitRun(
     f.i32((1 << exitShift) - 1);
     f.op("i32.and");
     f.tee(budget);
+    f.tee(leftBudget);
     f.op("i32.sub");
     f.op("i64.extend_i32_u");
     f.op("i64.add");
@@ -393,6 +444,8 @@ function emitRun(
 
   f.i64(-1n);
   f.set(bypass);
+  f.i32(-1);
+  f.set(leftBudget);
   reload();
   const leave = f.block();
   const again = f.loop(); // pc is in the field: everything else is taken anew

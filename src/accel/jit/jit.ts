@@ -28,8 +28,10 @@ const leastInstructions = 6;
  * Code that is hot in the middle of so many regions gets no region of its own: one of them is made anew with one more way
  * in, up to so many.
  */
-const mostCopies = 3;
+const mostCopies = 8;
 const mostRoots = 16;
+/** Regions that follow each other often are joined up to so many instructions. */
+const mostJoined = 300;
 /** What an engine makes of a byte of WebAssembly, in two tiers and with its own bookkeeping. */
 const machineBytesPerByte = 10;
 /** Below this, code would be decoded over and over. */
@@ -92,6 +94,8 @@ export class Jit implements Accelerator {
   private pendingRuns = 0;
   /** The region that the one being formed takes the place of. */
   private replaced: Region | undefined;
+  /** Another one that becomes a part of it. */
+  private joined: Region | undefined;
   private isOn: boolean;
   private readonly codeLimitBytes: number;
   private running: VcpuRun | undefined;
@@ -165,7 +169,12 @@ export class Jit implements Accelerator {
     this.isOn = options.tier === "jit";
     const compiledBytes = options.cacheBytes - CodeCache.bytesFor(cache.figures.capacityPages) - recordsBytes;
     this.codeLimitBytes = Math.max(leastCodeBytes, Math.floor(compiledBytes / machineBytesPerByte));
-    this.entries = { table: this.table, records: options.records, hot: (entry) => this.hot(entry) };
+    this.entries = {
+      table: this.table,
+      records: options.records,
+      hot: (entry) => this.hot(entry),
+      followed: (entry, from, offset) => this.followed(entry, from, offset),
+    };
   }
 
   /** The code of a vCPU, run so that its regions reach it. */
@@ -260,11 +269,6 @@ export class Jit implements Accelerator {
   private hot(entry: number): void {
     const { cache, target } = this.options;
     if (entry < cache.baseAddress || entry >= cache.endAddress) return;
-    const block = this.running!.vcpu >>> 2;
-    const pc = block + (target.layout.offset("pc") >>> 2);
-    const tlbFetch = this.words[block + (target.layout.offset("tlbFetch") >>> 2)]!;
-    const low = this.words[pc]!;
-    const high = this.words[pc + 1]!;
     if (!this.isOn) return this.cool(entry);
     const known = this.records.covering(cache.pageOf(entry), entry);
     // A batch that waits may have it; it is told again when it is still hot.
@@ -272,10 +276,34 @@ export class Jit implements Accelerator {
     // Ways into the middle of loops make slow code: better several regions with one each.
     this.replaced = known.length < mostCopies ? undefined : known.find(({ roots }) => roots.length < mostRoots);
     const { replaced } = this;
-    const offset = replaced === undefined ? low & 0xfff : replaced.offsets[replaced.code.indexOf(entry)]!;
+    const pc = (this.running!.vcpu + target.layout.offset("pc")) >>> 2;
+    const offset = replaced === undefined ? this.words[pc]! & 0xfff : replaced.offsets[replaced.code.indexOf(entry)]!;
     const roots = replaced === undefined ? [offset] : [...replaced.roots, offset];
-    const base = (low >>> 0) - offset;
-    if (this.former.form(tlbFetch, base | 0, (high + Math.floor(base / 0x1_0000_0000)) | 0, roots)) {
+    this.form(roots, offset);
+  }
+
+  /** A region goes on in another one over and over: both become one where they are not too large. */
+  private followed(entry: number, from: number, offset: number): void {
+    const before = this.records.ownerAt(from);
+    const behind = this.records.regionAt(entry);
+    if (!this.isOn || before === undefined || before === behind || !before.isCompiled) return;
+    if (before.code.length + behind.code.length > mostJoined || before.roots.length >= mostRoots) return;
+    if (this.pending.some(({ replaces }) => replaces === before)) return;
+    this.replaced = before;
+    this.joined = behind;
+    this.form([...before.roots, offset], offset);
+    this.joined = undefined;
+  }
+
+  /** Forms and emits the region with these roots; the pc is at `offset` from its base. */
+  private form(roots: readonly number[], offset: number): void {
+    const { layout } = this.options.target;
+    const block = this.running!.vcpu >>> 2;
+    const pc = block + (layout.offset("pc") >>> 2);
+    const tlbFetch = this.words[block + (layout.offset("tlbFetch") >>> 2)]!;
+    const base = (this.words[pc]! >>> 0) - offset;
+    const high = (this.words[pc + 1]! + Math.floor(base / 0x1_0000_0000)) | 0;
+    if (this.former.form(tlbFetch, base | 0, high, roots)) {
       this.flow.analyse();
       if (this.isWorthwhile()) this.emit(roots);
     }
@@ -284,7 +312,7 @@ export class Jit implements Accelerator {
   }
 
   private isSmall(region: Region): boolean {
-    return region === this.replaced || region.code.length <= smallRegion;
+    return region === this.replaced || region === this.joined || region.code.length <= smallRegion;
   }
 
   private cool(entry: number): void {

@@ -96,6 +96,11 @@ export class RegionRecords {
     return this.owners[this.halves[(entry + entryOffset.count) >>> 1]!]!;
   }
 
+  /** The region of the record at an address, as long as it lives. */
+  ownerAt(address: number): Region | undefined {
+    return this.owners[(address - this.base) / recordBytes];
+  }
+
   /** The regions that have the instruction at a decoded entry, of the page at `entries`. */
   covering(entries: number, entry: number): readonly Region[] {
     return [...(this.ofPage.get(entries) ?? [])].filter(({ code }) => code.includes(entry));
@@ -123,6 +128,7 @@ export class RegionRecords {
       this.words[word + recordOffset.label / 4] = label | (handler << 16);
       this.words[word + recordOffset.offset / 4] = offset;
       this.words[word + recordOffset.budget / 4] = need;
+      this.words[word + recordOffset.followed / 4] = 0;
       this.halves[at >>> 1] = Handler.region;
       this.halves[(at + entryOffset.count) >>> 1] = record;
       this.owners[record] = region;
