@@ -4,19 +4,17 @@ import type { TracePort } from "../../../base/index.ts";
 import type { MmioHandler } from "../../../memory/port.ts";
 import type { DescriptionOf } from "../../../state/index.ts";
 import { PciFunction, type PciPorts } from "../../pci/index.ts";
-import { CapabilityId, QEMU_SUBSYSTEM } from "../../pci/spec.ts";
+import { QEMU_SUBSYSTEM } from "../../pci/spec.ts";
 import type { Device, DmaPort } from "../../port.ts";
 import type { VirtioDevice, VirtioTransport } from "../device.ts";
 import { VirtioError } from "../errors.ts";
 import type { SplitQueue } from "../queue.ts";
+import { addCapabilities } from "./capabilities.ts";
 import {
-  Capability,
-  CAPABILITY_BYTES,
   Common,
   COMMON_BYTES,
   DEVICE_ID_BASE,
   InterruptStatus,
-  LONG_CAPABILITY_BYTES,
   MODERN_BAR,
   MODERN_BAR_BYTES,
   MSIX_BAR,
@@ -26,7 +24,6 @@ import {
   REVISION_ID,
   Structure,
   STRUCTURE_BYTES,
-  StructureType,
   VENDOR_ID,
 } from "./spec.ts";
 import { virtioPciState, type VirtioPciState } from "./state.ts";
@@ -98,7 +95,7 @@ export class VirtioPci implements Device, VirtioTransport {
         this.#resetRegisters();
       },
     });
-    this.#addCapabilities();
+    addCapabilities(this.pci);
   }
 
   /** Memory as the function reaches it, for the device that is going to be plugged in. */
@@ -189,55 +186,6 @@ export class VirtioPci implements Device, VirtioTransport {
   #signal(cause: number, vector: number): void {
     if (!this.pci.usesMessages) this.#setInterruptStatus(this.#interruptStatus | cause);
     else if (vector !== NO_VECTOR) this.pci.notify(vector);
-  }
-
-  #addCapabilities(): void {
-    const add = (type: keyof typeof StructureType, at: number, extra?: number): void => {
-      const lengthBytes = extra === undefined ? CAPABILITY_BYTES : LONG_CAPABILITY_BYTES;
-      const place = this.pci.addCapability(`virtio.${type}`, CapabilityId.vendor, lengthBytes);
-      this.pci.config.define(`virtio.${type}`, place, {
-        length: { at: Capability.length, widthBytes: 1, reset: lengthBytes },
-        type: { at: Capability.type, widthBytes: 1, reset: StructureType[type] },
-        bar: { at: Capability.bar, widthBytes: 1, reset: MODERN_BAR },
-        offset: { at: Capability.offset, widthBytes: 4, reset: at },
-        size: { at: Capability.size, widthBytes: 4, reset: STRUCTURE_BYTES },
-      });
-      if (extra === undefined) return;
-      const registers = { multiplier: { at: Capability.extra, widthBytes: 4, reset: extra } } as const;
-      this.pci.config.define(`virtio.${type}`, place, registers);
-    };
-    add("common", Structure.common);
-    add("interrupt", Structure.interrupt);
-    add("device", Structure.device);
-    add("notify", Structure.notify, NOTIFY_MULTIPLIER);
-    this.#addPciAccess();
-  }
-
-  /** §4.1.4.9: a window through which the BAR is reached from configuration space. */
-  #addPciAccess(): void {
-    const at = this.pci.addCapability("virtio.pciAccess", CapabilityId.vendor, LONG_CAPABILITY_BYTES);
-    const window = this.pci.config.define("virtio.pciAccess", at, {
-      length: { at: Capability.length, widthBytes: 1, reset: LONG_CAPABILITY_BYTES },
-      type: { at: Capability.type, widthBytes: 1, reset: StructureType.pciAccess },
-      bar: { at: Capability.bar, widthBytes: 1, writable: 0xff },
-      offset: { at: Capability.offset, widthBytes: 4, writable: 0xffff_ffff },
-      size: { at: Capability.size, widthBytes: 4, writable: 0xffff_ffff },
-      data: { at: Capability.extra, widthBytes: 4, writable: 0xffff_ffff },
-    });
-    const access = (act: (offset: number, width: 1 | 2 | 4) => void): void => {
-      const offset = window.offset.value;
-      const width = window.size.value;
-      const isPossible = (width === 1 || width === 2 || width === 4) && offset % width === 0;
-      if (isPossible && window.bar.value === MODERN_BAR && offset + width <= MODERN_BAR_BYTES) act(offset, width);
-    };
-    const bar = this.pci.bar(MODERN_BAR)!;
-    const { data } = window;
-    data.onWrite = (value) => access((offset, width) => void bar.write(offset, width, value, 0));
-    data.onRead = () =>
-      access((offset, width) => {
-        bar.read(offset, width);
-        data.value = bar.low;
-      });
   }
 
   #common(): MmioHandler {
