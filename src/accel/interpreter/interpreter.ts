@@ -388,6 +388,10 @@ function emitRun(
     f.brTable(instructions, instructions[0]!);
     f.end();
     countFollowed(imported);
+    // For a region that finds other tables than it was made for.
+    f.i32(vcpu);
+    f.get(target);
+    f.memory("i64.store", at("pc"));
     f.get(slot);
     f.set(from);
     f.i32(vcpu);

@@ -10,7 +10,7 @@ import { hotCount, recordsBytes, regionTableLength } from "../region-entry.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
 import type { FunctionIndex } from "../../wasm/index.ts";
 import { ControlFlow } from "./control-flow.ts";
-import { RegionEmitter } from "./region-emitter.ts";
+import { RegionEmitter, type Tables } from "./region-emitter.ts";
 import { pageLimit, RegionFormer } from "./region-former.ts";
 import { RegionModule } from "./region-module.ts";
 import { Region, RegionRecords, type RegionPage } from "./region-records.ts";
@@ -37,6 +37,8 @@ const machineBytesPerByte = 10;
 /** Below this, code would be decoded over and over. */
 const leastPages = 64;
 const leastCodeBytes = 1 << 18;
+/** So often a region may be entered under other tables than it was made for. */
+const mostMisfits = 16;
 /** Regions up to this size become a part of those that lead to them. */
 const smallRegion = 64;
 
@@ -94,6 +96,8 @@ export class Jit implements Accelerator {
   private pendingRuns = 0;
   /** The region that the one being formed takes the place of. */
   private replaced: Region | undefined;
+  /** Where code begins that runs under several tables. */
+  private readonly versatile: Set<number> = new Set();
   /** Another one that becomes a part of it. */
   private joined: Region | undefined;
   private isOn: boolean;
@@ -154,6 +158,7 @@ export class Jit implements Accelerator {
       records: options.records,
       buffer,
       onlyVcpu: options.onlyVcpu,
+      misfitImport: imports.findIndex(({ name }) => name === "misfit"),
       grouped: (template) => this.groupedOf(template),
     });
     this.module = new RegionModule(imports, { pages: options.memoryPages, shared: options.shared });
@@ -165,6 +170,7 @@ export class Jit implements Accelerator {
       library: target.library,
       load: (width) => this.load(width),
       store: (width) => this.store(width),
+      misfit: (tableIndex) => this.misfit(tableIndex),
     });
     this.isOn = options.tier === "jit";
     const compiledBytes = options.cacheBytes - CodeCache.bytesFor(cache.figures.capacityPages) - recordsBytes;
@@ -330,7 +336,7 @@ export class Jit implements Accelerator {
     const { former, flow, emitter } = this;
     this.makeRoom();
     const tableIndex = this.freeFunctions.pop()!;
-    emitter.emit(tableIndex);
+    emitter.emit(tableIndex, this.tablesFor(former.entry[former.first[former.entryBlocks[0]!]!]!));
     this.module.add(emitter);
     const pages: RegionPage[] = [];
     for (let page = 0; page < former.pageCount; page++) {
@@ -367,6 +373,27 @@ export class Jit implements Accelerator {
     this.pending.push(region);
     this.pendingInstructions += former.count;
     this.codeBytes += region.lengthBytes;
+  }
+
+  /**
+   * The tables in force, which are constants of a region where there is one vCPU, unless code that begins at `entry` was seen
+   * to run under others, too.
+   */
+  private tablesFor(entry: number): Tables | undefined {
+    const { onlyVcpu, target } = this.options;
+    if (onlyVcpu === undefined || this.versatile.has(entry)) return undefined;
+    const word = (name: string): number => this.words[(onlyVcpu + target.layout.offset(name)) >>> 2]!;
+    return { load: word("tlbLoad"), store: word("tlbStore") };
+  }
+
+  private misfit(tableIndex: number): void {
+    for (const region of this.live) {
+      if (region.tableIndex !== tableIndex) continue;
+      if (++region.misfits < mostMisfits) return;
+      this.versatile.add(region.entries[0]!.at);
+      this.records.drop(region);
+      return;
+    }
   }
 
   /** Drops the oldest regions where there is no room for another. */

@@ -74,8 +74,16 @@ export interface EmitterParts {
   readonly buffer: ArrayBufferLike;
   /** Address of the vCPU's block where there is only one. */
   readonly onlyVcpu: number | undefined;
+  /** Index of the import that is told of a misfit. */
+  readonly misfitImport: number;
   /** The template of the same instruction as a member of a group. */
   readonly grouped: (template: Template) => Template;
+}
+
+/** Addresses of the TLB's tables for loads and stores. */
+export interface Tables {
+  readonly load: number;
+  readonly store: number;
 }
 
 export class RegionEmitter {
@@ -116,7 +124,7 @@ export class RegionEmitter {
   }
 
   /** Emits the analysed region as the function that will be `tableIndex` in the table. */
-  emit(tableIndex: number): void {
+  emit(tableIndex: number, tables: Tables | undefined): void {
     const { flow, out } = this;
     out.length = 0;
     this.hints.length = 0;
@@ -124,9 +132,10 @@ export class RegionEmitter {
     this.depth = 0;
     this.dispatches = flow.labelCount > 1;
     this.collectCells();
-    this.emitHead();
+    this.emitHead(tables);
     this.open(control.block);
     this.open(control.block);
+    if (tables !== undefined) this.checkTables(tables);
     if (this.dispatches) {
       this.open(control.loop);
       this.dispatchLevel = this.depth;
@@ -169,7 +178,7 @@ export class RegionEmitter {
     for (let i = 0; i < floatCells.length; i++) localOf[floatCells[i]!] = firstCell + cells.length + i;
   }
 
-  private emitHead(): void {
+  private emitHead(tables: Tables | undefined): void {
     const { out, parts, cells, floatCells } = this;
     out.u32(localRuns.length + 2);
     for (const { count, type } of localRuns) {
@@ -180,11 +189,42 @@ export class RegionEmitter {
     out.u8(valueTypeCode.i64);
     out.u32(floatCells.length);
     out.u8(valueTypeCode.f64);
-    this.loadField(i32Load, "tlbLoad", accessLocals.tlbLoad);
-    this.loadField(i32Load, "tlbStore", accessLocals.tlbStore);
+    if (tables === undefined) {
+      this.loadField(i32Load, "tlbLoad", accessLocals.tlbLoad);
+      this.loadField(i32Load, "tlbStore", accessLocals.tlbStore);
+    } else {
+      this.i32(tables.load);
+      this.set(accessLocals.tlbLoad);
+      this.i32(tables.store);
+      this.set(accessLocals.tlbStore);
+    }
     for (let i = 0; i < parts.cachedFields.length; i++) this.loadField(i32Load, parts.cachedFields[i]!, fieldLocal(i));
     this.loadCells(cells, i64Load);
     this.loadCells(floatCells, f64Load);
+  }
+
+  /** The interpreter takes over where other tables are in force than the region was made for. */
+  private checkTables({ load, store }: Tables): void {
+    const { out, parts } = this;
+    this.vcpu();
+    this.memory(i32Load, parts.layout.offset("tlbLoad"));
+    this.i32(load);
+    out.u8(i32Ne);
+    this.vcpu();
+    this.memory(i32Load, parts.layout.offset("tlbStore"));
+    this.i32(store);
+    out.u8(i32Ne);
+    out.u8(i32Or);
+    this.hintNext(0);
+    this.open(control.if);
+    this.i32(this.tableIndex);
+    out.u8(control.call);
+    out.u32(parts.misfitImport);
+    this.loadField(i64Load, "pc", exitPcLocal);
+    this.i32(RegionExit.interpret);
+    this.set(kindLocal);
+    this.br(exitLevel);
+    this.end();
   }
 
   private loadCells(cells: readonly number[], load: number): void {

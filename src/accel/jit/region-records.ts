@@ -35,8 +35,10 @@ export class Region {
   readonly records: Int32Array;
   isAlive = true;
   isCompiled = false;
+  /** How often it was entered under other TLB tables than it was made for. */
+  misfits = 0;
 
-  constructor(parts: Omit<Region, "records" | "isAlive" | "isCompiled">) {
+  constructor(parts: Omit<Region, "records" | "isAlive" | "isCompiled" | "misfits">) {
     this.tableIndex = parts.tableIndex;
     this.entries = parts.entries;
     this.pages = parts.pages;

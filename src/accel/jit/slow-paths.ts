@@ -24,10 +24,14 @@ const loadType: FunctionType = { params: ["i32", "i64", "i64", "i32", "i32"], re
 /** vCPU, address, value, pc, budget, width and above it the instruction's length: 0, or the exit to take. */
 const storeType: FunctionType = { params: ["i32", "i64", "i64", "i64", "i32", "i32"], results: ["i32"] };
 
+/** The region's number in the table: it was entered with other tables in force than it was made for. */
+const misfitType: FunctionType = { params: ["i32"], results: [] };
+
 export function regionImports(library: readonly LibraryFunction[]): readonly RegionImport[] {
   return [
     { name: "load", type: loadType },
     { name: "store", type: storeType },
+    { name: "misfit", type: misfitType },
     ...library.filter(({ inline }) => inline !== true),
   ];
 }
@@ -45,6 +49,7 @@ export function makeSlowPaths(options: {
   /** As `loadSlow` and `storeSlow` of the vCPU that runs, which may also answer `storedCode`. */
   load: (width: number) => number;
   store: (width: number) => number;
+  readonly misfit: (tableIndex: number) => void;
 }): WebAssembly.Instance["exports"] {
   const { layout, pages, shared } = options;
   const module = new ModuleBuilder();
@@ -52,14 +57,18 @@ export function makeSlowPaths(options: {
   const slow: FunctionType = { params: ["i32"], results: ["i32"] };
   const load = module.importFunction("host", "load", slow);
   const store = module.importFunction("host", "store", slow);
+  const misfit = module.importFunction("host", "misfit", misfitType);
   emitLoad(module, layout, load);
   emitStore(module, layout, store);
+  const { builder } = module.define(misfitType, "misfit");
+  builder.get(builder.param(0));
+  builder.call(misfit);
   for (const entry of options.library) {
     if (entry.inline !== true) entry.build(module.define(entry.type, entry.name).builder);
   }
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), {
     env: { memory: options.memory },
-    host: { load: options.load, store: options.store },
+    host: { load: options.load, store: options.store, misfit: options.misfit },
   });
   return instance.exports;
 }
