@@ -1,5 +1,7 @@
 // Random programs on Ratite and on QEMU, their digests compared:
-//   npm run lockstep -- [--cpu MODEL,ext=on|off] [--seed N] [--instructions N] [--fresh] [--replay FILE]
+//   npm run lockstep -- [--cpu MODEL,ext=on|off] [--seed N] [--instructions N] [--accel jit] [--against interpreter] [--fresh]
+//                       [--replay FILE]
+// `--accel` says how Ratite runs them; `--against interpreter` takes that in QEMU's place, and compares instruction counts too.
 // Programs that agreed are remembered in test/results by CPU and seed, and not run again by the next call. The first one that
 // does not agree is made short, shown, and written to a file that --replay takes and that test/lockstep/kept keeps as a test.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -9,7 +11,7 @@ import { compare, type Setting } from "../test/lockstep/compare.ts";
 import { generate } from "../test/lockstep/generate.ts";
 import { parseProgram, programText, type Program } from "../test/lockstep/program.ts";
 import { compareBlock } from "../test/lockstep/report.ts";
-import { closeSetting, makeSetting } from "../test/lockstep/setting.ts";
+import { closeSetting, makeSetting, type Way } from "../test/lockstep/setting.ts";
 import { shrink } from "../test/lockstep/shrink.ts";
 import { referenceQemu } from "../test/support/reference-qemu.ts";
 
@@ -20,6 +22,8 @@ const { values } = parseArgs({
     cpu: { type: "string", default: "rv64" },
     seed: { type: "string", default: "1" },
     instructions: { type: "string", default: "10000000" },
+    accel: { type: "string", default: "interpreter" },
+    against: { type: "string", default: "qemu" },
     fresh: { type: "boolean", default: false },
     replay: { type: "string" },
   },
@@ -33,14 +37,14 @@ interface Progress {
 function wholeNumber(name: "seed" | "instructions"): number {
   const text = values[name];
   if (/^\d{1,12}$/.test(text)) return Number(text);
-  process.stderr.write(`--${name} ${text}: a whole number would do\n`);
-  return process.exit(1);
+  return give(`--${name} ${text}: a whole number would do`);
 }
 
 const results = join(import.meta.dirname, "../test/results");
 
 function fileOf(seed: number): string {
-  return join(results, `lockstep-${values.cpu.replace(/[^\w.-]+/g, "_")}-${seed}.json`);
+  const name = [values.accel, values.against, values.cpu.replace(/[^\w.-]+/g, "_"), seed].join("-");
+  return join(results, `lockstep-${name}.json`);
 }
 
 function readProgress(seed: number): Progress {
@@ -93,14 +97,24 @@ async function run(setting: Setting, seed: number, wanted: number): Promise<bool
 const seed = wholeNumber("seed");
 const instructions = wholeNumber("instructions");
 mkdirSync(results, { recursive: true });
-const qemu = await referenceQemu();
-if ("missing" in qemu) {
-  process.stderr.write(`lockstep: ${qemu.missing}\n`);
-  process.exit(1);
+
+async function wayOf(option: "accel" | "against"): Promise<Way> {
+  const name = values[option];
+  if (name === "interpreter" || name === "jit") return name;
+  if (name !== "qemu" || option === "accel") return give(`--${option} ${name}: interpreter or jit would do`);
+  const found = await referenceQemu();
+  return "missing" in found ? give(`lockstep: ${found.missing}`) : found;
 }
+
+function give(up: string): never {
+  process.stderr.write(`${up}\n`);
+  return process.exit(1);
+}
+
 const replayed = values.replay === undefined ? undefined : parseProgram(readFileSync(values.replay, "utf8"));
-const setting = makeSetting(replayed?.cpu ?? values.cpu, qemu);
-process.stdout.write(`${setting.cpu.text}, seed ${seed}, against QEMU ${qemu.version}\n`);
+const setting = makeSetting(replayed?.cpu ?? values.cpu, await wayOf("accel"), await wayOf("against"));
+const names = setting.runners.map((runner) => runner.name).join(" and ");
+process.stdout.write(`${setting.cpu.text}, seed ${seed}, on ${names}\n`);
 let agree = true;
 if (replayed === undefined) agree = await run(setting, seed, instructions);
 else await explain(replayed, setting);

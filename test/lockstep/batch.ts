@@ -25,14 +25,16 @@ export function fitting(images: readonly Uint8Array[]): number {
   return count < 0 ? images.length : count;
 }
 
-/** Puts a batch into RAM, which is otherwise clear. */
+/** Puts a batch into RAM. The keeper clears what its programs use. */
 export function placeBatch(ram: Uint8Array, keeper: Uint8Array, images: readonly Uint8Array[]): void {
   assert(fitting(images) === images.length, "a batch fits its place", images.length);
-  ram.fill(0, 0, map.RESULTS - map.RAM_BASE + map.RESULTS_BYTES);
+  const results = map.RESULTS - map.RAM_BASE;
+  ram.fill(0, results, results + images.length * map.RESULT_BYTES);
   ram.set(keeper, map.KEEPER - map.RAM_BASE);
   const view = new DataView(ram.buffer, ram.byteOffset);
   const header = map.BATCH - map.RAM_BASE;
   view.setBigUint64(header, BigInt(images.length), true);
+  view.setBigUint64(header + 8, 0n, true);
   let offset = header + FIRST_IMAGE;
   images.forEach((image, i) => {
     view.setBigUint64(header + 64 + i * 8, BigInt(map.RAM_BASE + offset), true);

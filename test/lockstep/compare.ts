@@ -27,7 +27,8 @@ export async function compare(programs: readonly Program[], setting: Setting): P
     const rest = images.slice(answers.length);
     const batch = rest.slice(0, fitting(rest));
     const outcomes = [await complete(runners[0], batch), await complete(runners[1], batch)] as const;
-    batch.forEach((_, i) => answers.push(comparison(outcomes[0][i]!, outcomes[1][i]!)));
+    const areCounted = runners.every(({ countsInstructions }) => countsInstructions);
+    batch.forEach((_, i) => answers.push(comparison(outcomes[0][i]!, outcomes[1][i]!, areCounted)));
   }
   return answers;
 }
@@ -43,10 +44,11 @@ async function complete(runner: Runner, images: readonly Uint8Array[]): Promise<
   return outcomes;
 }
 
-function comparison(a: Outcome, b: Outcome): Comparison {
+function comparison(a: Outcome, b: Outcome, areCounted: boolean): Comparison {
   const outcomes = [a, b] as const;
   const length = Math.max(a.digests.length, b.digests.length);
   const parting = Array.from({ length }).findIndex((_, i) => a.digests[i] !== b.digests[i]);
   if (parting >= 0) return { parting, outcomes };
-  return { parting: a.status === b.status ? undefined : length, outcomes };
+  const isSame = a.status === b.status && (!areCounted || a.retired === b.retired);
+  return { parting: isSame ? undefined : length, outcomes };
 }

@@ -14,7 +14,6 @@ const WORLDS = 2;
 /** Exceptions that supervisor mode may get: not those of fetches, which end a block, nor its own `ecall`. */
 const DELEGABLE = 0xb3ffn & ~0x1203n;
 const SUPERVISOR_INTERRUPTS = 0x222n;
-const INTERRUPTS = 0xaaan;
 const WATCHDOG = 0x80n;
 
 const Status = {
@@ -69,7 +68,14 @@ function randomBlock(parts: Parts, isFirst: boolean): Block {
   const lent = mode === "M" && (status & Status.mprv) !== 0n ? random.pick(["U", "M"] as const) : mode;
   const fs = (status >> FS_SHIFT) & 3n;
   const protection = random.chance(15) ? randomProtection(random) : unprotected;
-  const use = { ...randomUse(random), isFloatClean: fs === 1n || fs === 2n, hasAmos: protection === unprotected };
+  const use = {
+    ...randomUse(random),
+    isFloatClean: fs === 1n || fs === 2n,
+    hasAmos: protection === unprotected,
+    hasCacheBlocks: protection === unprotected && (status & Status.mprv) === 0n,
+    reservation: random.pick([4, 8] as const),
+    mayFall: cpu.has("s") && random.chance(70),
+  };
   const repeats = random.weighted([
     [5, 1],
     [4, 2 + random.below(60)],
@@ -77,7 +83,14 @@ function randomBlock(parts: Parts, isFirst: boolean): Block {
   ]);
   const length = 4 + random.below(repeats === 1 ? 36 : 20);
   const interrupts = randomInterrupts(parts);
-  const context: BlockContext = { ...parts, use, mode, world: world?.world, interrupts, satps: satpsOf(mode, worlds) };
+  const context: BlockContext = {
+    ...parts,
+    use,
+    mode,
+    world: world?.world,
+    interrupts,
+    satps: use.mayFall ? [] : satpsOf(mode, worlds),
+  };
   return {
     mode,
     ...(number === undefined ? {} : { world: number }),
@@ -91,7 +104,7 @@ function randomBlock(parts: Parts, isFirst: boolean): Block {
   };
 }
 
-/** Supervisor mode seldom survives another one. */
+/** Only for machine mode: the others seldom survive another one, where their code is elsewhere. */
 function satpsOf(mode: Mode, worlds: readonly RandomWorld[]): readonly bigint[] {
   return mode === "M" ? [0n, ...worlds.map(({ world }) => world.satp)] : [];
 }
@@ -176,9 +189,8 @@ function randomRegisters({ cpu, random }: Parts, { use, repeats, isFirst, places
   ];
 }
 
-/** Bits of mie that a block may set: one beside the watchdog's, where the order among more is not what it should be. */
-function randomInterrupts({ cpu, random }: Parts): bigint {
-  if (cpu.has("smaia") && cpu.has("ssaia")) return INTERRUPTS;
+/** Bits of mie that a block may set: one beside the watchdog's. */
+function randomInterrupts({ random }: Parts): bigint {
   return WATCHDOG | random.pick([1n << 1n, 1n << 3n, 1n << 5n, 1n << 9n]);
 }
 
@@ -213,6 +225,9 @@ function randomCsrs({ cpu, random }: Parts, world: RandomWorld | undefined, inte
     // Where it decides STIP; else the bit just written would change in QEMU.
     ...((menvcfg & STCE) !== 0n && random.chance(10) ? ([["stimecmp", 0n]] as [string, bigint][]) : []),
     ["fcsr", (rounding << 5n) | flags],
+    ...["mstateen0", "mstateen1", "mstateen2", "mstateen3", "sstateen0"].map(
+      (name) => [name, most()] as [string, bigint],
+    ),
   ];
   return known(cpu, writes);
 }

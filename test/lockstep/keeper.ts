@@ -37,6 +37,7 @@ export interface Keeper {
 const clearedCsrs = [
   ...["medeleg", "mideleg", "mie", "mip", "mcounteren", "menvcfg", "mscratch", "mepc", "mcause", "mtval"],
   ...["stvec", "sscratch", "sepc", "scause", "stval", "satp", "scounteren", "senvcfg", "fcsr", "mcountinhibit"],
+  ...["mvien", "mvip"],
 ];
 
 export function makeKeeper(cpu: LockstepCpu): Keeper {
@@ -167,7 +168,26 @@ function resetCsrs(a: Assembler, cpu: LockstepCpu): void {
     a.li(t1, -1n);
     a.writeCsr("stimecmp", t1);
   }
+  setPriorities(a, cpu);
   protect(a, cpu);
+}
+
+/** Numbers in the default order (AIA §5.1): for MSI, MTI and SEI, SSI, STI, a byte each by the interrupt's number. */
+const priorities: readonly (readonly [select: number, value: bigint])[] = [
+  [0x30, 0x11_00_14_00_10_00_13_00n],
+  [0x32, 0x12_00n],
+];
+
+function setPriorities(a: Assembler, cpu: LockstepCpu): void {
+  for (const level of ["m", "s"] as const) {
+    if (!cpu.has(level === "m" ? "smaia" : "ssaia")) continue;
+    for (const [select, value] of priorities) {
+      a.li(t1, select);
+      a.writeCsr(`${level}iselect`, t1);
+      a.li(t1, value);
+      a.writeCsr(`${level}ireg`, t1);
+    }
+  }
 }
 
 /** The first entry of PMP keeps lower modes off the keeper, the last opens everything else; those between are free. */
@@ -499,6 +519,8 @@ function enter(a: Assembler, cpu: LockstepCpu): void {
   a.writeCsr("mepc", t1);
   a.load(t1, t0, at.mstatus);
   a.writeCsr("mstatus", t1);
+  // A reservation of an earlier block ends here; whether traps end it is free (unprivileged spec §13.2).
+  if (cpu.has("zalrsc")) a.op("sc.d", { rd: 0, rs1: t0, rs2: zero });
   a.readCsr(t1, "minstret");
   a.store(t1, t0, at.retiredBefore);
   for (let r = 1; r < 32; r++) if (r !== t0) a.load(r, t0, X + r * 8);

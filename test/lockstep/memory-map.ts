@@ -32,8 +32,9 @@ export const DATA: number = RUN + 0x3_0000;
 export const DATA_BYTES = 0x1_0000;
 /** What of the data is not zero at first. */
 export const FILLED_BYTES = 0x4000;
-export const TABLES: number = RUN + 0x4_0000;
-export const TABLES_BYTES = 0x3_0000;
+/** A page behind, which accesses at the end of data may reach. */
+export const TABLES: number = RUN + 0x4_1000;
+export const TABLES_BYTES = 0x2_f000;
 
 /** Programs that wait for their turn, behind a header page. */
 export const BATCH: number = RAM_BASE + 0x10_0000;

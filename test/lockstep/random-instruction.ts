@@ -15,8 +15,14 @@ export interface RegisterUse {
   readonly counter: number | undefined;
   /** Of those aligned, one whose address is backed by memory and aligned to a cache block. */
   readonly block: number;
+  /** The block may go on in a lower mode. */
+  readonly mayFall: boolean;
+  /** Bytes of the block's load-reserved and store-conditionals. */
+  readonly reservation: 4 | 8;
   /** Loads and stores at once may be made. */
   readonly hasAmos: boolean;
+  /** Cache blocks may be managed: the address surely has memory, and PMP says the same of all of a block. */
+  readonly hasCacheBlocks: boolean;
   /** mstatus.FS begins as Initial or Clean. */
   readonly isFloatClean: boolean;
 }
@@ -45,7 +51,6 @@ export class RandomInstructions {
   readonly #plain: readonly InstructionClass[];
   readonly #plainOfClean: readonly InstructionClass[];
   readonly #memory: readonly InstructionClass[];
-  readonly #memoryWithoutAmos: readonly InstructionClass[];
   readonly #branches: readonly InstructionClass[];
 
   constructor(cpu: LockstepCpu, random: Random) {
@@ -61,7 +66,6 @@ export class RandomInstructions {
     this.#plain = this.classes.filter((c) => c.kind === "plain");
     this.#plainOfClean = this.#plain.filter((c) => !readsFloats(c));
     this.#memory = this.classes.filter((c) => c.kind === "memory");
-    this.#memoryWithoutAmos = this.#memory.filter((c) => !isAmo(c));
     this.#branches = this.classes.filter((c) => c.kind === "branch");
   }
 
@@ -75,7 +79,12 @@ export class RandomInstructions {
 
   memory(use: RegisterUse): number {
     const random = this.#random;
-    const chosen = random.pick(use.hasAmos ? this.#memory : this.#memoryWithoutAmos);
+    const chosen = random.pick(this.#memory);
+    const isUnfit =
+      (isReserving(chosen) && chosen.width !== use.reservation) ||
+      (isAmo(chosen) && !use.hasAmos) ||
+      (chosen.helper === "cacheBlock" && !use.hasCacheBlocks);
+    if (isUnfit) return this.memory(use);
     let word = this.#word(chosen, use);
     if (this.#isFree(chosen, RS1)) word = put(word, RS1, random.pick(basesOf(chosen, use)));
     if (chosen.instruction.operands.imm === "i" && random.chance(60)) word &= ~(((chosen.width ?? 1) - 1) << 20);
@@ -135,18 +144,27 @@ export class RandomInstructions {
     }
   }
 
+  #otherThanZero(use: RegisterUse): number {
+    for (;;) {
+      const n = this.destination(use);
+      if (n !== 0) return n;
+    }
+  }
+
   #word(chosen: InstructionClass, use: RegisterUse): number {
     const { instruction } = chosen;
     const random = this.#random;
     let word = instruction.match | (random.bits32() & ~instruction.mask);
     const isRaw = instruction.operands.imm === "raw";
     if ((instruction.operands.dst === "x" || isRaw) && this.#isFree(chosen, RD)) {
-      word = put(word, RD, this.destination(use));
+      word = put(word, RD, instruction.operands.src3 === "rd" ? this.#otherThanZero(use) : this.destination(use));
     }
     if (isRaw && chosen.kind === "memory" && !this.#isFree(chosen, RD) && (instruction.mask & 0xf00) === 0) {
-      // A pair: its first register is even.
-      const even = [10, 12, 28, 30].filter((n) => this.#isWritable(n, use) && this.#isWritable(n + 1, use));
-      word = put(word, RD, random.pick(even.length === 0 ? [0] : even));
+      // A pair: its first register is even. There are more such pairs than a block needs registers.
+      const even = [4, 6, 8, 10, 12, 14, 28, 30].filter(
+        (n) => this.#isWritable(n, use) && this.#isWritable(n + 1, use),
+      );
+      word = put(word, RD, random.pick(even));
     }
     if (instruction.operands.imm === "fp" && this.#isFree(chosen, RM)) {
       word = put(
@@ -206,8 +224,9 @@ function basesOf(chosen: InstructionClass, use: RegisterUse): readonly number[] 
   return isAmo(chosen) || chosen.instruction.name.startsWith("sc.") ? use.aligned : use.bases;
 }
 
-const isAmo = ({ helper, aligned, instruction }: InstructionClass): boolean =>
-  aligned === true && helper !== "cacheBlock" && !/^(lr|sc)\./.test(instruction.name);
+const isReserving = ({ instruction }: InstructionClass): boolean => /^(lr|sc)\./.test(instruction.name);
+const isAmo = (chosen: InstructionClass): boolean =>
+  chosen.aligned === true && chosen.helper !== "cacheBlock" && !isReserving(chosen);
 
 /** May raise flags of fcsr without a write of an f register. */
 const readsFloats = ({ instruction: { operands } }: InstructionClass): boolean =>

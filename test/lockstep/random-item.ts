@@ -64,7 +64,7 @@ const jump: Maker = ({ random, instructions, use, cpu }) => {
 const guarded =
   /^([ms]status|[ms]tvec|satp|medeleg|mideleg|pmp.*|tdata[123]|tselect|mcontext|m?cycle|m?instret|mcountinhibit|mseccfg|mstateen.*)$/;
 /** What they read differs from run to run, so that their value goes nowhere. */
-const unstable = /^(m?cycle|m?instret|time|m?hpmcounter.*)$/;
+const unstable = /^(m?cycle|m?instret|time|m?hpmcounter.*|seed)$/;
 const isFree = (name: string): boolean => freeCsrs.some((each) => each.names.test(name));
 const isBounded = (name: string): boolean => boundedCsrs.some((each) => each.name === name);
 const ordinaryCsrs = csrs.filter(
@@ -72,6 +72,7 @@ const ordinaryCsrs = csrs.filter(
 );
 const isKept = (name: string): boolean =>
   !unstable.test(name) && !isFree(name) && !blindBits.some((each) => each.csr === name);
+const ordinaryCsrsOfClean = ordinaryCsrs.filter(({ name }) => !/^(fflags|frm|fcsr)$/.test(name));
 const CSR_READ = 0;
 
 const csr: Maker = ({ random, instructions, use }) => {
@@ -79,7 +80,7 @@ const csr: Maker = ({ random, instructions, use }) => {
   if (word === undefined) return undefined;
   const kind = random.below(10);
   if (kind < 7) {
-    const { name, number } = random.pick(ordinaryCsrs);
+    const { name, number } = random.pick(use.isFloatClean ? ordinaryCsrsOfClean : ordinaryCsrs);
     return { words: [put(put(word, csrField, number), rdField, isKept(name) ? (word >>> 7) & 31 : 0)] };
   }
   // Only a read (csrrs, csrrc with x0), whose result is not kept where it is not the same everywhere.
@@ -125,8 +126,10 @@ const satp: Maker = ({ random, instructions, use, mode, satps, cpu }) => {
   return { words: [...loadImmediate(value, random.pick(satps)), write, assemble("sfence.vma")] };
 };
 
-const fence: Maker = ({ random, instructions, use }) => {
-  const word = instructions.system(random.pick(["sfenceVma", "sfenceVma", "invalidationFence", "pause"]), use);
+const fence: Maker = ({ random, instructions, use, mode }) => {
+  // A block that falls into U-mode does not come back to them either.
+  const invalidation = mode === "U" || use.mayFall ? [] : ["invalidationFence"];
+  const word = instructions.system(random.pick(["sfenceVma", "sfenceVma", "pause", ...invalidation]), use);
   return word === undefined ? undefined : { words: [word] };
 };
 
@@ -163,9 +166,9 @@ const MPP_S = 0x800n;
 const SPP = 0x100n;
 
 /** Goes on in a lower mode, with the next item. */
-const lowerMode: Maker = ({ random, instructions, use, mode, world, cpu }) => {
+const lowerMode: Maker = ({ random, instructions, use, mode, world }) => {
   const [address, value] = [instructions.destination(use), instructions.destination(use)];
-  if (!cpu.has("s") || mode === "U" || address === 0 || value === 0 || address === value) return undefined;
+  if (!use.mayFall || mode === "U" || address === 0 || value === 0 || address === value) return undefined;
   const to = mode === "S" ? "U" : random.pick(["S", "U"] as const);
   const code = BigInt(map.CODE);
   const seen = { U: world?.userCode ?? code, S: world?.supervisorCode ?? code, M: code };

@@ -17,6 +17,9 @@ const D = 128n;
 const N = 1n << 63n;
 const PAGE = 4096n;
 
+/** Addresses below may be the board's, the windows of PCI among them. */
+const BOARD_BITS = 35n;
+
 /** Inside a region of 2 MiB. */
 const TRAPS_AT = 0x1_0000n;
 const SLOTS_AT = 0x2_0000n;
@@ -81,11 +84,13 @@ export class TableMaker {
     };
   }
 
-  /** Where a region may be: canonical, in a gigabyte of its own. */
+  /** Where a region may be: canonical, in a gigabyte of its own. As a physical address, nothing of the board is there. */
   #region(levels: number): bigint {
-    const bits = BigInt(12 + 9 * levels);
-    const at = BigInt.asUintN(Number(bits), this.#random.bits64()) & ~0x3fff_ffffn;
-    return BigInt.asUintN(64, BigInt.asIntN(Number(bits), at)) + (this.#random.bits64() & 0x1f80_0000n);
+    const bits = 12 + 9 * levels;
+    for (;;) {
+      const at = BigInt.asUintN(64, BigInt.asIntN(bits, this.#random.bits64()) & ~0x3fff_ffffn);
+      if (at >> BOARD_BITS !== 0n) return at + (this.#random.bits64() & 0x1f80_0000n);
+    }
   }
 
   #codeBits(user: bigint): bigint {
@@ -111,8 +116,8 @@ export class TableMaker {
       [1, W | X],
     ]);
     const whose = random.chance(90) ? user : user ^ U;
-    const odd = chance(2, 1n << BigInt(54 + random.below(7))) | chance(3, N);
-    const type = random.chance(8) ? BigInt(random.below(4)) << 61n : 0n;
+    const odd = chance(2, 1n << BigInt(54 + random.below(7))) | chance(3, N | A | D);
+    const type = random.chance(8) ? BigInt(random.below(3)) << 61n : 0n;
     const software = BigInt(random.below(4)) << 8n;
     const accessed = (rights & W) === 0n ? A : chance(85, A);
     return chance(97, V) | rights | whose | accessed | chance(75, D) | chance(20, G) | odd | type | software;
@@ -133,8 +138,9 @@ export class TableMaker {
     const hole = region + HOLE_AT;
     put(hole, random.pick([0n, 0x9000_0000n]), this.#dataBits(user));
     const napot = Array.from({ length: 16 }, (_, i) => region + NAPOT_AT + BigInt(i) * PAGE);
-    const napotBits = (this.#dataBits(user) ^ (random.chance(90) ? N : 0n)) | (random.chance(95) ? V : 0n);
     const size = random.chance(90) ? 0x8000n : 0x4000n;
+    const accessed = size === 0x8000n ? 0n : A | D;
+    const napotBits = (this.#dataBits(user) ^ (random.chance(90) ? N : 0n)) | (random.chance(95) ? V : 0n) | accessed;
     for (const va of napot) put(va, BigInt(map.DATA) + size, napotBits);
     const offset = BigInt(map.DATA - map.RAM_BASE);
     const misaligned = random.chance(5) ? PAGE : 0n;

@@ -1,4 +1,5 @@
 // Runs batches on Ratite: one machine in this process, its programs one after another.
+import { defaultAccelerator, type AcceleratorConfig } from "../../src/accel/port.ts";
 import { createMachine, type Machine, type MachineConfig, type MachineHost } from "../../src/machine/index.ts";
 import { placeBatch, readOutcome, type Outcome } from "./batch.ts";
 import type { LockstepCpu } from "./cpu.ts";
@@ -11,43 +12,60 @@ const SECONDS_PER_PROGRAM = 5;
 
 export class RatiteRunner implements Runner {
   readonly name: string;
+  readonly countsInstructions = true;
   readonly #cpu: LockstepCpu;
   readonly #keeper: Keeper;
 
-  constructor(cpu: LockstepCpu, keeper: Keeper, accel = "interpreter") {
-    this.name = `Ratite ${accel}`;
+  /** Kept from batch to batch: making one costs more than running a few programs. */
+  #machine: Machine | undefined;
+  readonly #tier: AcceleratorConfig["tier"];
+
+  constructor(cpu: LockstepCpu, keeper: Keeper, tier: AcceleratorConfig["tier"] = "interpreter") {
+    this.name = `Ratite ${tier}`;
+    this.#tier = tier;
     this.#cpu = cpu;
     this.#keeper = keeper;
   }
 
   async run(images: readonly Uint8Array[]): Promise<BatchRun> {
-    const machine = createMachine(config(this.#cpu, this.#keeper.image), host());
+    const isFirst = this.#machine === undefined;
+    const machine = (this.#machine ??= createMachine(config(this.#cpu, this.#keeper.image, this.#tier), host()));
+    if (!isFirst) machine.reset();
     const ram = machine.memoryBlocks.find((block) => block.bytes.length === map.RAM_BYTES)!.bytes;
     placeBatch(ram, this.#keeper.image, images);
-    const isEnded = await ended(machine, images.length * SECONDS_PER_PROGRAM);
+    const isEnded = await hasEnded(machine, images.length * SECONDS_PER_PROGRAM);
     const outcomes: Outcome[] = images.map((_, i) => readOutcome(ram, i));
-    const run = { outcomes, ram: ram.slice(), isEnded };
-    await machine.close();
+    const run = { outcomes, ram: ram.slice(0, map.RUN + map.RUN_BYTES - map.RAM_BASE), isEnded };
+    if (!isEnded) await this.close();
     return run;
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    const machine = this.#machine;
+    this.#machine = undefined;
+    await machine?.close();
+  }
 }
 
-/** False when it had to be ended. */
-async function ended(machine: Machine, seconds: number): Promise<boolean> {
-  machine.start();
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), seconds * 1000);
+/** False when it did not shut down in time. */
+async function hasEnded(machine: Machine, seconds: number): Promise<boolean> {
+  const isEnded = await new Promise<boolean>((resolve) => {
+    const timer = setTimeout(() => resolve(false), seconds * 1000);
+    const ignore = machine.observe({
+      runState(state) {
+        if (state !== "shutdown" && state !== "internal-error") return;
+        clearTimeout(timer);
+        ignore();
+        resolve(true);
+      },
+    });
+    machine.start();
   });
-  const isEnded = await Promise.race([machine.ended.then(() => true), late]);
-  clearTimeout(timer);
-  if (!isEnded) machine.quit("host-quit");
+  if (machine.runState === "internal-error") throw new Error((await machine.ended).message);
   return isEnded;
 }
 
-function config(cpu: LockstepCpu, keeper: Uint8Array): MachineConfig {
+function config(cpu: LockstepCpu, keeper: Uint8Array, tier: AcceleratorConfig["tier"]): MachineConfig {
   return {
     board: "virt",
     boardOptions: {},
@@ -59,9 +77,10 @@ function config(cpu: LockstepCpu, keeper: Uint8Array): MachineConfig {
     serials: [],
     devices: [],
     noReboot: false,
-    noShutdown: false,
+    noShutdown: true,
     startPaused: false,
     rtc: { base: "utc", clock: "host" },
+    accelerator: { ...defaultAccelerator, tier },
     icount: { shift: 0, align: false, sleep: false },
     seed: 1n,
   };

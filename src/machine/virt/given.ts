@@ -5,6 +5,4 @@ export interface Given {
   readonly properties: DeviceConfig["properties"];
   /** For errors. */
   readonly subject: string;
-  /** Its own name, by which back ends know who has them. */
-  readonly name: string;
 }
