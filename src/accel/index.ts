@@ -29,5 +29,6 @@ export {
   type Vcpu,
   type VcpuExit,
 } from "./port.ts";
+export { mostBudget } from "./region-entry.ts";
 export { SoftMmu, softMmuBytes, TlbKind, tlbEntryCount, tlbTableBytes } from "./softmmu.ts";
 export { commonFields, VcpuLayout, type LayoutField } from "./vcpu-layout.ts";

@@ -39,6 +39,8 @@ export const RegionExit = {
   leave: 3,
 } as const;
 export const exitShift = 30;
+/** The greatest budget that fits below an exit. */
+export const mostBudget: number = 2 ** exitShift - 1;
 
 /** The table of all regions' functions. */
 export const regionTableLength = 8192;

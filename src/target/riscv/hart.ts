@@ -1,6 +1,7 @@
 // A hart: runs generated code, takes traps and interrupts, and answers what generated code cannot do itself.
 import {
   HelperStatus,
+  mostBudget,
   TlbKind,
   type CodeCache,
   type HandlerTable,
@@ -244,7 +245,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
         continue;
       }
       const { triggers } = this;
-      const slice = triggers.passing === 0 ? left : 1;
+      const slice = triggers.passing === 0 ? Math.min(left, mostBudget) : 1;
       core.runBudget = slice;
       const after = this.code.run(slice);
       core.runBudget = 0;

@@ -247,6 +247,21 @@ describe("regions", () => {
     expect(machine.hart.x(a0!)).toBe(150_000n);
   });
 
+  test("a budget of any size is as exact", () => {
+    const machine = bareMachine({ ramBytes, accelerator: { tier: "jit", cacheBytes: 16 << 20 } });
+    machine.load(ramBase, [
+      a("lui", { rd: t0!, imm: 50_000 << 12 }),
+      a("srli", { rd: t0!, rs1: t0!, imm: 12 }),
+      a("addi", { rd: t0!, rs1: t0!, imm: -1 }),
+      a("bne", { rs1: t0!, rs2: 0, imm: -4 }),
+      a("pause"),
+    ]);
+    for (let i = 0; i < 20; i++) machine.hart.run(1000);
+    expect(machine.hart.run(2 ** 31 - 1)).toBe("yield");
+    expect(machine.hart.executed).toBe(2 + 2 * 50_000 + 1);
+    expect(machine.hart.accelerator.figures.regionInstructions).toBeGreaterThan(50_000);
+  });
+
   test("the tier can change between runs", () => {
     const words = [
       ...address(a0!, 0x700, 0),
