@@ -294,7 +294,7 @@ describe("the board", () => {
     expect(bench.word(0xc00_2000)).toBe(0);
     expect(bench.word(0x200_0000)).toBe(0);
     expect([...bench.machine.saveables.keys()]).toEqual([
-      ...["mswi", "mtimer", "plic", "hart0", "pcie", "test", "rtc", "uart"],
+      ...["mswi", "mtimer", "plic", "hart0", "fw-cfg", "pcie", "test", "rtc", "uart"],
       ...Array.from({ length: 8 }, (_, slot) => `virtio-mmio.${slot}`),
       "sbi",
     ]);
@@ -381,7 +381,7 @@ describe("what the board does not have is refused by name", () => {
   test("a back end that does not exist", () => {
     expect(refusal({ serials: ["nope"] })).toContain('There is no chardev "nope" for "serial0"; known are serial0');
     const devices = [{ driver: "virtio-blk-device", properties: { drive: "d0" } }];
-    expect(refusal({ devices })).toContain('There is no block node "d0" for "virtio-blk-device"; there is none');
+    expect(refusal({ devices })).toContain('There is no block node "d0" for "virtio-blk-device.7"; there is none');
   });
 
   test("a second serial port", () => {

@@ -388,4 +388,29 @@ describe("DEVICE_FEATURE", () => {
     device.enterLowPower(fd);
     b.end();
   });
+
+  test("a device in low power stands still, and goes on when it leaves", () => {
+    const b = vfioBench();
+    const device = b.bound(b.add());
+    const ioasId = b.iommufd.ioasAlloc();
+    device.attach(ioasId);
+    b.iommufd.map(0n, { ioasId, lengthBytes: 0x1000n, iova: 0n });
+    registers(device, VfioPciRegion.CONFIG).set(4, 6, 2);
+    const engine = registers(device, VfioPciRegion.BAR0);
+    for (const [at, value] of [
+      [0x08, 1],
+      [0x30, 16],
+      [0x34, 0x4141_4141],
+      [0x48, 2],
+    ] as const) {
+      engine.set(at, value);
+    }
+    device.enterLowPower();
+    b.timers.advanceByNs(1e6);
+    expect(b.bytes[0]).toBe(0);
+    device.exitLowPower();
+    b.timers.advanceByNs(1e6);
+    expect(b.bytes[0]).toBe(0x41);
+    b.end();
+  });
 });

@@ -122,10 +122,14 @@ describe("DMA_BUF", () => {
 
   test("what was taken away can be mapped again once memory is back", () => {
     const b = vfioBench();
-    const { device, peer, map } = peers(b);
+    const { device, peer, map, ioasId } = peers(b);
     config(peer).set(4, 0, 2);
     expect(map).toThrow("ENODEV");
+    const late = peer.exportDmaBuf(peer.region(VfioPciRegion.BAR2), 0x4000n, 0x1000n);
+    const mapLate = (): bigint => b.iommufd.mapFile(late, 0n, { ioasId, lengthBytes: 0x1000n });
+    expect(mapLate).toThrow("ENODEV");
     config(peer).set(4, 2, 2);
+    mapLate();
     map();
     expect(fill(b, device, PEER, 7)).toBe(0);
     b.end();

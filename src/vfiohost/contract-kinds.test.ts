@@ -107,6 +107,30 @@ test("capabilities that the kernel hides are taken out of the list; a vendor's o
   b.end();
 });
 
+test("events of power management are the host's, and reads never get smaller than payloads", () => {
+  const made: PciFunction[] = [];
+  const b = bench({ express: "endpoint" }, ({ pci }) => {
+    pci.config.registers.find((r) => r.name === "pm.capabilities")!.setFixed(0xfe03);
+    made.push(pci);
+  });
+  const space = config(b.bound(b.add({ kind: "bare" })));
+  const find = (id: number): number => {
+    let at = space.get(0x34, 1);
+    while (space.get(at, 1) !== id) at = space.get(at + 1, 1);
+    return at;
+  };
+  expect(space.get(find(0x01) + 2, 2)).toBe(0x0603);
+  const control = find(0x10) + 8;
+  const physical = (): number => made[0]!.config.read(control, 2) & 0x70e0;
+  // The host set payloads of 512 bytes up; the user asks for reads of 128, then of 4096.
+  made[0]!.config.write(control, 2, 0x2850);
+  space.set(control, 0x0810, 2);
+  expect([physical(), space.get(control, 2)]).toEqual([0x2040, 0x0810]);
+  space.set(control, 0x5810, 2);
+  expect(physical()).toBe(0x5040);
+  b.end();
+});
+
 test("a model that begins DMA though it was told to be quiet is a mistake of ours", () => {
   const made: PciDevice[] = [];
   const b = bench({}, (device) => made.push(device));

@@ -233,6 +233,12 @@ describe("closing", () => {
     first.setIrqs({ index: VfioPciIrq.MSIX, action: "trigger", eventFds: [fd] });
     first.close();
     const second = b.bound(node);
+    // The first user's interrupt disable is not the second's.
+    const { fd: line, event } = b.eventFd();
+    second.setIrqs({ index: VfioPciIrq.INTX, action: "trigger", eventFds: [line] });
+    registers(second, VfioPciRegion.BAR0).set(0x14, 7);
+    registers(second, VfioPciRegion.BAR2).set(0, 1);
+    expect(event.take()).toBe(1n);
     expect(registers(second, VfioPciRegion.BAR0).get(0x34)).toBe(0);
     expect(config(second).get(4, 2)).toBe(2);
     expect([0x10, 0x18, 0x1c].map((at) => config(second).get(at))).toEqual(bars);

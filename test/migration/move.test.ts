@@ -6,13 +6,13 @@ import { IncomingMigration, OutgoingMigration } from "../../src/migration/index.
 import { makePipe } from "../../src/migration/testing/pipe.ts";
 
 const AT = 0x8010_0000;
-// Counts in memory and writes a letter for each 2^16: what is lost or done twice on the way shows in the text.
-//   lui t0, 0x10000; auipc t1, 0x100; li t2, 0; lui s0, 16; li s1, 'a'
+// Counts in memory and writes a letter for each 2^22: what is lost or done twice on the way shows in the text.
+//   lui t0, 0x10000; auipc t1, 0x100; li t2, 0; lui s0, 0x400; li s1, 'a'
 //   1: addi t2, t2, 1; sd t2, 4(t1); remu t3, t2, s0; bnez t3, 1b
 //   sb s1, 0(t0); addi s1, s1, 1; li t4, 'z' + 1; bne s1, t4, 1b
 //   lui t3, 0x100; lui t4, 5; addiw t4, t4, 0x555; sw t4, 0(t3); j .
 const COUNTER = [
-  0x100002b7, 0x00100317, 0x00000393, 0x00010437, 0x06100493, 0x00138393, 0x00733223, 0x0283fe33, 0xfe0e1ae3,
+  0x100002b7, 0x00100317, 0x00000393, 0x00400437, 0x06100493, 0x00138393, 0x00733223, 0x0283fe33, 0xfe0e1ae3,
   0x00928023, 0x00148493, 0x07b00e93, 0xffd492e3, 0x00100e37, 0x00005eb7, 0x555e8e9b, 0x01de2023, 0x0000006f,
 ];
 

@@ -5,4 +5,6 @@ export interface Given {
   readonly properties: DeviceConfig["properties"];
   /** For errors. */
   readonly subject: string;
+  /** Its own name, by which back ends know who has them. */
+  readonly name: string;
 }

@@ -156,6 +156,23 @@ describe("hot plug through a root port", () => {
     expect(bench.read(bench.ecam(1, 0))).toBe(EDU);
   });
 
+  test.each(["nvme", "virtio-blk-pci"])("gives the disk of %s back when it is taken out", (driver) => {
+    const disk = new MemoryNode({ nodeName: "d0", content: 0x1000 });
+    const bench = new PciBench([port("rp0")], { blockNodes: [disk] });
+    const express = openPort(bench);
+    const serial = driver === "nvme" ? { serial: "s" } : {};
+    const device = { driver, id: "disk", properties: { bus: "rp0", drive: "d0", ...serial } };
+    const names = [...bench.machine.saveables.keys()];
+    for (let i = 0; i < 2; i++) {
+      bench.machine.addDevice(device);
+      expect(bench.machine.saveables.size).toBeGreaterThan(names.length);
+      bench.write(express + 24, 0x1c0, 2);
+      bench.machine.removeDevice("disk");
+      bench.write(express + 24, 0x7c0, 2);
+      expect([...bench.machine.saveables.keys()]).toEqual(names);
+    }
+  });
+
   test("needs a root port that takes part, and a free slot", () => {
     const bench = new PciBench([port("rp0"), port("rp1", { slot: "1", hotplug: "off" }), edu({}, "fixed")]);
     expect(() => bench.machine.addDevice(edu())).toThrow('Bus "pcie.0" does not support hotplugging');

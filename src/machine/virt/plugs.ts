@@ -132,9 +132,9 @@ export class Plugs {
     const child = childDevices.find(({ typeName }) => typeName === driver);
     if (child === undefined) throw unknownDevice(driver, virtDeviceTypes);
     const { bus, ...properties } = config.properties;
-    const given = { properties, subject: driver };
+    const given = { properties, subject: driver, name: config.id ?? driver };
     const busName = bus === undefined ? undefined : String(bus);
-    if (child === nvmeNamespaceInfo) this.#plugNamespace(given, config.id ?? driver, busName);
+    if (child === nvmeNamespaceInfo) this.#plugNamespace(given, busName);
     else this.#plugPort(given, busName);
   }
 
@@ -142,8 +142,8 @@ export class Plugs {
     const { mmio, system, context } = this.#parts;
     const slot = this.#slots.take(config);
     const { bus: _bus, ...properties } = config.properties;
-    const given = { properties, subject: config.driver };
-    const device = type.make(given, this.#parts, context(config.id ?? `${config.driver}.${slot}`));
+    const name = config.id ?? `${config.driver}.${slot}`;
+    const device = type.make({ properties, subject: config.driver, name }, this.#parts, context(name));
     mmio[slot]!.plug(device);
     system.saveables.set(`virtio-mmio.${slot}/${device.typeName}`, device);
     if (device instanceof VirtioSerial) this.#addSerialBus(device, config.id);
@@ -171,7 +171,7 @@ export class Plugs {
   }
 
   /** Into the controller that is named, or the first one. */
-  #plugNamespace({ properties, subject }: Given, user: string, bus: string | undefined): void {
+  #plugNamespace({ properties, subject, name: user }: Given, bus: string | undefined): void {
     const nvme = [...this.#plugged].find(({ device, name }) => {
       return device instanceof NvmeController && (bus === undefined || name === bus);
     })?.device;
@@ -197,7 +197,7 @@ export class Plugs {
       const ports = place.bus.ports(place.at, name);
       const claimSlotNumber = (chassis: number, slot: number): void =>
         this.#pciSlots.claimSlotNumber(driver, chassis, slot);
-      const given = { properties: own, subject: driver };
+      const given = { properties: own, subject: driver, name };
       const device = type.make(given, { ...this.#parts, name, place, ports, timers, claimSlotNumber });
       this.#connect(device, place, when);
       if (device.backend instanceof VirtioSerial) this.#addSerialBus(device.backend, id);

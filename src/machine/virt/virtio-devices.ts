@@ -31,9 +31,9 @@ export interface SlotDevice {
 export const slotDevices: readonly SlotDevice[] = [
   {
     info: virtioBlkInfo,
-    make({ properties, subject }, { backends }, context) {
+    make({ properties, subject, name }, { backends }, context) {
       const config = readVirtioBlkConfig(properties, subject);
-      return new VirtioBlk(context, backends.blockNode(config.drive, subject), config);
+      return new VirtioBlk(context, backends.blockNode(config.drive, name), config);
     },
   },
   {

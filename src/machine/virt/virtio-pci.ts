@@ -71,7 +71,7 @@ export const virtioPciTypes: readonly PciDeviceType[] = functions.map((type) => 
       isEndpoint: place.port !== undefined,
     });
     const { make } = slotDevices.find(({ info }) => info === slotInfo)!;
-    pci.plug(make({ properties: own, subject }, parts, { ...parts.context(name), dma: pci.dma }));
+    pci.plug(make({ properties: own, subject, name }, parts, { ...parts.context(name), dma: pci.dma }));
     return pci;
   },
 }));

@@ -107,14 +107,12 @@ export abstract class FunctionDriver implements DeviceDriver, InterruptListener 
   }
 
   close(): void {
-    const { config } = this.pci;
     this.#powerUp();
     this.#interrupts.close();
     this.#view = undefined;
     this.#device.reset();
     this.#restoreConfig(this.#saved!);
     this.#saved = undefined;
-    config.write(Header.command, 2, config.read(Header.command, 2) & ~Command.busMaster);
     this.events.onReset();
   }
 

@@ -49,8 +49,8 @@ export function accessBar(
   for (let done = 0; done < count;) {
     const from = at + done;
     const hidden = from >= excluded.from && from < excluded.to;
-    const room = Math.min(count - done, from < excluded.from ? excluded.from - from : Infinity);
-    const bytes = new Uint8Array(hidden ? Math.min(count - done, excluded.to - from) : widthFor(from, room));
+    // The table begins and ends on quadwords, so that no aligned access crosses them.
+    const bytes = new Uint8Array(hidden ? Math.min(count - done, excluded.to - from) : widthFor(from, count - done));
     const target = va + BigInt(done);
     if (hidden) {
       if (!write && !caller.memory.write(target, bytes.fill(0xff))) return -Errno.EFAULT;

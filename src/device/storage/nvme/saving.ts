@@ -2,7 +2,7 @@
 import type { NvmeConfig } from "./config.ts";
 import { NvmeError } from "./errors.ts";
 import type { Executor } from "./executor.ts";
-import { BLOCK_SHIFTS, SUBMISSION_BYTES } from "./spec.ts";
+import { ADMIN_QUEUE_MAX, BLOCK_SHIFTS, SUBMISSION_BYTES } from "./spec.ts";
 import type { ProgressState } from "./state.ts";
 
 export function saveProgress(executor: Executor): ProgressState {
@@ -105,6 +105,6 @@ function queueProblem(
   config: NvmeConfig,
 ): string | undefined {
   if (id > config.queuePairs) return "is one too many";
-  if (entries < 2 || entries > Math.max(config.queueEntries, 4096)) return `has ${entries} entries`;
+  if (entries < 2 || entries > Math.max(config.queueEntries, ADMIN_QUEUE_MAX)) return `has ${entries} entries`;
   return head < entries && tail < entries ? undefined : "is past its own end";
 }
