@@ -1,6 +1,7 @@
 // The calls of one process, one after the other.
 import type { Socket } from "node:net";
 import { Reply, Request } from "./protocol.ts";
+import { stayAwake } from "./stay-awake.ts";
 
 type RequestValues = ReturnType<(typeof Request)["decode"]>;
 type ReplyValues = Partial<ReturnType<(typeof Reply)["decode"]>>;
@@ -28,6 +29,7 @@ export class Channel {
   take(chunk: Buffer): void {
     this.#waiting = this.#waiting.length === 0 ? chunk : Buffer.concat([this.#waiting, chunk]);
     this.#serve();
+    stayAwake();
   }
 
   #serve(): void {
