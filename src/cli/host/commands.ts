@@ -7,7 +7,6 @@ import { convert, sizeInMebibytes } from "../../object/index.ts";
 import { parseArguments, type Arguments } from "../arguments.ts";
 import { nearestName } from "../../base/index.ts";
 import { CliError } from "../errors.ts";
-import { buildHost } from "./build.ts";
 import { checkHost, checkJson, checkText } from "./check.ts";
 import { readHostFile } from "./read-file.ts";
 import { hostAsJson, showHost } from "./show.ts";
@@ -128,7 +127,6 @@ async function provide(verb: "exec" | "serve", given: Arguments, stop: AbortSign
   }
   const [file] = given.words;
   const host = new SoftwareHost({ kernelMock, kernelQuirks: !given.flag("no-quirks") });
-  if (file !== undefined) buildHost(host, readHostFile(file), file);
   for (const { point, nth } of failures) host.failNext(point, nth);
   const common = {
     host,
@@ -136,6 +134,10 @@ async function provide(verb: "exec" | "serve", given: Arguments, stop: AbortSign
     granted: kernelMock ? (["SYS_RESOURCE"] as const) : [],
     onWarning: (message: string): void => void process.stderr.write(`ratite: host: ${message}\n`),
   };
+  if (file !== undefined) {
+    readHostFile(file);
+    common.onWarning(`${file}: its device files are not served yet; programs see /dev/iommu alone`);
+  }
   if (verb === "serve") return serve(common, given.text("socket"), stop);
   return execOnHost({ ...common, program: program!, arguments: programArguments });
 }
