@@ -3,7 +3,7 @@ import { type TimerPort, type TracePort } from "../base/index.ts";
 import type { WorkPort } from "../device/index.ts";
 import { makeLocalCaller, type EventFd, type HostPlan, type LocalFiles } from "../iommufd/index.ts";
 import type { AddressSpace, WorldPlan } from "../memory/index.ts";
-import { IommufdBackend, type AssigningHost, type EventPort } from "../vfio/index.ts";
+import { IommufdBackend, type AssigningHost, type EventPort, type MigratingDevice } from "../vfio/index.ts";
 import { makeDescribedHost, type DiskSource, type VfioHost } from "../vfiohost/index.ts";
 import { MachineError } from "./errors.ts";
 import type { AssignmentFacts, IommufdConfig } from "./port.ts";
@@ -37,7 +37,10 @@ export function planIommufds(plan: WorldPlan, configs: readonly IommufdConfig[])
       }
       const host = assigningHost(config.host, at, parts);
       const { space, warn } = parts;
-      backends.set(config.id, new IommufdBackend({ id: config.id, host, space, policy: config.policy, warn }));
+      const { id, policy } = config;
+      const others = (): MigratingDevice[] =>
+        [...backends.values()].filter((other) => other.id !== id).flatMap(({ migrating }) => migrating);
+      backends.set(id, new IommufdBackend({ id, host, space, policy, warn, others }));
     }
     return backends;
   };

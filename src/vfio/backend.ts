@@ -1,9 +1,16 @@
 // An iommufd object: one context of a host, opened by its first user and closed by its last, and the containers in it.
 import { IommufdClient, IommufdError } from "../iommufd/index.ts";
 import type { AddressSpace, RamBlock } from "../memory/index.ts";
-import { migrationBlockers, type Blocker, type MigrationWish } from "./blockers.ts";
+import {
+  migrationBlockers,
+  refusedWish,
+  untrackedMessage,
+  type Blocker,
+  type MigratingDevice,
+  type MigrationWish,
+} from "./blockers.ts";
 import { Container, type DmaMode } from "./container.ts";
-import { AssignedDevice } from "./device.ts";
+import { AssignedDevice, type DeviceOptions } from "./device.ts";
 import { VfioError } from "./errors.ts";
 import type { BlockFile } from "./mapped-ram.ts";
 import type { AssigningHost, HostDevice } from "./port.ts";
@@ -16,15 +23,14 @@ export interface BackendOptions {
   readonly policy: TrackerPolicy;
   readonly fileOf?: (block: RamBlock) => BlockFile | undefined;
   readonly warn: (message: string) => void;
+  /** Assigned devices of the machine's other objects, which migrate together with these. */
+  readonly others?: () => readonly MigratingDevice[];
 }
 
-export interface AssignmentOptions {
+export interface AssignmentOptions extends DeviceOptions {
   /** As the host calls it. */
   readonly name: string;
   readonly mode: DmaMode;
-  /** The device's own log may be used. */
-  readonly mayLog: boolean;
-  readonly migration: MigrationWish;
 }
 
 /** A device that this machine has, until `release`. */
@@ -59,9 +65,18 @@ export class IommufdBackend {
     return this.#options.host;
   }
 
-  /** Everything that keeps this object's devices from migrating, in the order of assigning. */
+  /** This object's devices as far as migration goes, in the order of assigning. */
+  get migrating(): readonly MigratingDevice[] {
+    return this.#assignments.map((assignment) => this.#migrating(assignment));
+  }
+
+  /** Everything that keeps the machine's assigned devices from migrating; those of this object last. */
   get blockers(): readonly Blocker[] {
-    return migrationBlockers(this.#assignments.map((assignment) => this.#migrating(assignment)));
+    return migrationBlockers(this.#together);
+  }
+
+  get #together(): readonly MigratingDevice[] {
+    return [...(this.#options.others?.() ?? []), ...this.migrating];
   }
 
   /** Takes a device. Throws VfioError; the device is the host's again then, and everything as it was. */
@@ -128,19 +143,22 @@ export class IommufdBackend {
     return new Container({ iommufd, space, policy, warn, ...(fileOf !== undefined && { fileOf }) });
   }
 
-  /** A device that is to migrate and cannot is not taken. */
-  #checkWish(assignment: Assignment): void {
-    if (assignment.migration !== "on") return;
-    const blocker = this.blockers.find(({ device }) => device === assignment.device.name);
-    if (blocker === undefined) return;
-    assignment.release();
+  /** A device that is to migrate and cannot is not taken. One that nobody tracks is, with QEMU's warning. */
+  #checkWish({ device, container, migration, release }: Assignment): void {
+    if (migration !== "on") return;
+    const blocker = refusedWish(this.#together);
+    if (blocker === undefined) {
+      if (container.trackerOf(device).isUntrackable) this.#options.warn(untrackedMessage(device.name));
+      return;
+    }
+    release();
     const { because, remedy } = blocker.refusal;
     throw new VfioError("cannotMigrate", `${blocker.message}: ${because}; ${remedy} would do`, {
-      subject: assignment.device.name,
+      subject: device.name,
     });
   }
 
-  #migrating(assignment: Assignment): Parameters<typeof migrationBlockers>[0][number] {
+  #migrating(assignment: Assignment): MigratingDevice {
     const { device, container, migration } = assignment;
     return {
       name: device.name,

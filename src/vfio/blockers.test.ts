@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Errno } from "../iommufd/index.ts";
-import { migrationBlockers, type MigratingDevice } from "./blockers.ts";
+import { migrationBlockers, refusedWish, type MigratingDevice } from "./blockers.ts";
 
 const full = { stopCopy: true, p2p: true, preCopy: true };
 const tracked = { device: "", tracker: "device", because: "", isUntrackable: false } as const;
@@ -42,7 +42,7 @@ describe("blockers", () => {
     const lone = device("b", { answer: { stopCopy: true, p2p: false, preCopy: true } });
     expect(messages(lone)).toEqual([]);
     expect(messages(device("a"), lone)).toEqual([
-      "b: Multiple VFIO devices migration is supported only if all of them support P2P migration",
+      "Multiple VFIO devices migration is supported only if all of them support P2P migration",
     ]);
     // One that does not migrate is nobody's peer.
     expect(messages(device("a", { wish: "off" }), lone)).toHaveLength(1);
@@ -52,6 +52,17 @@ describe("blockers", () => {
     const message = "a: VFIO device doesn't support device and IOMMU dirty tracking";
     expect(messages(device("a", { choice: untracked }))).toEqual([message]);
     expect(messages(device("a", { choice: untracked, wish: "on" }))).toEqual([]);
+  });
+
+  test("a device that must migrate is refused by what it lacks, and by a peer that cannot fall silent", () => {
+    const lone = { stopCopy: true, p2p: false, preCopy: true };
+    const refused = (...devices: readonly MigratingDevice[]): string | undefined => refusedWish(devices)?.device;
+    expect(refused(device("a", { answer: lone }), device("b", { wish: "on" }))).toBe("a");
+    expect(refused(device("a"), device("b", { wish: "on", answer: lone }))).toBe("b");
+    expect(refused(device("a", { wish: "off", answer: lone }), device("b", { wish: "on" }))).toBeUndefined();
+    expect(refused(device("a", { answer: { errno: Errno.ENOTTY } }), device("b", { wish: "on" }))).toBeUndefined();
+    expect(refused(device("b", { wish: "on", answer: { errno: Errno.ENOTTY } }))).toBe("b");
+    expect(refused(device("b", { wish: "on", choice: untracked }))).toBeUndefined();
   });
 
   test("say which call it was and what would do", () => {

@@ -30,17 +30,34 @@ export interface Blocker {
 }
 
 const FEATURE = "VFIO_DEVICE_FEATURE";
+const PEERS = "Multiple VFIO devices migration is supported only if all of them support P2P migration";
 
-/** Everything that blocks, in the order of the devices. */
+/** Everything that blocks a migration of these devices together, in their order. */
 export function migrationBlockers(devices: readonly MigratingDevice[]): readonly Blocker[] {
   const migratable = devices.filter((device) => ownBlocker(device) === undefined);
   return devices.flatMap((device) => {
-    const found = [ownBlocker(device), peerBlocker(device, migratable), trackingBlocker(device)];
+    const found = [ownBlocker(device), trackingBlocker(device), peerBlocker(device, migratable)];
     return found.filter((blocker) => blocker !== undefined);
   });
 }
 
-function canStopCopy(answer: MigrationAnswer): answer is Exclude<MigrationAnswer, { readonly errno: Errno }> {
+/** What refuses a device with `enable-migration=on` that came last: its own blockers, and any peer without P2P. */
+export function refusedWish(devices: readonly MigratingDevice[]): Blocker | undefined {
+  const newest = devices.at(-1);
+  if (newest?.wish !== "on") return undefined;
+  const blockers = migrationBlockers(devices);
+  return (
+    blockers.find(({ device }) => device === newest.name) ??
+    (ownBlocker(newest) === undefined ? blockers.find(({ message }) => message === PEERS) : undefined)
+  );
+}
+
+/** What QEMU says of a device that nobody tracks: it blocks, or warns where the operator insists. */
+export function untrackedMessage(name: string): string {
+  return `${name}: VFIO device doesn't support device and IOMMU dirty tracking`;
+}
+
+export function canStopCopy(answer: MigrationAnswer): answer is Exclude<MigrationAnswer, { readonly errno: Errno }> {
   return !("errno" in answer) && answer.stopCopy;
 }
 
@@ -78,14 +95,12 @@ function peerBlocker(device: MigratingDevice, migratable: readonly MigratingDevi
       mediated: false,
     })),
   );
-  const message = `${name}: Multiple VFIO devices migration is supported only if all of them support P2P migration`;
-  return { device: name, message, refusal: known!.refusal };
+  return { device: name, message: PEERS, refusal: known!.refusal };
 }
 
 function trackingBlocker({ name, wish, isMediated, unitHasDirtyBits, choice }: MigratingDevice): Blocker | undefined {
   if (!choice.isUntrackable || wish !== "auto") return undefined;
   const untracked = { migration: ["stop-copy"] as const, dmaLog: false, dirtyBits: false };
   const [known] = migrationRefusals([{ ...untracked, name, unitHasDirtyBits, mediated: isMediated }]);
-  const message = `${name}: VFIO device doesn't support device and IOMMU dirty tracking`;
-  return { device: name, message, refusal: known!.refusal };
+  return { device: name, message: untrackedMessage(name), refusal: known!.refusal };
 }

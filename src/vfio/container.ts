@@ -17,6 +17,8 @@ export interface ContainedDevice extends AttachableDevice {
   readonly log: DmaLog | undefined;
   /** The operator lets it. */
   readonly mayLog: boolean;
+  /** It has migration, and the operator lets it. */
+  readonly canMigrate: boolean;
 }
 
 /** `hwpt`: page tables of our own making, with dirty bits. `ioas`: the kernel makes them, without. */
@@ -95,6 +97,7 @@ export class Container {
    */
   attach(device: ContainedDevice, mode: DmaMode = "hwpt"): void {
     const undo: (() => void)[] = [];
+    const tracked = this.trackers;
     try {
       // The kernel's own choice of page table is asked for by the IOAS's number.
       if (mode === "ioas") device.attach(this.ioasId);
@@ -110,7 +113,8 @@ export class Container {
       for (const step of undo.reverse()) step();
       throw this.#refused(device, cause);
     }
-    this.#warnUntracked(device);
+    this.#warnOfTable(device);
+    this.#warnUntracked(tracked);
   }
 
   /** Lets a device go; what it wrote is known to open epochs. */
@@ -134,9 +138,9 @@ export class Container {
   }
 
   #facts(device: ContainedDevice): TrackedDevice {
-    const { name, log, mayLog } = device;
+    const { name, log, mayLog, canMigrate } = device;
     const hasDirtyBits = this.#domains.domainOf(device)?.hasDirtyBits ?? false;
-    return { name, hasLog: log !== undefined, mayLog, hasDirtyBits };
+    return { name, hasLog: log !== undefined, mayLog, hasDirtyBits, canMigrate };
   }
 
   /** One source per page table and per device that is tracked another way, without repetition. */
@@ -160,9 +164,20 @@ export class Container {
     }
   }
 
-  #warnUntracked(device: ContainedDevice): void {
-    const choice = this.trackerOf(device);
-    if (choice.tracker === "none") this.#options.warn(`${device.name}: ${choice.because}`);
+  /** QEMU's warning, where it gives it: a page table was made without dirty bits beside one that has them. */
+  #warnOfTable(device: ContainedDevice): void {
+    const { policy, warn } = this.#options;
+    const domain = this.domainOf(device);
+    if (policy !== "all-or-nothing" || domain === undefined || domain.hasDirtyBits || domain.devices.size > 1) return;
+    if (!this.domains.some((other) => other.hasDirtyBits)) return;
+    warn(`IOMMU instance for device ${device.name} doesn't support dirty tracking`);
+  }
+
+  /** One that comes without a log can take the tracker of others away, so all are looked at. */
+  #warnUntracked(before: readonly TrackerChoice[]): void {
+    this.trackers.forEach(({ device, tracker, because }, i) => {
+      if (tracker === "none" && before[i]?.tracker !== "none") this.#options.warn(`${device}: ${because}`);
+    });
   }
 
   #refused(device: ContainedDevice, cause: unknown): unknown {

@@ -12,16 +12,24 @@ import {
   type IommufdClient,
   type VfioDeviceFacts,
 } from "../iommufd/index.ts";
-import type { MigrationAnswer } from "./blockers.ts";
+import { canStopCopy, type MigrationAnswer, type MigrationWish } from "./blockers.ts";
 import type { ContainedDevice } from "./container.ts";
 import { VfioError } from "./errors.ts";
 import type { AssigningHost, HostDevice } from "./port.ts";
 import type { DmaLog } from "./trackers/source.ts";
 
+/** What the operator says of it. */
+export interface DeviceOptions {
+  /** The device's own log may be used. */
+  readonly mayLog: boolean;
+  readonly migration: MigrationWish;
+}
+
 export class AssignedDevice implements ContainedDevice {
   readonly name: string;
   readonly isMediated: boolean;
   readonly mayLog: boolean;
+  readonly canMigrate: boolean;
   readonly client: VfioDeviceClient;
   readonly deviceId: number;
   readonly facts: VfioDeviceFacts;
@@ -29,17 +37,13 @@ export class AssignedDevice implements ContainedDevice {
   readonly migration: MigrationAnswer;
   /** Its unit reports dirty tracking. */
   readonly unitHasDirtyBits: boolean;
+  #isClosed = false;
 
   /**
    * Opens a device's file and takes it for a context. Throws VfioError with the host's refusal; the device is the host's
    * again then.
    */
-  static open(
-    host: AssigningHost,
-    iommufd: IommufdClient,
-    which: HostDevice,
-    options: { readonly mayLog: boolean },
-  ): AssignedDevice {
+  static open(host: AssigningHost, iommufd: IommufdClient, which: HostDevice, options: DeviceOptions): AssignedDevice {
     let client: VfioDeviceClient | undefined;
     try {
       client = VfioDeviceClient.open(host.session, host.arena, which.path);
@@ -57,7 +61,7 @@ export class AssignedDevice implements ContainedDevice {
   private constructor(
     client: VfioDeviceClient,
     deviceId: number,
-    known: HostDevice & { readonly mayLog: boolean; readonly capabilities: bigint },
+    known: HostDevice & DeviceOptions & { readonly capabilities: bigint },
   ) {
     this.name = known.name;
     this.isMediated = known.isMediated;
@@ -68,6 +72,7 @@ export class AssignedDevice implements ContainedDevice {
     this.facts = client.info();
     this.log = client.hasFeature(VfioFeature.DMA_LOGGING_START, "set") ? logOf(client) : undefined;
     this.migration = askMigration(client);
+    this.canMigrate = known.migration !== "off" && canStopCopy(this.migration);
   }
 
   attach(tableId: number): void {
@@ -78,8 +83,10 @@ export class AssignedDevice implements ContainedDevice {
     this.client.detach();
   }
 
-  /** Gives the device back. */
+  /** Gives the device back; idempotent. */
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.client.close();
   }
 }

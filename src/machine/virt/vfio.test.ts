@@ -177,6 +177,24 @@ describe("an assigned device is refused", () => {
     expect(() => new PciBench(devices, { iommufds: [trackingHost] })).toThrow(`Device ${ENGINE} cannot be had`);
   });
 
+  test("when it must migrate beside a device of another object that cannot fall silent with it", () => {
+    const host = (id: string, migration: readonly string[]): IommufdConfig => ({
+      ...hostOf({
+        units: [{ id: "u0", profile: "vtd-ssads" }],
+        devices: [{ bdf: ENGINE, kind: "dma-engine", unit: "u0", group: 1, migration }],
+      }),
+      id,
+    });
+    const devices = [
+      { driver: "vfio-pci", properties: { host: ENGINE, iommufd: "f0", addr: "2" } },
+      { driver: "vfio-pci", properties: { host: ENGINE, iommufd: "f1", addr: "3", "enable-migration": "on" } },
+    ];
+    const iommufds = [host("f0", ["stop-copy"]), host("f1", ["stop-copy", "p2p"])];
+    expect(() => new PciBench(devices, { iommufds })).toThrow(
+      "Multiple VFIO devices migration is supported only if all of them support P2P migration: it has no P2P state",
+    );
+  });
+
   test("when its unit reserves what the guest has for memory", () => {
     const host = hostOf({
       units: [

@@ -96,6 +96,7 @@ export function makeRig(): Rig {
         isMediated: false,
         log: options.log,
         mayLog: options.mayLog ?? true,
+        canMigrate: true,
         dma: new DeviceDma(host.memory, device),
         attach(tableId) {
           const result = attachDevice(bound, NO_PASID, tableId);

@@ -6,6 +6,7 @@ const device = (name: string, has: string): TrackedDevice => ({
   hasLog: has.includes("log"),
   mayLog: !has.includes("off"),
   hasDirtyBits: has.includes("bits"),
+  canMigrate: !has.includes("stays"),
 });
 
 function choices(policy: TrackerPolicy, ...devices: readonly string[]): string {
@@ -41,6 +42,9 @@ describe("several devices", () => {
     expect(choices("all-or-nothing", "log bits", "bits")).toBe("iommu iommu");
     expect(choices("all-or-nothing", "log", "bits")).toBe("none iommu");
     expect(choices("all-or-nothing", "log off bits", "log bits")).toBe("iommu iommu");
+    // QEMU does not even ask a device that stays.
+    expect(choices("all-or-nothing", "log stays bits", "log bits")).toBe("iommu iommu");
+    expect(choices("mixed", "log stays bits", "log bits")).toBe("device device");
   });
 
   test("only what has neither cannot be tracked at all", () => {
@@ -53,7 +57,7 @@ describe("several devices", () => {
   test("the reason names who decides", () => {
     const [first] = chooseTrackers([device("a", "log"), device("b", "bits")], "all-or-nothing");
     expect(first!.because).toBe(
-      "all that it can reach counts as written: its page table has no dirty bits, and b has no log: the device cannot log what it writes",
+      "all that it can reach counts as written: its page table has no dirty bits, and b has no log that counts: the device cannot log what it writes",
     );
   });
 });

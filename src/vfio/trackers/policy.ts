@@ -3,7 +3,7 @@ import type { DirtyTracker } from "../../iommufd/index.ts";
 
 /**
  * - `mixed`: each device by the finest source it has.
- * - `all-or-nothing`: QEMU's rule: by the devices' own logs when every device has one, else by the IOMMU.
+ * - `all-or-nothing`: QEMU's rule: by the devices' own logs when every device has one and can migrate, else by the IOMMU.
  * - `iommu-only`, `device-only`: by that or not at all.
  */
 export const TRACKER_POLICIES = ["mixed", "all-or-nothing", "iommu-only", "device-only"] as const;
@@ -18,6 +18,8 @@ export interface TrackedDevice {
   readonly mayLog: boolean;
   /** Its page table has dirty bits; never so for a mediated device. */
   readonly hasDirtyBits: boolean;
+  /** It can migrate, and is let. QEMU asks no other device whether it has a log. */
+  readonly canMigrate: boolean;
 }
 
 export interface TrackerChoice {
@@ -51,9 +53,10 @@ function chooser(devices: readonly TrackedDevice[], policy: TrackerPolicy): Choo
     case "iommu-only":
       return (device) => byBits(device, "the policy wants them");
     case "all-or-nothing": {
-      const without = devices.find((device) => !usesLog(device));
+      const without = devices.find((device) => !usesLog(device) || !device.canMigrate);
       if (without === undefined) return () => byLog("every device has one");
-      return (device) => byBits(device, `${without.name} has no log: ${noLog(without)}`);
+      const why = usesLog(without) ? "it does not migrate" : noLog(without);
+      return (device) => byBits(device, `${without.name} has no log that counts: ${why}`);
     }
   }
 }
