@@ -24,6 +24,8 @@ export interface AcceleratorConfig {
   readonly tier: Tier;
   /** About as much memory as decoded and compiled code may take together. */
   readonly cacheBytes: number;
+  /** Compiles whatever runs a second time, at once and however short: slow, so that tests meet compiled code everywhere. */
+  readonly eager?: boolean;
 }
 
 export const defaultAccelerator: AcceleratorConfig = { tier: "interpreter", cacheBytes: 128 << 20 };

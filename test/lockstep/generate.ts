@@ -1,5 +1,5 @@
 // From a seed to a program.
-import { csrNamed } from "./assembler.ts";
+import { csrNamed } from "../../src/target/riscv/testing/assembler.ts";
 import type { LockstepCpu } from "./cpu.ts";
 import * as map from "./memory-map.ts";
 import type { Block, Mode, Program } from "./program.ts";

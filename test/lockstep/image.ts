@@ -2,7 +2,7 @@
 import { assert } from "../../src/base/index.ts";
 import type { CompressedForm } from "../../src/target/riscv/encoding.ts";
 import { assemble } from "../../src/target/riscv/testing/assemble.ts";
-import { Assembler, csrNamed, reg } from "./assembler.ts";
+import { Assembler, csrNamed, reg } from "../../src/target/riscv/testing/assembler.ts";
 import type { LockstepCpu } from "./cpu.ts";
 import { SUPERVISOR_RETURN, type Keeper } from "./keeper.ts";
 import * as map from "./memory-map.ts";

@@ -4,7 +4,7 @@
 // A trap inside a block goes into the digest, and the block goes on behind the instruction; a fault of a fetch, or too many
 // traps, ends the block. Traps of supervisor mode land on a page of `ecall`s, so that they come here too, where no page
 // table of the program is in the way.
-import { Assembler, csrNamed, reg } from "./assembler.ts";
+import { Assembler, csrNamed, reg } from "../../src/target/riscv/testing/assembler.ts";
 import type { LockstepCpu } from "./cpu.ts";
 import { blindBits, blindTrapValues } from "./exceptions.ts";
 import * as map from "./memory-map.ts";

@@ -1,7 +1,7 @@
 // What random code is made of.
 import { csrs } from "../../src/target/riscv/csr/table.ts";
 import { assemble } from "../../src/target/riscv/testing/assemble.ts";
-import { csrNamed, loadImmediate } from "./assembler.ts";
+import { csrNamed, loadImmediate } from "../../src/target/riscv/testing/assembler.ts";
 import type { LockstepCpu } from "./cpu.ts";
 import { blindBits, boundedCsrs, freeCsrs, untouchedCsrs } from "./exceptions.ts";
 import * as map from "./memory-map.ts";

@@ -80,7 +80,8 @@ function config(cpu: LockstepCpu, keeper: Uint8Array, tier: AcceleratorConfig["t
     noShutdown: true,
     startPaused: false,
     rtc: { base: "utc", clock: "host" },
-    accelerator: { ...defaultAccelerator, tier },
+    // Most blocks run too few rounds to be compiled otherwise.
+    accelerator: { ...defaultAccelerator, tier, eager: tier === "jit" },
     icount: { shift: 0, align: false, sleep: false },
     seed: 1n,
   };

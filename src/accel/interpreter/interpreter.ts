@@ -12,8 +12,7 @@ import {
 import { entryOffset, Handler } from "../code-cache.ts";
 import type { LibraryFunction } from "../ir-lowering.ts";
 import { endsBlock, hasBranch, type InstructionSemantics } from "../ir.ts";
-import { exitShift, hotCount, recordBytes, recordOffset, RegionExit } from "../region-entry.ts";
-import { oftenFollowed, regionTableLength, regionType } from "../region-entry.ts";
+import { exitShift, recordBytes, recordOffset, RegionExit, regionTableLength, regionType } from "../region-entry.ts";
 import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
 import { Lowering, type Frame, type Reach } from "./lowering.ts";
@@ -55,6 +54,10 @@ export interface RegionEntries {
   readonly table: WebAssembly.Table;
   /** Address of the records of entries into regions. */
   readonly records: number;
+  /** At most the constant of that name. */
+  readonly hotCount: number;
+  /** A power of two. */
+  readonly oftenFollowed: number;
   /** The entry at `entry`, whose address is in the pc field, was jumped to `hotCount` times. */
   readonly hot: (entry: number) => void;
   /**
@@ -202,16 +205,18 @@ function encodeModule(
 
 interface ImportedRegions {
   readonly records: number;
+  readonly hotCount: number;
+  readonly oftenFollowed: number;
   readonly hot: FunctionIndex;
   readonly followed: FunctionIndex;
   readonly type: TypeIndex;
 }
 
-function importRegions(module: ModuleBuilder, { records }: RegionEntries): ImportedRegions {
+function importRegions(module: ModuleBuilder, { records, hotCount, oftenFollowed }: RegionEntries): ImportedRegions {
   module.importTable({ module: "region", name: "table", length: regionTableLength });
   const hot = module.importFunction("region", "hot", { params: ["i32"], results: [] });
   const followed = module.importFunction("region", "followed", { params: ["i32", "i32", "i32"], results: [] });
-  return { records, hot, followed, type: module.type(regionType) };
+  return { records, hotCount, oftenFollowed, hot, followed, type: module.type(regionType) };
 }
 
 interface Callables {
@@ -295,7 +300,7 @@ function emitRun(
     f.set(budget);
   };
 
-  const countJump = ({ hot }: ImportedRegions): void => {
+  const countJump = ({ hot, hotCount }: ImportedRegions): void => {
     f.get(entry);
     f.memory("i32.load16_u", entryOffset.count);
     f.tee(slot);
@@ -322,7 +327,7 @@ function emitRun(
   };
 
   /** A region begins at the entry: calls it, unless it must be interpreted now. */
-  const countFollowed = ({ followed }: ImportedRegions): void => {
+  const countFollowed = ({ followed, oftenFollowed }: ImportedRegions): void => {
     // Nothing was interpreted in between.
     f.get(budget);
     f.get(leftBudget);

@@ -6,7 +6,7 @@ import type { HandlerTable, InterpreterHost, InterpreterInstance, RegionEntries 
 import type { LibraryFunction } from "../ir-lowering.ts";
 import type { InstructionSemantics } from "../ir.ts";
 import type { Accelerator, AcceleratorFigures, Tier } from "../port.ts";
-import { hotCount, recordsBytes, regionTableLength } from "../region-entry.ts";
+import { hotCount, oftenFollowed, recordsBytes, regionTableLength } from "../region-entry.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
 import type { FunctionIndex } from "../../wasm/index.ts";
 import { ControlFlow } from "./control-flow.ts";
@@ -21,6 +21,9 @@ import { cachedFields, makeGroupedTemplate, makeTemplate, type Template, type Te
 const batchInstructions = 4000;
 const batchRegions = 32;
 const batchRuns = 16;
+/** What is hot, and what follows often, to a compiler that is eager. */
+const eagerHotCount = 2;
+const eagerOftenFollowed = 16;
 /** Regions of fewer instructions without a loop are not worth the way in and out. */
 const leastInstructions = 6;
 
@@ -65,6 +68,7 @@ export interface JitOptions {
   readonly tier: Tier;
   /** About as much memory as decoded and compiled code may take. */
   readonly cacheBytes: number;
+  readonly eager?: boolean;
 }
 
 interface VcpuRun {
@@ -101,6 +105,7 @@ export class Jit implements Accelerator {
   /** Another one that becomes a part of it. */
   private joined: Region | undefined;
   private isOn: boolean;
+  private readonly isEager: boolean;
   private readonly codeLimitBytes: number;
   private running: VcpuRun | undefined;
   private codeBytes = 0;
@@ -173,11 +178,14 @@ export class Jit implements Accelerator {
       misfit: (tableIndex) => this.misfit(tableIndex),
     });
     this.isOn = options.tier === "jit";
+    this.isEager = options.eager === true;
     const compiledBytes = options.cacheBytes - CodeCache.bytesFor(cache.figures.capacityPages) - recordsBytes;
     this.codeLimitBytes = Math.max(leastCodeBytes, Math.floor(compiledBytes / machineBytesPerByte));
     this.entries = {
       table: this.table,
       records: options.records,
+      hotCount: this.isEager ? eagerHotCount : hotCount,
+      oftenFollowed: this.isEager ? eagerOftenFollowed : oftenFollowed,
       hot: (entry) => this.hot(entry),
       followed: (entry, from, offset) => this.followed(entry, from, offset),
     };
@@ -314,7 +322,8 @@ export class Jit implements Accelerator {
       if (this.isWorthwhile()) this.emit(roots);
     }
     this.replaced = undefined;
-    if (this.pendingInstructions >= batchInstructions || this.pending.length >= batchRegions) this.compile();
+    const leastRegions = this.isEager ? 1 : batchRegions;
+    if (this.pendingInstructions >= batchInstructions || this.pending.length >= leastRegions) this.compile();
   }
 
   private isSmall(region: Region): boolean {
@@ -322,12 +331,12 @@ export class Jit implements Accelerator {
   }
 
   private cool(entry: number): void {
-    this.halves[(entry + entryOffset.count) >>> 1] = hotCount >>> 1;
+    this.halves[(entry + entryOffset.count) >>> 1] = this.entries.hotCount >>> 1;
   }
 
   private isWorthwhile(): boolean {
     const { former, flow } = this;
-    if (former.count >= leastInstructions) return true;
+    if (this.isEager || former.count >= leastInstructions) return true;
     for (let block = 0; block < former.blockCount; block++) if (flow.isLoop[block] === 1) return true;
     return false;
   }

@@ -1,11 +1,12 @@
-// A small assembler for machine code that tests bring along, over the instruction table.
-import { assert } from "../../src/base/index.ts";
-import { csrs } from "../../src/target/riscv/csr/table.ts";
-import { assemble, type Operand } from "../../src/target/riscv/testing/assemble.ts";
+// A small assembler with labels for machine code that tests bring along, over the instruction table.
+import { assert } from "../../../base/index.ts";
+import { csrs } from "../csr/table.ts";
+import { assemble, type Operand } from "./assemble.ts";
 
 export const reg = {
   zero: 0,
   ra: 1,
+  sp: 2,
   t0: 5,
   t1: 6,
   t2: 7,
@@ -15,6 +16,12 @@ export const reg = {
   a1: 11,
   a2: 12,
   a3: 13,
+  a4: 14,
+  a5: 15,
+  s2: 18,
+  s3: 19,
+  s4: 20,
+  s5: 21,
   t3: 28,
   t4: 29,
   t5: 30,
