@@ -73,12 +73,19 @@ export interface JitOptions {
 
 interface VcpuRun {
   readonly host: InterpreterHost;
+  /** Address of its block. */
   readonly vcpu: number;
+}
+
+/** A vCPU and its interpreter, in two forms that share all state: made when first run. */
+export interface JitVcpu extends VcpuRun {
+  readonly plain: () => InterpreterInstance;
+  readonly counting: (regions: RegionEntries) => InterpreterInstance;
 }
 
 export class Jit implements Accelerator {
   static readonly reservedBytes: number = recordsBytes + pageLimit * entryBytes;
-  readonly entries: RegionEntries;
+  private readonly entries: RegionEntries;
   private readonly options: JitOptions;
   private readonly table: WebAssembly.Table;
   private readonly records: RegionRecords;
@@ -191,14 +198,17 @@ export class Jit implements Accelerator {
     };
   }
 
-  /** The code of a vCPU, run so that its regions reach it. */
-  attach(code: InterpreterInstance, host: InterpreterHost, vcpu: number): InterpreterInstance {
-    const run: VcpuRun = { host, vcpu };
+  /** The code of a vCPU, in which regions are counted and entered only while this compiler is on. */
+  attach({ host, vcpu, plain, counting }: JitVcpu): InterpreterInstance {
+    const running: VcpuRun = { host, vcpu };
     this.vcpus.push(vcpu);
+    let plainCode: InterpreterInstance | undefined;
+    let countingCode: InterpreterInstance | undefined;
     return {
       run: (budget) => {
-        this.running = run;
-        const left = code.run(budget);
+        this.running = running;
+        if (!this.isOn) return (plainCode ??= plain()).run(budget);
+        const left = (countingCode ??= counting(this.entries)).run(budget);
         if (this.pending.length > 0 && ++this.pendingRuns >= batchRuns) this.compile();
         return left;
       },
@@ -283,7 +293,6 @@ export class Jit implements Accelerator {
   private hot(entry: number): void {
     const { cache, target } = this.options;
     if (entry < cache.baseAddress || entry >= cache.endAddress) return;
-    if (!this.isOn) return this.cool(entry);
     const known = this.records.covering(cache.pageOf(entry), entry);
     // A batch that waits may have it; it is told again when it is still hot.
     if (known.some(({ isCompiled }) => !isCompiled)) return this.cool(entry);
@@ -300,7 +309,7 @@ export class Jit implements Accelerator {
   private followed(entry: number, from: number, offset: number): void {
     const before = this.records.ownerAt(from);
     const behind = this.records.regionAt(entry);
-    if (!this.isOn || before === undefined || before === behind || !before.isCompiled) return;
+    if (before === undefined || before === behind || !before.isCompiled) return;
     if (before.code.length + behind.code.length > mostJoined || before.roots.length >= mostRoots) return;
     if (this.pending.some(({ replaces }) => replaces === before)) return;
     this.replaced = before;

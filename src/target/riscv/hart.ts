@@ -160,7 +160,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
       timerChanged: () => this.updateTimer(),
     };
     this.timer = parts.timers.create(`hart${parts.hartId}.stimecmp`, () => this.updateTimer());
-    const code = parts.interpreter.instantiate({
+    const options = {
       memory: parts.memory,
       vcpu: parts.block,
       host: this,
@@ -168,9 +168,13 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
         ...new SystemInstructions(this, this.csrContext, tlb).helpers(),
         ...new MemoryInstructions(this, this.csrContext, this.access).helpers(),
       },
-      regions: parts.jit.entries,
+    };
+    this.code = parts.jit.attach({
+      host: this,
+      vcpu: parts.block,
+      plain: () => parts.interpreter.instantiate(options),
+      counting: (regions) => parts.interpreter.instantiate({ ...options, regions }),
     });
-    this.code = parts.jit.attach(code, this, parts.block);
     notes.addArmListener(() => tlb.flush(TlbKind.store));
     bus.addChangeListener(() => tlb.flushAll());
     this.reset();
