@@ -2,6 +2,7 @@
 import { acceptMigration, connectMigration, type NodeHost } from "../host/node/index.ts";
 import type { Machine } from "../machine/index.ts";
 import { MigrationControl } from "../migration/index.ts";
+import { reasonText } from "../vfio/index.ts";
 
 export interface MigrationOptions {
   readonly host: Pick<NodeHost, "clock" | "yield">;
@@ -13,8 +14,10 @@ export function openMigration(machine: Machine, { host, startsOnArrival, line }:
   return new MigrationControl(
     {
       machine: machine.movable,
-      blockedReasons: () =>
-        machine.assignments.map(({ device }) => `${device}: Migration of assigned devices is not implemented yet`),
+      blockedReasons: () => [
+        ...new Set(machine.migrationBlockers.map(reasonText)),
+        ...machine.assignments.map(({ device }) => `${device}: Migration of assigned devices is not implemented yet`),
+      ],
       handedOver: () => machine.handedOver(),
       arrived: () => machine.arrived(),
       startsOnArrival,

@@ -3,7 +3,14 @@ import { type TimerPort, type TracePort } from "../base/index.ts";
 import type { WorkPort } from "../device/index.ts";
 import { makeLocalCaller, type EventFd, type HostPlan, type LocalFiles } from "../iommufd/index.ts";
 import type { AddressSpace, WorldPlan } from "../memory/index.ts";
-import { IommufdBackend, type AssigningHost, type EventPort, type MigratingDevice } from "../vfio/index.ts";
+import {
+  explain,
+  IommufdBackend,
+  type AssigningHost,
+  type Blocker,
+  type EventPort,
+  type MigratingDevice,
+} from "../vfio/index.ts";
 import { makeDescribedHost, type DiskSource, type VfioHost } from "../vfiohost/index.ts";
 import { MachineError } from "./errors.ts";
 import type { AssignmentFacts, IommufdConfig } from "./port.ts";
@@ -97,4 +104,9 @@ export function assignmentFacts(backend: IommufdBackend): readonly AssignmentFac
       because,
     };
   });
+}
+
+/** What keeps the devices of all objects from migrating together. */
+export function blockersOf(backends: Iterable<IommufdBackend>): readonly Blocker[] {
+  return explain({ refused: [], migrating: [...backends].flatMap(({ migrating }) => migrating) });
 }

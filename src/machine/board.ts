@@ -4,6 +4,7 @@ import type { RamBlock } from "../memory/port.ts";
 import type { Saveable } from "../state/index.ts";
 import type { AssignmentFacts, DeviceConfig } from "./port.ts";
 import type { Hart } from "../target/riscv/port.ts";
+import type { Blocker } from "../vfio/index.ts";
 
 export interface Board {
   /** With its version: `virt-1.0`. */
@@ -17,6 +18,7 @@ export interface Board {
   readonly saveables: ReadonlyMap<string, Saveable>;
   /** Devices of hosts that the board has. */
   readonly assignments: readonly AssignmentFacts[];
+  readonly migrationBlockers: readonly Blocker[];
   /** RAM and ROM. */
   readonly memoryBlocks: readonly RamBlock[];
   /** Who writes to them. */

@@ -82,6 +82,10 @@ export class VirtualMachine implements Machine {
     return this.#parts.board.assignments;
   }
 
+  get migrationBlockers(): Machine["migrationBlockers"] {
+    return this.#parts.board.migrationBlockers;
+  }
+
   get accelerator(): Accelerator {
     return this.#parts.board.harts[0]!.accelerator;
   }

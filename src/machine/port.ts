@@ -6,7 +6,7 @@ import type { CharBackend } from "../chardev/port.ts";
 import type { HostPlan } from "../iommufd/index.ts";
 import type { CpuBus, RamBlock, World, WorldPlan } from "../memory/index.ts";
 import type { MigratableMachine } from "../migration/port.ts";
-import type { TrackerPolicy } from "../vfio/index.ts";
+import type { Blocker, TrackerPolicy } from "../vfio/index.ts";
 import type { ExternalInterrupts, Hart, HartConfig, HostFirmware, TimebasePort } from "../target/riscv/port.ts";
 
 /** A file's bytes and the name it is called in errors. */
@@ -179,6 +179,8 @@ export interface Machine {
   arrived(): void;
   /** Devices of hosts that this machine has, in the order of assigning. */
   readonly assignments: readonly AssignmentFacts[];
+  /** Everything about them that keeps the machine from migrating. */
+  readonly migrationBlockers: readonly Blocker[];
   /** RAM and ROM; their bytes go on changing while the machine runs. */
   readonly memoryBlocks: readonly RamBlock[];
   close(): Promise<void>;

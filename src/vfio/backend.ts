@@ -1,19 +1,14 @@
 // An iommufd object: one context of a host, opened by its first user and closed by its last, and the containers in it.
 import { IommufdClient, IommufdError } from "../iommufd/index.ts";
 import type { AddressSpace, RamBlock } from "../memory/index.ts";
-import {
-  migrationBlockers,
-  refusedWish,
-  untrackedMessage,
-  type Blocker,
-  type MigratingDevice,
-  type MigrationWish,
-} from "./blockers.ts";
+import { refusedWish, untrackedMessage, type Blocker, type MigratingDevice, type MigrationWish } from "./blockers.ts";
 import { Container, type DmaMode } from "./container.ts";
 import { AssignedDevice, type DeviceOptions } from "./device.ts";
 import { VfioError } from "./errors.ts";
+import { explain, reasonText, type Reason } from "./explain.ts";
 import type { BlockFile } from "./mapped-ram.ts";
 import type { AssigningHost, HostDevice } from "./port.ts";
+import { refused } from "./refused.ts";
 import type { TrackerPolicy } from "./trackers/policy.ts";
 
 export interface BackendOptions {
@@ -72,7 +67,7 @@ export class IommufdBackend {
 
   /** Everything that keeps the machine's assigned devices from migrating; those of this object last. */
   get blockers(): readonly Blocker[] {
-    return migrationBlockers(this.#together);
+    return explain({ refused: [], migrating: this.#together });
   }
 
   get #together(): readonly MigratingDevice[] {
@@ -93,7 +88,7 @@ export class IommufdBackend {
       // What was attached has been released, and the device with it.
       if (this.#assignments.every((assignment) => assignment.device !== device)) device?.close();
       this.#closeUnused();
-      throw error;
+      throw error instanceof IommufdError ? refused("cannotAttach", "attachment", options.name, error) : error;
     }
   }
 
@@ -119,12 +114,14 @@ export class IommufdBackend {
 
   /** One that there is, or a new one for a device that fits none. */
   #containerFor(device: AssignedDevice, iommufd: IommufdClient, mode: DmaMode): Container {
+    const reasons: Reason[] = [];
     for (const container of this.#containers) {
       try {
         container.attach(device, mode);
         return container;
       } catch (error) {
         if (!(error instanceof VfioError)) throw error;
+        reasons.push(...error.reasons);
       }
     }
     const container = this.#makeContainer(iommufd);
@@ -132,7 +129,9 @@ export class IommufdBackend {
       container.attach(device, mode);
     } catch (error) {
       container.close();
-      throw error;
+      if (!(error instanceof VfioError)) throw error;
+      const { code, message, cause } = error;
+      throw new VfioError(code, message, { subject: device.name, cause, reasons: [...error.reasons, ...reasons] });
     }
     this.#containers.push(container);
     return container;
@@ -146,15 +145,16 @@ export class IommufdBackend {
   /** A device that is to migrate and cannot is not taken. One that nobody tracks is, with QEMU's warning. */
   #checkWish({ device, container, migration, release }: Assignment): void {
     if (migration !== "on") return;
-    const blocker = refusedWish(this.#together);
+    const together = this.#together;
+    const blocker = refusedWish(together);
     if (blocker === undefined) {
       if (container.trackerOf(device).isUntrackable) this.#options.warn(untrackedMessage(device.name));
       return;
     }
     release();
-    const { because, remedy } = blocker.refusal;
-    throw new VfioError("cannotMigrate", `${blocker.message}: ${because}; ${remedy} would do`, {
+    throw new VfioError("cannotMigrate", reasonText(blocker), {
       subject: device.name,
+      reasons: explain({ refused: [], migrating: together }).filter(({ what }) => what === "migration"),
     });
   }
 

@@ -1,9 +1,9 @@
 // One IOAS with a guest's memory in it, the page tables of its devices, and the sources that tell what devices write.
-import { Errno, IommufdError, type IommufdClient } from "../iommufd/index.ts";
+import { IommufdError, type IommufdClient } from "../iommufd/index.ts";
 import type { AddressSpace, RamBlock } from "../memory/index.ts";
 import { AutoDomains, type AttachableDevice, type AutoDomain } from "./autodomains.ts";
-import { VfioError } from "./errors.ts";
-import { MappedRam, type BlockFile, type MappedRange } from "./mapped-ram.ts";
+import { MappedRam, MappingError, type BlockFile, type MappedRange } from "./mapped-ram.ts";
+import { refused } from "./refused.ts";
 import { allSource } from "./trackers/all-source.ts";
 import { hwptSource } from "./trackers/hwpt-source.ts";
 import { logSource } from "./trackers/log-source.ts";
@@ -181,18 +181,12 @@ export class Container {
   }
 
   #refused(device: ContainedDevice, cause: unknown): unknown {
-    if (cause instanceof VfioError) {
-      return new VfioError(cause.code, `Device ${device.name} cannot be attached: ${cause.message}`, {
-        subject: device.name,
-        cause,
-      });
-    }
+    if (cause instanceof MappingError) return refused("cannotMap", "memory", device.name, cause.cause, cause.where);
     if (!(cause instanceof IommufdError)) return cause;
-    const code = cause.ioctl === "IOMMU_HWPT_SET_DIRTY_TRACKING" ? "cannotTrack" : "cannotAttach";
-    const hint = cause.errno === Errno.EINVAL && code === "cannotAttach" ? ": no page table takes it" : "";
-    return new VfioError(code, `Device ${device.name} cannot be attached${hint}: ${cause.message}`, {
-      subject: device.name,
-      cause,
-    });
+    const isTracking =
+      cause.ioctl === "IOMMU_HWPT_SET_DIRTY_TRACKING" || cause.ioctl === "VFIO_DEVICE_FEATURE (DMA_LOGGING_START)";
+    return isTracking
+      ? refused("cannotTrack", "tracking", device.name, cause)
+      : refused("cannotAttach", "attachment", device.name, cause);
   }
 }

@@ -14,7 +14,7 @@ import {
 } from "../iommufd/index.ts";
 import { canStopCopy, type MigrationAnswer, type MigrationWish } from "./blockers.ts";
 import type { ContainedDevice } from "./container.ts";
-import { VfioError } from "./errors.ts";
+import { refused } from "./refused.ts";
 import type { AssigningHost, HostDevice } from "./port.ts";
 import type { DmaLog } from "./trackers/source.ts";
 
@@ -53,8 +53,7 @@ export class AssignedDevice implements ContainedDevice {
     } catch (cause) {
       client?.close();
       if (!(cause instanceof IommufdError)) throw cause;
-      const message = `Device ${which.name} cannot be had: ${cause.message}`;
-      throw new VfioError("cannotOpen", message, { subject: which.name, cause });
+      throw refused("cannotOpen", "attachment", which.name, cause);
     }
   }
 

@@ -1,7 +1,7 @@
-import { VmError } from "../base/index.ts";
+import { VmError, type VmErrorOptions } from "../base/index.ts";
+import type { Reason } from "./explain.ts";
 
-/** What an operator can cause with an assigned device. `cause` is the call that the host refused, where one did. */
-export class VfioError extends VmError<
+export type VfioErrorCode =
   /** The host does not hand the device out. */
   | "cannotOpen"
   /** The host has no such device, or this machine no use for its kind. */
@@ -15,7 +15,20 @@ export class VfioError extends VmError<
   /** It is to migrate and cannot. */
   | "cannotMigrate"
   /** A source of dirty pages refused to start. */
-  | "cannotTrack"
-> {
+  | "cannotTrack";
+
+/** What an operator can cause with an assigned device. `cause` is the call that the host refused, where one did. */
+export class VfioError extends VmError<VfioErrorCode> {
   override readonly room = "vfio";
+  /** What stands in the way, as `explain` has it; empty where no call was refused. */
+  readonly reasons: readonly Reason[];
+
+  constructor(
+    code: VfioErrorCode,
+    message: string,
+    options: VmErrorOptions & { readonly reasons?: readonly Reason[] } = {},
+  ) {
+    super(code, message, options);
+    this.reasons = options.reasons ?? [];
+  }
 }

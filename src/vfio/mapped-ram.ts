@@ -8,7 +8,6 @@ import {
   type MemorySection,
   type RamBlock,
 } from "../memory/index.ts";
-import { VfioError } from "./errors.ts";
 
 /** A run of guest memory that devices reach: IOVA equals guest-physical address. */
 export interface MappedRange {
@@ -37,14 +36,27 @@ export interface MappedRamOptions {
   /** A range was mapped while the machine runs. */
   readonly onMapped: (range: MappedRange) => void;
   /** Memory that came while the machine runs and cannot be mapped: devices do not reach it. */
-  readonly onFailure: (error: VfioError) => void;
+  readonly onFailure: (error: MappingError) => void;
+}
+
+/** Memory that the host does not map. */
+export class MappingError extends Error {
+  override readonly cause: IommufdError;
+  /** `virt.ram at 0x80000000, 4096 bytes` */
+  readonly where: string;
+
+  constructor(where: string, cause: IommufdError) {
+    super(`Memory ${where} cannot be mapped for devices: ${cause.message}`);
+    this.where = where;
+    this.cause = cause;
+  }
 }
 
 export class MappedRam implements MemoryListener {
   readonly #options: MappedRamOptions;
   readonly #ranges = new Map<number, MappedRange>();
   #starting = false;
-  #failures: VfioError[] = [];
+  #failures: MappingError[] = [];
 
   constructor(options: MappedRamOptions) {
     this.#options = options;
@@ -57,7 +69,7 @@ export class MappedRam implements MemoryListener {
 
   /**
    * Maps what the address space has and follows its changes; the returned function unmaps everything. Throws the first
-   * VfioError, with nothing mapped.
+   * MappingError, with nothing mapped.
    */
   follow(space: AddressSpace): () => void {
     this.#starting = true;
@@ -78,10 +90,7 @@ export class MappedRam implements MemoryListener {
     } catch (cause) {
       if (!(cause instanceof IommufdError)) throw cause;
       const where = `${section.region.name} at 0x${range.iova.toString(16)}, ${range.lengthBytes} bytes`;
-      const error = new VfioError("cannotMap", `Memory ${where} cannot be mapped for devices: ${cause.message}`, {
-        subject: section.region.name,
-        cause,
-      });
+      const error = new MappingError(where, cause);
       if (this.#starting) this.#failures.push(error);
       else this.#options.onFailure(error);
       return;

@@ -1,70 +1,21 @@
-// `ratite host check`: what would be blocked if one VM took every device of a description, and why.
-import {
-  Errno,
-  memoryRefusal,
-  migrationRefusals,
-  planAttachments,
-  trackerOf,
-  type AttachPlan,
-  type HostPlan,
-  type MigrationSubject,
-  type Refusal,
-} from "../../iommufd/index.ts";
+// `ratite host check`: what would be blocked if one machine took every device of a description, and why.
+import { Errno, type HostPlan } from "../../iommufd/index.ts";
+import { explain, planned, type PlannedDevices, type PlannedUse, type Reason } from "../../vfio/index.ts";
 import { wrapped } from "./show.ts";
 
-export interface CheckedRange {
-  readonly start: bigint;
-  readonly last: bigint;
+export interface CheckResult extends PlannedDevices {
+  readonly reasons: readonly Reason[];
 }
 
-export interface Finding {
-  readonly what: "attachment" | "memory" | "migration";
-  readonly device: string;
-  readonly refusal: Refusal;
+export function checkHost(plan: HostPlan, use: PlannedUse): CheckResult {
+  const found = planned(plan, use);
+  return { ...found, reasons: explain(found) };
 }
 
-export interface CheckResult {
-  readonly attachments: AttachPlan;
-  readonly subjects: readonly MigrationSubject[];
-  readonly findings: readonly Finding[];
-}
-
-/** Checks every device of the plan against a guest whose memory lies in `memory`. */
-export function checkHost(plan: HostPlan, memory: readonly CheckedRange[]): CheckResult {
-  const physical = plan.devices.flatMap((device) => {
-    if (device.placement === undefined) return [];
-    const { unit, group } = device.placement;
-    return [{ name: device.name, unit, group, reserved: [...unit.description.reserved, ...device.reserved] }];
-  });
-  const attachments = planAttachments(physical);
-  const findings: Finding[] = attachments.refusals.map((r) => ({ what: "attachment", ...r }));
-  const blocked = new Set(attachments.refusals.map((r) => r.device));
-  for (const device of physical) {
-    if (blocked.has(device.name)) continue;
-    const refusal = memoryRefusal(device.unit.description, device.reserved, memory);
-    if (refusal !== undefined) findings.push({ what: "memory", device: device.name, refusal });
-  }
-  const subjects = plan.devices
-    .filter((device) => !blocked.has(device.name))
-    .map((device): MigrationSubject => {
-      const table = attachments.tables.find((t) => t.devices.includes(device.name));
-      return {
-        name: device.name,
-        migration: device.migration,
-        dmaLog: device.dmaLog,
-        dirtyBits: table?.needs.dirtyBits ?? false,
-        unitHasDirtyBits: device.placement?.unit.description.dirtyTracking ?? false,
-        mediated: device.placement === undefined,
-      };
-    });
-  for (const r of migrationRefusals(subjects)) findings.push({ what: "migration", ...r });
-  return { attachments, subjects, findings };
-}
-
-const HEADINGS = {
-  attachment: "cannot be attached",
-  memory: "cannot see the guest's memory",
-  migration: "blocks migration",
+const TRACKERS = {
+  device: "the device's own log",
+  iommu: "the IOMMU's dirty bits",
+  none: "nobody, so that all it reaches counts as written each round",
 } as const;
 
 /** For people; ends with a newline. */
@@ -76,30 +27,34 @@ export function checkText(result: CheckResult): string {
       ...wrapped(`page table ${i + 1} (${table.needs.model}, ${dirty}): ${table.devices.join(", ")}`, "", "  "),
     );
   });
-  const access = result.subjects.filter((s) => s.mediated).map((s) => s.name);
+  const access = result.migrating.filter(({ isMediated }) => isMediated).map(({ name }) => name);
   if (access.length > 0) lines.push(...wrapped(`through access objects: ${access.join(", ")}`, "", "  "));
-  for (const tracker of ["device", "iommu"] as const) {
-    const tracked = result.subjects.filter((s) => trackerOf(s) === tracker).map((s) => s.name);
-    const by = tracker === "device" ? "the device's own log" : "the IOMMU's dirty bits";
-    if (tracked.length > 0) lines.push(...wrapped(`dirty pages by ${by}: ${tracked.join(", ")}`, "", "  "));
+  for (const tracker of ["device", "iommu", "none"] as const) {
+    const tracked = result.choices.filter((choice) => choice.tracker === tracker).map(({ device }) => device);
+    if (tracked.length > 0)
+      lines.push(...wrapped(`dirty pages by ${TRACKERS[tracker]}: ${tracked.join(", ")}`, "", "  "));
   }
   if (lines.length > 0) lines.push("");
-  for (const { what, device, refusal } of result.findings) {
-    lines.push(`${device} ${HEADINGS[what]}`);
+  for (const { what, message, refusal } of result.reasons) {
+    lines.push(...wrapped(what === "migration" ? `Migration is blocked: ${message}` : message, "", "  "));
     lines.push(...wrapped(`${refusal.call}: ${Errno.name(refusal.errno)}, ${refusal.because}`, "  ", "    "));
     lines.push(...wrapped(`would do: ${refusal.remedy}`, "  ", "    "));
   }
-  if (result.findings.length === 0) lines.push("nothing is blocked: every device can be attached, and all can migrate");
+  if (result.reasons.length === 0) lines.push("nothing is blocked: every device can be attached, and all can migrate");
   return `${lines.join("\n")}\n`;
 }
 
 export function checkJson(result: CheckResult): string {
   const data = {
-    tables: result.attachments.tables.map((t) => ({ ...t.needs, devices: t.devices })),
-    devices: result.subjects.map((s) => ({ name: s.name, dirtyTracker: trackerOf(s) })),
-    blocked: result.findings.map(({ what, device, refusal }) => ({
+    tables: result.attachments.tables.map(({ needs, devices }) => {
+      const { unitId, model, dirtyBits, enforcedCoherency } = needs;
+      return { unitId, model, dirtyBits, enforcedCoherency, devices };
+    }),
+    devices: result.choices.map(({ device, tracker, because }) => ({ name: device, dirtyTracker: tracker, because })),
+    blocked: result.reasons.map(({ what, device, message, refusal }) => ({
       what,
       device,
+      message,
       ...refusal,
       errno: Errno.name(refusal.errno),
     })),

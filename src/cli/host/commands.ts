@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { execOnHost, preloadLibrary, removeStaleSocket, serveHost } from "../../host/linux/index.ts";
 import { FAIL_POINTS, hostJsonSchema, SoftwareHost, type FailPoint } from "../../iommufd/index.ts";
 import { convert, sizeInMebibytes } from "../../object/index.ts";
+import { DEFAULT_USE, DMA_MODES, MIGRATION_WISHES, TRACKER_POLICIES } from "../../vfio/index.ts";
 import { parseArguments, type Arguments } from "../arguments.ts";
 import { nearestName } from "../../base/index.ts";
 import { CliError } from "../errors.ts";
@@ -15,7 +16,7 @@ const HELP_INDENT = 28;
 const WRAP_COLUMNS = 50;
 
 export const HOST_HELP: string = `usage: ratite host show FILE [--json]
-       ratite host check FILE [--memory SIZE] [--json]
+       ratite host check FILE [options] [--json]
        ratite host exec [FILE] [options] -- PROGRAM [ARGUMENTS]
        ratite host serve [FILE] --socket PATH [options]
        ratite host schema
@@ -27,6 +28,9 @@ has no devices.
   ratite host check   Say which attachment or migration would be blocked, by which
                       call, and what would change it. Status 1 when one would be.
           --memory SIZE     the guest's memory, in MiB or with a suffix (default 512M)
+          --policy NAME     as x-dirty-policy of -object iommufd (default mixed)
+          --dma-mode NAME   as x-dma-mode of -device vfio-pci (default hwpt)
+          --migration WISH  as its enable-migration (default auto)
   ratite host exec    Run a Linux program so that its /dev/iommu is the host's.
                       Its exit status is the command's.
   ratite host serve   Offer the same to programs that are started with
@@ -57,7 +61,7 @@ function wrap(names: readonly string[]): string {
 const SERVING = { "kernel-mock": "flag", "no-quirks": "flag", fail: "list" } as const;
 const SPECS = {
   show: { json: "flag" },
-  check: { json: "flag", memory: "text" },
+  check: { json: "flag", memory: "text", policy: "text", "dma-mode": "text", migration: "text" },
   exec: SERVING,
   serve: { ...SERVING, socket: "text" },
   schema: {},
@@ -104,9 +108,23 @@ function describe(verb: "show" | "check" | "schema", given: Arguments): number {
     process.stdout.write(given.flag("json") ? hostAsJson(plan) : showHost(plan));
     return 0;
   }
-  const result = checkHost(plan, [guestMemory(given.text("memory"))]);
+  const result = checkHost(plan, {
+    ...DEFAULT_USE,
+    memory: [guestMemory(given.text("memory"))],
+    policy: oneOfNames(given, "policy", TRACKER_POLICIES, DEFAULT_USE.policy),
+    mode: oneOfNames(given, "dma-mode", DMA_MODES, DEFAULT_USE.mode),
+    wish: oneOfNames(given, "migration", MIGRATION_WISHES, DEFAULT_USE.wish),
+  });
   process.stdout.write(given.flag("json") ? checkJson(result) : checkText(result));
-  return result.findings.length > 0 ? 1 : 0;
+  return result.reasons.length > 0 ? 1 : 0;
+}
+
+function oneOfNames<T extends string>(given: Arguments, option: string, names: readonly T[], otherwise: T): T {
+  const text = given.text(option);
+  if (text === undefined) return otherwise;
+  const found = names.find((name) => name === text);
+  if (found !== undefined) return found;
+  throw new CliError("badUsage", `'${text}' is none of ${names.join(", ")}`, { subject: `--${option}` });
 }
 
 function guestMemory(size: string | undefined): { readonly start: bigint; readonly last: bigint } {

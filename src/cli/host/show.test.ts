@@ -2,16 +2,17 @@ import { describe, expect, test } from "vitest";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { DEFAULT_USE } from "../../vfio/index.ts";
 import { checkHost, checkJson, checkText } from "./check.ts";
 import { readHostFile } from "./read-file.ts";
 import { hostAsJson, showHost } from "./show.ts";
 
 const plan = readHostFile(join(import.meta.dirname, "../../../examples/hosts/mixed.json"));
-const MEMORY = [{ start: 0x8000_0000n, last: 0x9fff_ffffn }];
+const USE = { ...DEFAULT_USE, memory: [{ start: 0x8000_0000n, last: 0x9fff_ffffn }] };
 
 describe("ratite host show and check", () => {
   test("fits a terminal of 80 columns", () => {
-    const lines = `${showHost(plan)}${checkText(checkHost(plan, MEMORY))}`.split("\n");
+    const lines = `${showHost(plan)}${checkText(checkHost(plan, USE))}`.split("\n");
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
@@ -30,10 +31,14 @@ describe("ratite host show and check", () => {
   });
 
   test("says what is blocked: device, call, errno and remedy", () => {
-    const text = checkText(checkHost(plan, MEMORY));
+    const text = checkText(checkHost(plan, USE));
     expect(text).toContain("page table 1 (vt-d, with dirty bits): 0000:01:00.0, 0000:01:00.1\n");
-    expect(text).toContain("0000:03:00.0 cannot be attached\n  VFIO_DEVICE_BIND_IOMMUFD: EPERM, the interrupts of its");
-    expect(text).toContain("m0 blocks migration\n  VFIO_DEVICE_FEATURE (DMA_LOGGING_START): ENOTTY");
+    expect(text).toContain(
+      "Device 0000:03:00.0 cannot be attached\n  VFIO_DEVICE_BIND_IOMMUFD: EPERM, the interrupts of its",
+    );
+    expect(text).toContain(
+      "Migration is blocked: m0: VFIO device doesn't support device and IOMMU dirty\n  tracking\n  VFIO_DEVICE_FEATURE (DMA_LOGGING_START): ENOTTY",
+    );
     expect(text).toContain("  would do: dmaLog true\n");
   });
 
@@ -53,7 +58,7 @@ describe("ratite host show and check", () => {
       aperture: { start: "0x0", last: "0xffffffffffff" },
     });
     expect(shown.devices[4]).toMatchObject({ name: "m0", unit: null, dirtyTracker: "none" });
-    const checked = JSON.parse(checkJson(checkHost(plan, MEMORY))) as { blocked: unknown[] };
+    const checked = JSON.parse(checkJson(checkHost(plan, USE))) as { blocked: unknown[] };
     expect(checked.blocked[0]).toMatchObject({ what: "attachment", device: "0000:03:00.0", errno: "EPERM" });
   });
 });

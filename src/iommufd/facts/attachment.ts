@@ -9,6 +9,10 @@ import type { Refusal } from "./refusal.ts";
 export interface TableNeeds {
   readonly unitId: string;
   readonly model: UnitDescription["model"];
+  /** A bit per page size that it may use. */
+  readonly pageSizes: bigint;
+  readonly apertureStart: bigint;
+  readonly apertureLast: bigint;
   readonly dirtyBits: boolean;
   readonly enforcedCoherency: boolean;
   /** Page requests go to a fault queue. */
@@ -52,6 +56,15 @@ export function attachRefusal(needs: TableNeeds, unit: UnitFacts): Refusal | und
   // An SMMU's tables carry numbers of that one SMMU (VMID, ASID).
   if (needs.model === "smmuv3" && needs.unitId !== unit.id) {
     return einval("a page table of one SMMU cannot be used by another", "a page table of its own");
+  }
+  if (needs.apertureLast > description.apertureLast || needs.apertureStart < description.apertureStart) {
+    const because = `the page table translates up to ${hex(needs.apertureLast)} and its unit less`;
+    // 7.2's riscv driver says so in another way than the others, and ends a search for tables.
+    return { ...einval(because, "a page table of its own"), ...(needs.model === "riscv" && { errno: Errno.ENODEV }) };
+  }
+  // The other drivers take the smaller pages that are common to all.
+  if (needs.model === "vt-d" && (needs.pageSizes & ~sizesOf(description)) !== 0n) {
+    return einval("the page table may use larger pages than its unit has", "a page table of its own");
   }
   if (needs.dirtyBits && !description.dirtyTracking) {
     return einval("the page table has dirty bits and its unit cannot set them", "a page table without DIRTY_TRACKING");
@@ -136,10 +149,13 @@ function msiRefusal(reserved: readonly ReservedRegion[]): Refusal | undefined {
 }
 
 /**
- * Where the devices end up when one VMM takes them all, in this order, the usual way: each tries the tables there are, the
- * newest first, and takes EINVAL for "the next one"; else it gets one of its own, with dirty bits when its unit has them.
+ * Who makes page tables. `hwpt`: the VMM, which tries those there are, the newest first, and takes EINVAL for "the next one",
+ * else makes one, with dirty bits when the unit has them. `ioas`: the kernel, oldest first, and without.
  */
-export function planAttachments(devices: readonly AttachSubject[]): AttachPlan {
+export type TableMaker = "hwpt" | "ioas";
+
+/** Where the devices end up when one VMM takes them all, in this order. */
+export function planAttachments(devices: readonly AttachSubject[], maker: TableMaker = "hwpt"): AttachPlan {
   const tables: { needs: TableNeeds; devices: string[] }[] = [];
   const groups = new Map<number, { needs: TableNeeds; devices: string[] }>();
   const refusals: { device: string; refusal: Refusal }[] = [];
@@ -152,12 +168,16 @@ export function planAttachments(devices: readonly AttachSubject[]): AttachPlan {
     }
     // A group is attached as one.
     let table =
-      groups.get(device.group.id) ?? newestFirst(tables).find((t) => attachRefusal(t.needs, device.unit) === undefined);
+      groups.get(device.group.id) ??
+      (maker === "hwpt" ? newestFirst(tables) : tables).find((t) => attachRefusal(t.needs, device.unit) === undefined);
     if (table === undefined) {
       const needs: TableNeeds = {
         unitId: id,
         model: description.model,
-        dirtyBits: description.dirtyTracking,
+        pageSizes: sizesOf(description),
+        apertureStart: description.apertureStart,
+        apertureLast: description.apertureLast,
+        dirtyBits: maker === "hwpt" && description.dirtyTracking,
         enforcedCoherency: description.cacheCoherency === "enforced",
         pageRequests: false,
       };
@@ -167,6 +187,10 @@ export function planAttachments(devices: readonly AttachSubject[]): AttachPlan {
     table.devices.push(device.name);
   }
   return { tables, refusals };
+}
+
+function sizesOf({ pageSizes }: UnitDescription): bigint {
+  return pageSizes.reduce((bitmap, bytes) => bitmap | BigInt(bytes), 0n);
 }
 
 function newestFirst<T>(list: readonly T[]): T[] {

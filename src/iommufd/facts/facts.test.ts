@@ -14,6 +14,9 @@ const vtd = unitProfiles["vtd"]!;
 const UNITS: Readonly<Record<string, UnitDescription>> = {
   ...unitProfiles,
   "vtd without enforcement": { ...vtd, cacheCoherency: "snoop" },
+  "vtd with small pages": { ...vtd, pageSizes: [0x1000] },
+  "vtd with 39 bits": { ...vtd, apertureLast: 0x7f_ffff_ffffn },
+  "riscv with 39 bits": { ...unitProfiles["riscv"]!, apertureLast: 0x3f_ffff_ffffn },
   "vtd with dirty bits, without enforcement": { ...vtd, dirtyTracking: true, cacheCoherency: "snoop" },
 };
 const NAMES = Object.keys(UNITS);
@@ -40,9 +43,13 @@ describe("attaching", () => {
       const flags = dirtyBits ? HwptAllocFlag.DIRTY_TRACKING : 0;
       const hwpt = b.client.hwptAlloc({ deviceId: maker.bound.id, parentId: ioasId, flags });
       const made = maker.bound.device.unit as DescribedUnit;
+      const { model, pageSizes, apertureStart, apertureLast } = UNITS[first]!;
       const needs = {
         unitId: made.id,
-        model: UNITS[first]!.model,
+        model,
+        pageSizes: pageSizes.reduce((bitmap, bytes) => bitmap | BigInt(bytes), 0n),
+        apertureStart,
+        apertureLast,
         dirtyBits,
         enforcedCoherency: UNITS[first]!.cacheCoherency === "enforced",
         pageRequests: false,
@@ -137,7 +144,7 @@ describe("migration", () => {
 
   test.for([
     [{ ...device, migration: [] as const }, Errno.ENOTTY, "the device has no migration"],
-    [{ ...device, migration: ["stop-copy"] as const }, Errno.EINVAL, "it has no P2P state, and 2 devices"],
+    [{ ...device, migration: ["stop-copy"] as const }, Errno.EINVAL, "bad has no P2P state, and 2 devices"],
     [{ ...device, dirtyBits: false }, Errno.EOPNOTSUPP, "its page table no dirty bits"],
     [{ ...device, dirtyBits: false, unitHasDirtyBits: true }, Errno.EOPNOTSUPP, "it shares a page table made without"],
     [{ ...device, dirtyBits: false, mediated: true }, Errno.ENOTTY, "a mediated device has no page table"],

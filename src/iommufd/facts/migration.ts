@@ -44,7 +44,7 @@ export function migrationRefusals(
       add({
         call: `${FEATURE} (MIG_DEVICE_STATE RUNNING_P2P)`,
         errno: Errno.EINVAL,
-        because: `it has no P2P state, and ${migratable.length} devices that migrate must become quiet together`,
+        because: `${device.name} has no P2P state, and ${migratable.length} devices that migrate must become quiet together`,
         remedy: '"p2p" among its migration abilities, or a single device that migrates',
       });
     }

@@ -86,6 +86,9 @@ export class DescribedUnit implements UnitDriver {
     const needs = {
       unitId: paging.unit.id,
       model: this.description.model,
+      pageSizes: paging.pageSizes,
+      apertureStart: paging.apertureStart,
+      apertureLast: paging.apertureLast,
       dirtyBits: paging.hasDirtyBits,
       enforcedCoherency: paging.enforcesCoherency,
       pageRequests: domain.takesPageRequests,

@@ -17,7 +17,7 @@ import { WorldPlan, dmaPort } from "../../memory/index.ts";
 import type { IommufdBackend } from "../../vfio/index.ts";
 import type { VfioHost } from "../../vfiohost/index.ts";
 import { HartIrq, type Hart } from "../../target/riscv/port.ts";
-import { assignmentFacts, planIommufds, type PlannedIommufds } from "../assigned-host.ts";
+import { assignmentFacts, blockersOf, planIommufds, type PlannedIommufds } from "../assigned-host.ts";
 import type { Board } from "../board.ts";
 import { planBoot, type BootPlan } from "../boot/boot-plan.ts";
 import { RNG_SEED_BYTES } from "../boot/chosen.ts";
@@ -157,6 +157,10 @@ class VirtBoard implements Board {
 
   get assignments(): Board["assignments"] {
     return [...this.#iommufds.values()].flatMap(assignmentFacts);
+  }
+
+  get migrationBlockers(): Board["migrationBlockers"] {
+    return blockersOf(this.#iommufds.values());
   }
 
   set onDeviceRemoved(told: (id: string) => void) {

@@ -174,7 +174,9 @@ describe("an assigned device is refused", () => {
 
   test("the second time", () => {
     const devices = [assigned(), assigned({ addr: "3" })];
-    expect(() => new PciBench(devices, { iommufds: [trackingHost] })).toThrow(`Device ${ENGINE} cannot be had`);
+    expect(() => new PciBench(devices, { iommufds: [trackingHost] })).toThrow(
+      `Device ${ENGINE} cannot be attached: it is bound already`,
+    );
   });
 
   test("when it must migrate beside a device of another object that cannot fall silent with it", () => {
@@ -191,7 +193,7 @@ describe("an assigned device is refused", () => {
     ];
     const iommufds = [host("f0", ["stop-copy"]), host("f1", ["stop-copy", "p2p"])];
     expect(() => new PciBench(devices, { iommufds })).toThrow(
-      "Multiple VFIO devices migration is supported only if all of them support P2P migration: it has no P2P state",
+      "Multiple VFIO devices migration is supported only if all of them support P2P migration: 0000:01:00.0 has no P2P state",
     );
   });
 
@@ -206,6 +208,8 @@ describe("an assigned device is refused", () => {
       ],
       devices: [{ bdf: ENGINE, kind: "dma-engine", unit: "u0", group: 1 }],
     });
-    expect(() => make({ host: ENGINE, iommufd: "iommufd0" }, [host])).toThrow(/Memory virt.ram at 0x80000000/);
+    expect(() => make({ host: ENGINE, iommufd: "iommufd0" }, [host])).toThrow(
+      /^Device 0000:01:00.0 cannot see the guest's memory: .* \(virt.ram at 0x80000000, .* \(IOMMU_IOAS_MAP: EINVAL\)/,
+    );
   });
 });

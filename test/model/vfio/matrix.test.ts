@@ -1,24 +1,21 @@
 // The README's tables against what the code asks of a software host: page tables and attachments are taken from the calls
 // that reach the host, not from what the code says of itself.
 import { expect, test } from "vitest";
-import { ManualTimers } from "../../../src/base/index.ts";
 import {
   HwptAllocFlag,
   IommuHwptAlloc,
   ioctlCommand,
   iommufdIoctls,
-  makeLocalCaller,
   readHostDescription,
   VfioDeviceAttachIommufdPt,
   vfioDeviceIoctls,
   type HostSession,
 } from "../../../src/iommufd/index.ts";
-import { AddressSpace, containerRegion, ramRegion, WorldPlan } from "../../../src/memory/index.ts";
-import { IommufdBackend, type MigrationWish } from "../../../src/vfio/index.ts";
-import { builtInKinds, makeDescribedHost } from "../../../src/vfiohost/index.ts";
+import type { MigrationWish } from "../../../src/vfio/index.ts";
+import { builtInKinds } from "../../../src/vfiohost/index.ts";
+import { makeBackend } from "./backend-bench.ts";
 import { combinations, devicesOf, expectedOf, type Combination, type Expected } from "./matrix.ts";
 
-const ARENA_BYTES = 0x1_0000;
 const BDF: Readonly<Record<string, string>> = { a: "0000:01:00.0", b: "0000:02:00.0" };
 const LETTERS = new Map(Object.entries(BDF).map(([letter, bdf]) => [bdf, letter]));
 const TRACKERS = { device: "log", iommu: "bits", none: "all" } as const;
@@ -90,12 +87,6 @@ function letterOf(name: string): string {
 
 function assignAll(combination: Combination, migration: MigrationWish) {
   const devices = devicesOf(combination);
-  const worldPlan = new WorldPlan();
-  const ram = worldPlan.ram("ram", 0x1_0000);
-  const arenaAt = worldPlan.reserve("arena", ARENA_BYTES, 4096);
-  const world = worldPlan.create();
-  const root = containerRegion("system", 2 ** 40);
-  root.add(ramRegion(ram), 0);
   const plan = readHostDescription(
     JSON.stringify({
       units: devices
@@ -109,30 +100,15 @@ function assignAll(combination: Combination, migration: MigrationWish) {
     }),
     builtInKinds,
   );
-  const { host, vfio } = makeDescribedHost(plan, {
-    timers: new ManualTimers(),
-    trace: { guestError: () => undefined },
-  });
-  const arena = world.u8.subarray(arenaAt, arenaAt + ARENA_BYTES);
   const witness = new Witness();
-  const warnings: string[] = [];
-  const session = host.attach(makeLocalCaller({ bytes: world.u8 }));
-  const backend = new IommufdBackend({
-    id: "f0",
-    host: {
-      session: witness.watch(session, arena, (path) => vfio.devices.find((device) => device.path === path)?.name),
-      arena: { va: BigInt(arenaAt), bytes: arena },
-      events: { open: () => ({ fd: -1, signal: () => undefined, close: () => undefined }) },
-      devices: vfio.devices.map(({ name, path, kind }) => ({ name, path, isMediated: kind.bus === "mdev" })),
-    },
-    space: new AddressSpace("memory", root, world),
+  const { backend, warnings } = makeBackend(plan, {
     policy: combination.policy,
-    warn: (text) => void warnings.push(text),
+    watch: (session, arena, nameOf) => witness.watch(session, arena, nameOf),
   });
   const assignments = plan.devices.map(({ name }) =>
     backend.assign({ name, mode: combination.mode, mayLog: true, migration }),
   );
-  return { backend, assignments, warnings, witness, devices };
+  return { backend, assignments, warnings, witness };
 }
 
 function realOf(combination: Combination): Expected {
