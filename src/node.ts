@@ -1,9 +1,11 @@
 // The door for Node: a machine on a thread of its own, configured by an object.
 import {
+  addAssignedNvme,
   buildPlan,
   ConfigDraft,
   resolveGuest,
   startVirtualMachine,
+  type AssignedDisk,
   type FileRef,
   type VirtualMachine,
   type VirtualMachineHooks,
@@ -30,9 +32,9 @@ export interface DriveOptions {
   readonly readOnly?: boolean;
   /**
    * How the guest sees it: `/dev/vda`, `vdb`… on the virtio-mmio bus (the default) or as a PCI function, or
-   * `/dev/nvme0n1`, `nvme1n1`….
+   * `/dev/nvme0n1`, `nvme1n1`…: emulated, or a software host's, assigned through IOMMUFD.
    */
-  readonly interface?: "virtio" | "virtio-pci" | "nvme";
+  readonly interface?: "virtio" | "virtio-pci" | "nvme" | "nvme-assigned";
 }
 
 export interface VirtualMachineOptions extends VirtualMachineHooks {
@@ -114,7 +116,7 @@ function draftOf(options: VirtualMachineOptions): ConfigDraft {
   const { firmware = "default" } = options;
   draft.firmware = typeof firmware === "string" ? firmware : (fileRef("firmware", firmware.image) ?? "default");
   if (options.append !== undefined) draft.commandLine = { subject: "append", text: options.append };
-  for (const [index, drive] of (options.drives ?? []).entries()) addDrive(draft, index, drive);
+  addDrives(draft, options.drives ?? []);
   for (const device of options.devices ?? []) draft.devices.push({ ...device, subject: `devices: ${device.driver}` });
   draft.chardevs.push({ id: CONSOLE, subject: CONSOLE, mux: false, backend: { kind: "lent" } });
   draft.serials.push({ subject: CONSOLE, chardev: CONSOLE });
@@ -130,12 +132,19 @@ function fileRef(subject: string, source: FileSource | undefined): FileRef | und
   return typeof source === "string" ? { subject, path: source } : { subject, name: subject, bytes: source };
 }
 
-function addDrive(draft: ConfigDraft, index: number, drive: FileSource | DriveOptions): void {
-  const {
-    image,
-    readOnly = false,
-    interface: kind = "virtio",
-  }: DriveOptions = typeof drive === "string" || drive instanceof Uint8Array ? { image: drive } : drive;
+function addDrives(draft: ConfigDraft, drives: readonly (FileSource | DriveOptions)[]): void {
+  const assigned: AssignedDisk[] = [];
+  for (const [index, drive] of drives.entries()) {
+    const options = typeof drive === "string" || drive instanceof Uint8Array ? { image: drive } : drive;
+    const { image, readOnly = false } = options;
+    if (options.interface === "nvme-assigned") assigned.push({ subject: `drives[${index}]`, image, readOnly });
+    else addDrive(draft, index, options);
+  }
+  addAssignedNvme(draft, assigned);
+}
+
+function addDrive(draft: ConfigDraft, index: number, drive: DriveOptions): void {
+  const { image, readOnly = false, interface: kind = "virtio" } = drive;
   const subject = `drives[${index}]`;
   const nodeName = `drive${index}`;
   draft.blockNodes.push({ nodeName, subject, image, formatGiven: true, readOnly, autoReadOnly: false });

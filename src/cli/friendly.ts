@@ -10,13 +10,21 @@ import type { ConfigDraft } from "./qemu-options/draft.ts";
 import { parseQemuOptions } from "./qemu-options/parse.ts";
 import { versionText } from "./qemu-options/version.ts";
 import { runMachine } from "./run-machine.ts";
+import { addAssignedNvme, assignedNode, NVME_HOST, type AssignedDisk } from "./assigned-nvme.ts";
 import { assignmentLine } from "./assignment-line.ts";
+import type { OpenedPlan } from "./open-plan.ts";
+import type { Machine } from "../machine/index.ts";
 import { StatusLine } from "./status-line.ts";
 
 const PROGRAM = "ratite";
 const COMMANDS = ["run", "guest", "host", "help", "version"];
-const RUN_OPTIONS = { ...GUEST_SOURCE, memory: "text", cpus: "text", drive: "list", append: "text" } as const;
+const RUN_OPTIONS = {
+  ...GUEST_SOURCE,
+  ...({ memory: "text", cpus: "text", drive: "list", nvme: "list", "no-nvme": "flag", append: "text" } as const),
+} as const;
 const GUEST_MEMORY_BYTES = 512 * 2 ** 20;
+/** Mostly holes. */
+const SCRATCH_BYTES = 256 * 2 ** 20;
 
 const HELP = `usage: ratite COMMAND [options]
 
@@ -27,9 +35,14 @@ const HELP = `usage: ratite COMMAND [options]
           --memory SIZE     RAM, in MiB or with a suffix (default 512M)
           --cpus N          harts (default 1)
           --drive FILE      a raw disk image as the next disk (/dev/vda, vdb...)
+          --nvme FILE       a raw disk image as NVMe (/dev/nvme0n1...), assigned
+                            through a software host's IOMMUFD; without it the
+                            guest has a scratch disk there, of 256 MiB
+          --no-nvme         without that one
           --append TEXT     more words for the kernel's command line
         Example: ratite run
         Example: ratite run debian --memory 1G --cpus 2 --drive disk.img
+        Example: ratite run debian --nvme disk.img
         Example: ratite run -- -no-reboot -device virtio-rng-device
 
   ratite guest fetch [GUEST]     Example: ratite guest fetch debian-backports
@@ -109,7 +122,14 @@ async function run(words: readonly string[], status: StatusLine): Promise<number
   if (plan === undefined || code !== 0) return code;
   if (plan.kind === "information") return print(plan.text);
   const line = (text: string): void => status.line(`${PROGRAM}: ${text}`);
-  return runMachine(plan.plan, { line, made: (machine) => machine.assignments.map(assignmentLine).forEach(line) });
+  return runMachine(plan.plan, { line, made: ({ assignments }, opened) => tellAssigned(assignments, opened, line) });
+}
+
+function tellAssigned(facts: Machine["assignments"], { imagePaths }: OpenedPlan, line: (text: string) => void): void {
+  for (const fact of facts) {
+    const node = fact.iommufd === NVME_HOST ? assignedNode(fact.device) : undefined;
+    line(assignmentLine(fact, node === undefined ? undefined : (imagePaths.get(node) ?? "a disk in memory")));
+  }
 }
 
 function checkOptions(args: Arguments): void {
@@ -134,6 +154,19 @@ function prepare(draft: ConfigDraft, args: Arguments, kernel: string, initrd: st
     draft.blockNodes.push({ nodeName, subject, image, formatGiven: true, readOnly: false, autoReadOnly: false });
     draft.devices.push({ driver: "virtio-blk-device", properties: { drive: nodeName }, subject });
   }
+  addAssignedNvme(draft, nvmeDisks(args));
+}
+
+function nvmeDisks(args: Arguments): readonly AssignedDisk[] {
+  const images = args.list("nvme");
+  const isRefused = args.flag("no-nvme");
+  if (isRefused && images.length > 0) {
+    throw new CliError("badUsage", "--no-nvme leaves out what --nvme asks for", { subject: `--nvme ${images[0]}` });
+  }
+  // A machine that comes has what its source has, which is for the caller to say.
+  if (images.length > 0) return images.map((image) => ({ subject: `--nvme ${image}`, image, readOnly: false }));
+  if (isRefused || args.rest.some((word) => /^--?incoming$/.test(word))) return [];
+  return [{ subject: "The scratch disk", image: { scratchBytes: SCRATCH_BYTES }, readOnly: false }];
 }
 
 /** Runs `body` with a signal that Ctrl-C and its relatives abort; resolves with 128 + the signal's number then. */

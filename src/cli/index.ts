@@ -1,4 +1,5 @@
 // What the Node door needs of this room; the programs are not for importing.
+export { addAssignedNvme, type AssignedDisk } from "./assigned-nvme.ts";
 export { CliError, type CliErrorCode } from "./errors.ts";
 export { resolveGuest } from "./guest-commands.ts";
 export type { FileRef, MachinePlan } from "./plan.ts";

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { NullChar } from "../chardev/index.ts";
 import { foreignFormat } from "./image-format.ts";
 import { openPlan, type OpenedPlan, type OpenOptions } from "./open-plan.ts";
@@ -50,6 +50,28 @@ function open(more: Partial<MachinePlan>, options: Partial<OpenOptions> = {}): P
     ...options,
   });
 }
+
+describe("a disk that nobody named", () => {
+  const plain = { nodeName: "n", subject: "scratch", formatGiven: true, readOnly: false, autoReadOnly: false };
+  const blockNodes = [{ ...plain, image: { scratchBytes: 2 ** 20 } }];
+  afterEach(() => vi.unstubAllEnvs());
+
+  test("is one of the cache folder", async () => {
+    vi.stubEnv("XDG_CACHE_HOME", join(folder, "cache"));
+    const { imagePaths, blockNodes: nodes, close } = await open({ blockNodes });
+    expect(imagePaths.get("n")).toBe(join(folder, "cache/ratite/disks/scratch0.img"));
+    expect(nodes.get("n")?.lengthBytes).toBe(2 ** 20);
+    await close();
+  });
+
+  test("is kept in memory where there can be no such folder", async () => {
+    vi.stubEnv("XDG_CACHE_HOME", file("no-folder", new Uint8Array()));
+    const { imagePaths, blockNodes: nodes, close } = await open({ blockNodes });
+    expect([imagePaths.size, nodes.get("n")?.lengthBytes]).toEqual([0, 2 ** 20]);
+    expect(warnings).toEqual([expect.stringMatching(/^scratch: Could not make .*; it is kept in memory$/)]);
+    await close();
+  });
+});
 
 describe("files to load", () => {
   test("bytes and name come along; the plan's own members do not", async () => {

@@ -6,13 +6,15 @@ import {
   HostError,
   openBlockFile,
   openFileChar,
+  openScratchDisk,
   openSocketChar,
   openStdio,
   readWholeFile,
   type HostCharBackend,
 } from "../host/node/index.ts";
 import type { MachineConfig, NamedBytes } from "../machine/port.ts";
-import { readHostFile } from "./host/read-file.ts";
+import type { HostPlan } from "../iommufd/index.ts";
+import { readHostFile, readHostText } from "./host/read-file.ts";
 import { foreignFormat, SIGNATURE_BYTES } from "./image-format.ts";
 import { aboutSubject, CliError, withSubject } from "./errors.ts";
 import type { BlockPlan, CharPlan, FileRef, MachinePlan } from "./plan.ts";
@@ -33,6 +35,8 @@ export interface OpenedPlan {
   readonly config: MachineConfig;
   readonly chardevs: ReadonlyMap<string, CharBackend>;
   readonly blockNodes: ReadonlyMap<string, BlockNode>;
+  /** Paths of the images behind them, by node name. */
+  readonly imagePaths: ReadonlyMap<string, string>;
   /** Resolves when everything the guest wrote has left. */
   drained(): Promise<void>;
   close(): Promise<void>;
@@ -42,6 +46,7 @@ export interface OpenedPlan {
 export async function openPlan(plan: MachinePlan, options: OpenOptions): Promise<OpenedPlan> {
   const chardevs = new Map<string, CharBackend>();
   const blockNodes = new Map<string, BlockNode>();
+  const imagePaths = new Map<string, string>();
   const hostChars: HostCharBackend[] = [];
   const close = async (): Promise<void> => {
     for (const chardev of [...chardevs.values(), ...hostChars]) chardev.close();
@@ -50,12 +55,15 @@ export async function openPlan(plan: MachinePlan, options: OpenOptions): Promise
   };
   try {
     const config = readFiles(plan);
-    for (const block of plan.blockNodes)
-      blockNodes.set(block.nodeName, await openBlock(block, plan.incoming !== true, options));
+    for (const block of plan.blockNodes) {
+      const { node, path } = await openBlock(block, plan.incoming !== true, options);
+      blockNodes.set(block.nodeName, node);
+      if (path !== undefined) imagePaths.set(block.nodeName, path);
+    }
     // Last, because it changes the terminal's mode: an error above leaves that alone.
     for (const chardev of plan.chardevs) chardevs.set(chardev.id, await openChar(chardev, options, hostChars));
     const drained = async (): Promise<void> => void (await Promise.all(hostChars.map((back) => back.drained())));
-    return { config, chardevs, blockNodes, drained, close };
+    return { config, chardevs, blockNodes, imagePaths, drained, close };
   } catch (error) {
     await close();
     throw error;
@@ -81,11 +89,15 @@ function readFiles(plan: MachinePlan): MachineConfig {
     ...(initrd === undefined ? {} : { initrd: readRef(initrd) }),
     ...(dtb === undefined ? {} : { dtb: readRef(dtb) }),
     fwCfg: fwCfg.map(({ name, content }) => ({ name, bytes: readRef(content).bytes })),
-    iommufds: iommufds.map(({ subject, path, ...config }) => ({
-      ...config,
-      host: withSubject(subject, () => readHostFile(path)),
-    })),
+    iommufds: iommufds.map(({ description, ...config }) => ({ ...config, host: readHost(description) })),
   };
+}
+
+function readHost(ref: FileRef): HostPlan {
+  const { path } = ref;
+  return withSubject(ref.subject, () =>
+    path !== undefined ? readHostFile(path) : readHostText(new TextDecoder().decode(ref.bytes), ref.name),
+  );
 }
 
 function readRef(ref: FileRef): NamedBytes {
@@ -155,16 +167,38 @@ async function openBack(plan: CharPlan, options: OpenOptions, hostChars: HostCha
   }
 }
 
+interface OpenedBlock {
+  readonly node: BlockNode;
+  readonly path?: string;
+}
+
 /** `lock` is false for a machine that comes: its source has the disks until then. */
-async function openBlock(plan: BlockPlan, lock: boolean, options: OpenOptions): Promise<BlockNode> {
+async function openBlock(plan: BlockPlan, lock: boolean, options: OpenOptions): Promise<OpenedBlock> {
   const { nodeName, subject, image, readOnly } = plan;
-  if (typeof image !== "string") return new MemoryNode({ nodeName, content: image.slice(), readOnly });
+  if (image instanceof Uint8Array) return { node: new MemoryNode({ nodeName, content: image.slice(), readOnly }) };
+  if (typeof image !== "string") return openScratch(plan, image.scratchBytes, options);
   try {
     const file = await openImage(plan, image, lock);
     if (!plan.formatGiven) await requireRawLook(file, plan, options);
-    return new RawNode({ nodeName, file, readOnly: readOnly || file.readOnly });
+    return { node: new RawNode({ nodeName, file, readOnly: readOnly || file.readOnly }), path: image };
   } catch (error) {
     throw error instanceof CliError ? error : aboutSubject(subject, error);
+  }
+}
+
+/** Nobody asked for this disk by name, so that without a place for it the machine has it in memory. */
+async function openScratch(
+  { nodeName, subject }: BlockPlan,
+  lengthBytes: number,
+  options: OpenOptions,
+): Promise<OpenedBlock> {
+  try {
+    const file = await openScratchDisk(lengthBytes);
+    return { node: new RawNode({ nodeName, file, readOnly: false }), path: file.name };
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    options.warn(`${subject}: ${error.message}; it is kept in memory`);
+    return { node: new MemoryNode({ nodeName, content: lengthBytes, readOnly: false }) };
   }
 }
 

@@ -40,8 +40,8 @@ export interface MonitorPlan {
 export interface BlockPlan {
   readonly nodeName: string;
   readonly subject: string;
-  /** A path, or an image that the caller has in memory. */
-  readonly image: string | Uint8Array;
+  /** A path, an image that the caller has in memory, or any disk of this size. */
+  readonly image: string | Uint8Array | ScratchImage;
   /** Given as raw; otherwise the file is looked at, and what looks like another format is refused. */
   readonly formatGiven: boolean;
   readonly readOnly: boolean;
@@ -49,12 +49,16 @@ export interface BlockPlan {
   readonly autoReadOnly: boolean;
 }
 
+/** A disk that nobody named: one of the user's cache folder that no other machine has. */
+export interface ScratchImage {
+  readonly scratchBytes: number;
+}
+
 type Loaded = "firmware" | "kernel" | "initrd" | "dtb" | "fwCfg" | "devices" | "iommufds";
 
-/** An iommufd object whose host description is still a file. */
+/** An iommufd object whose host description is still a file, or its text. */
 export interface IommufdPlan extends Omit<IommufdConfig, "host"> {
-  readonly subject: string;
-  readonly path: string;
+  readonly description: FileRef;
 }
 
 export interface DevicePlan extends DeviceConfig {

@@ -13,7 +13,7 @@ import type { Machine } from "../machine/index.ts";
 import type { TracePort } from "../base/index.ts";
 import { aboutSubject, withSubject } from "./errors.ts";
 import { makeMachine } from "./make-machine.ts";
-import { openPlan } from "./open-plan.ts";
+import { openPlan, type OpenedPlan } from "./open-plan.ts";
 import { openMigration } from "./open-migration.ts";
 import { openMonitors } from "./open-monitors.ts";
 import { writeNamedFile } from "./named-file.ts";
@@ -27,7 +27,7 @@ export interface RunIo {
   /** A line for the operator: warnings, notices, what ended the machine. */
   readonly line: (text: string) => void;
   /** The machine is made and has not begun. */
-  readonly made?: (machine: Machine) => void;
+  readonly made?: (machine: Machine, opened: OpenedPlan) => void;
 }
 
 /** Runs to the machine's end; resolves with the exit status. Rejects with a VmError when it cannot be made. */
@@ -77,7 +77,7 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
       writeNamedFile(plan.dumpDeviceTree, made.boardDeviceTree);
       return 0;
     }
-    io.made?.(made);
+    io.made?.(made, opened);
     // Nothing else keeps the process alive while the machine is paused.
     const keepAlive = setInterval(() => {}, 0x7fff_ffff);
     closers.push(() => clearInterval(keepAlive));

@@ -57,6 +57,7 @@ describe("ratite", () => {
     ["run debian --memroy 1G", "--memroy: invalid option; did you mean --memory?"],
     ["run debian --memory lots", "--memory lots: Parameter 'memory' expects a size"],
     ["run debian --cpus 0", "--cpus 0: Parameter 'cpus' expects an integer from 1 to 512"],
+    ["run debian --nvme a.img --no-nvme", "--nvme a.img: --no-nvme leaves out what --nvme asks for"],
     ["run debian -m 1G", "QEMU's options go after --"],
     ["run debian -- -vnc :0", "-vnc :0: This option is not supported"],
     ["run debian trixie", "One guest at a time"],

@@ -17,6 +17,11 @@ export function readHostFile(path: string): HostPlan {
   } catch (cause) {
     throw new CliError("badFile", `Cannot be read: ${(cause as Error).message}`, { subject: path, cause });
   }
+  return readHostText(text, path);
+}
+
+/** The same for a text that the caller has; `path` is what errors call it. */
+export function readHostText(text: string, path: string): HostPlan {
   try {
     return withChecked(readHostDescription(text, builtInKinds), path, text);
   } catch (cause) {

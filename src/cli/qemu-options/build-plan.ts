@@ -167,7 +167,7 @@ function checkDevices(draft: ConfigDraft, chardevs: readonly CharPlan[], nodes: 
     }
   }
   // A host description may name them.
-  if (draft.iommufds.length > 0) return;
+  if (draft.iommufds.some(({ description }) => description.path !== undefined)) return;
   for (const { nodeName, subject, autoReadOnly } of nodes) {
     // A node below a raw one, or one for later use, is no mistake with -blockdev; a -drive that nothing uses is.
     if (subject.startsWith("-drive") && !driveUsers.has(nodeName) && !autoReadOnly) {

@@ -45,7 +45,8 @@ function applyObject(draft: ConfigDraft, given: GivenOption): void {
   if (host === undefined || !host.startsWith(SOFTWARE) || host === SOFTWARE) {
     throw new OptionError("unsupported", `iommufd "${id}": ${NO_KERNEL}`, given);
   }
-  draft.iommufds.push({ subject: given.subject, id, path: host.slice(SOFTWARE.length), policy });
+  const description = { subject: given.subject, path: host.slice(SOFTWARE.length) };
+  draft.iommufds.push({ id, description, policy });
 }
 
 function foreignType(type: string, { subject }: ParsedOptions): OptionError {

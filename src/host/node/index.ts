@@ -13,6 +13,7 @@ export * from "./host.ts";
 export * from "./pid-file.ts";
 export * from "./read-file.ts";
 export * from "./rng.ts";
+export * from "./scratch-disk.ts";
 export * from "./terminal.ts";
 export * from "./trace.ts";
 export { acceptMigration, connectMigration } from "./migration-channel.ts";
