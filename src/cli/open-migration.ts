@@ -5,7 +5,7 @@ import { MigrationControl } from "../migration/index.ts";
 import { reasonText } from "../vfio/index.ts";
 
 export interface MigrationOptions {
-  readonly host: Pick<NodeHost, "clock" | "yield">;
+  readonly host: Pick<NodeHost, "timers" | "yield">;
   readonly startsOnArrival: boolean;
   readonly line: (text: string) => void;
 }
@@ -14,16 +14,14 @@ export function openMigration(machine: Machine, { host, startsOnArrival, line }:
   return new MigrationControl(
     {
       machine: machine.movable,
-      blockedReasons: () => [
-        ...new Set(machine.migrationBlockers.map(reasonText)),
-        ...machine.assignments.map(({ device }) => `${device}: Migration of assigned devices is not implemented yet`),
-      ],
+      blockedReasons: () => [...new Set(machine.migrationBlockers.map(reasonText))],
       handedOver: () => machine.handedOver(),
       arrived: () => machine.arrived(),
       startsOnArrival,
     },
     {
-      ...host,
+      timers: host.timers,
+      yield: host.yield,
       connect: connectMigration,
       accept: (uri) => acceptMigration(uri, (where) => line(`waiting for a machine on ${where}`)),
     },

@@ -11,7 +11,7 @@ import {
   type EventPort,
   type MigratingDevice,
 } from "../vfio/index.ts";
-import { makeDescribedHost, type DiskSource, type VfioHost } from "../vfiohost/index.ts";
+import { makeDescribedHost, type DescribedHost, type DiskSource } from "../vfiohost/index.ts";
 import { MachineError } from "./errors.ts";
 import type { AssignmentFacts, IommufdConfig } from "./port.ts";
 
@@ -28,7 +28,7 @@ export interface AssignedHostParts {
   readonly work?: WorkPort | undefined;
   readonly warn: (message: string) => void;
   /** Told of each host that is made. */
-  readonly made: (host: VfioHost) => void;
+  readonly made: (host: DescribedHost) => void;
 }
 
 /** The machine's iommufd objects by id; memory for their requests is reserved before the world is made. */
@@ -56,8 +56,9 @@ export function planIommufds(plan: WorldPlan, configs: readonly IommufdConfig[])
 function assigningHost(plan: HostPlan, arenaAt: number, parts: AssignedHostParts): AssigningHost {
   const { space, timers, trace, disks, work } = parts;
   const { world } = space;
-  const { host, vfio } = makeDescribedHost(plan, { timers, trace, disks, work });
-  parts.made(vfio);
+  const made = makeDescribedHost(plan, { timers, trace, disks, work });
+  parts.made(made);
+  const { host, vfio } = made;
   const caller = makeLocalCaller({
     bytes: world.u8,
     // Which pages are dirty is asked of the IOMMU, or of the device; translated code is ours to watch.

@@ -3,8 +3,8 @@ import type { DirtyNotes } from "../memory/index.ts";
 import type { RamBlock } from "../memory/port.ts";
 import type { Saveable } from "../state/index.ts";
 import type { AssignmentFacts, DeviceConfig } from "./port.ts";
+import type { Blocker, MovingDevice } from "../vfio/index.ts";
 import type { Hart } from "../target/riscv/port.ts";
-import type { Blocker } from "../vfio/index.ts";
 
 export interface Board {
   /** With its version: `virt-1.0`. */
@@ -18,7 +18,10 @@ export interface Board {
   readonly saveables: ReadonlyMap<string, Saveable>;
   /** Devices of hosts that the board has. */
   readonly assignments: readonly AssignmentFacts[];
+  /** What keeps those from migrating. */
   readonly migrationBlockers: readonly Blocker[];
+  /** Those that migrate, by where the guest has them. */
+  readonly movingDevices: ReadonlyMap<string, MovingDevice>;
   /** RAM and ROM. */
   readonly memoryBlocks: readonly RamBlock[];
   /** Who writes to them. */

@@ -39,6 +39,7 @@ export function buildMachine(config: MachineConfig, host: MachineHost, planHarts
     noReboot: config.noReboot,
     noShutdown: config.noShutdown,
     incoming: config.incoming ?? false,
+    notice: (message) => host.notice?.(message),
     scheduler: (hooks) => {
       const scheduler = new Scheduler({
         vcpus: board.harts,

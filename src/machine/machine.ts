@@ -17,6 +17,7 @@ import type {
   RunState,
 } from "./port.ts";
 import { MovableMachine } from "./move.ts";
+import { AssignedDevices } from "./assigned-devices.ts";
 import { RunStates, needsReset } from "./run-states.ts";
 import type { Scheduler } from "./scheduler.ts";
 
@@ -29,6 +30,7 @@ export interface MachineParts {
   readonly noReboot: boolean;
   readonly noShutdown: boolean;
   readonly incoming?: boolean;
+  readonly notice: (message: string) => void;
   /** Made with the machine's `attend` and `failed`. */
   readonly scheduler: (hooks: { attend: () => void; failed: (error: unknown) => void }) => Scheduler;
 }
@@ -38,6 +40,7 @@ export class VirtualMachine implements Machine {
   readonly #parts: MachineParts;
   readonly #scheduler: Scheduler;
   readonly #states = new RunStates((state) => this.#tell((observer) => observer.runState?.(state)));
+  readonly #assigned: AssignedDevices;
   readonly #observers = new Set<MachineObserver>();
   #resolveEnded: (exit: MachineExit) => void = () => undefined;
   #exit: MachineExit | undefined;
@@ -55,6 +58,7 @@ export class VirtualMachine implements Machine {
       this.#resolveEnded = resolve;
     });
     this.#scheduler = parts.scheduler({ attend: () => this.#attend(), failed: (error) => this.#failed(error) });
+    this.#assigned = new AssignedDevices(() => parts.board.movingDevices, parts.notice);
     parts.board.onDeviceRemoved = (id) => this.#tell((observer) => observer.deviceRemoved?.(id));
     parts.board.reset();
     if (parts.incoming === true) this.#states.to("inmigrate");
@@ -108,6 +112,7 @@ export class VirtualMachine implements Machine {
       blocks: board.memoryBlocks,
       notes: board.notes,
       saveables: board.saveables,
+      streams: () => board.movingDevices,
       isRunning: () => this.runState === "running",
       stop: () => this.#finishMove(),
       start: () => this.#goOn(),
@@ -137,6 +142,7 @@ export class VirtualMachine implements Machine {
     }
     this.#states.to("running");
     this.#parts.clock.start();
+    this.#assigned.start();
     this.#scheduler.start();
   }
 
@@ -145,7 +151,8 @@ export class VirtualMachine implements Machine {
       this.#parts.clock.stop();
       this.#states.to("paused");
     }
-    await this.#standStill();
+    await this.#standStill(() => this.#pauseAssigned("quiesce"));
+    this.#pauseAssigned("stop");
   }
 
   reset(): void {
@@ -206,12 +213,18 @@ export class VirtualMachine implements Machine {
     for (const observer of this.#observers) what(observer);
   }
 
+  /** Unless the machine was started again meanwhile. */
+  #pauseAssigned(step: "quiesce" | "stop"): void {
+    if (this.runState !== "running") this.#assigned.pause(step);
+  }
+
   /** Stands still for the last part of a move. */
   async #finishMove(): Promise<void> {
     if (this.runState === "running") this.#parts.clock.stop();
     this.#stateBeforeMove = this.runState;
     this.#states.to("finish-migrate");
-    await this.#standStill();
+    await this.#standStill(() => this.#assigned.quiesce());
+    this.#assigned.stop();
   }
 
   /** After a move that failed, as before; after one that came, running. */
@@ -259,9 +272,10 @@ export class VirtualMachine implements Machine {
     this.#resolveEnded(this.#exit);
   }
 
-  /** Resolves when no hart runs and no device waits for the host. */
-  async #standStill(): Promise<void> {
+  /** Resolves when no hart runs and no device waits for the host. Rejects with what `hartsStopped` throws. */
+  async #standStill(hartsStopped: () => void = () => undefined): Promise<void> {
     await this.#scheduler.stop();
+    hartsStopped();
     const { work } = this.#parts;
     work?.hurry();
     await work?.finish(Promise.resolve());

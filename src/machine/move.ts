@@ -1,6 +1,6 @@
 // A machine as migration sees it: parts, memory, and a run state of its own while it is on its way.
 import type { DirtyNotes, RamBlock } from "../memory/index.ts";
-import type { MigratableMachine } from "../migration/port.ts";
+import type { MigratableMachine, StreamedPart } from "../migration/port.ts";
 import { describeState, f64, field, type DescriptionOf, type Saveable } from "../state/index.ts";
 import type { GuestClock } from "./pace.ts";
 
@@ -30,6 +30,7 @@ export interface MoveParts {
   readonly blocks: readonly RamBlock[];
   readonly notes: DirtyNotes;
   readonly saveables: ReadonlyMap<string, Saveable>;
+  readonly streams: () => ReadonlyMap<string, StreamedPart>;
   readonly isRunning: () => boolean;
   readonly stop: () => Promise<void>;
   readonly start: () => void;
@@ -51,6 +52,10 @@ export class MovableMachine implements MigratableMachine {
   /** As of now: devices come and go. */
   get parts(): ReadonlyMap<string, Saveable> {
     return new Map<string, Saveable>([["clock", new ClockPart(this.#parts.clock)], ...this.#parts.saveables]);
+  }
+
+  get streams(): ReadonlyMap<string, StreamedPart> {
+    return this.#parts.streams();
   }
 
   get isRunning(): boolean {

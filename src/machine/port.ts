@@ -7,6 +7,7 @@ import type { HostPlan } from "../iommufd/index.ts";
 import type { CpuBus, RamBlock, World, WorldPlan } from "../memory/index.ts";
 import type { MigratableMachine } from "../migration/port.ts";
 import type { Blocker, TrackerPolicy } from "../vfio/index.ts";
+import type { DescribedHost } from "../vfiohost/index.ts";
 import type { ExternalInterrupts, Hart, HartConfig, HostFirmware, TimebasePort } from "../target/riscv/port.ts";
 
 /** A file's bytes and the name it is called in errors. */
@@ -90,6 +91,8 @@ export interface MachineHost {
   readonly chardevs: ReadonlyMap<string, CharBackend>;
   /** By node name. */
   readonly blockNodes: ReadonlyMap<string, BlockNode>;
+  /** Told of each software host that is made for an iommufd object, for who wants to look behind it. */
+  readonly softwareHostMade?: (made: DescribedHost) => void;
 }
 
 /** QEMU's run states that this machine can be in. */

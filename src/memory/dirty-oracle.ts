@@ -42,7 +42,7 @@ export class DirtyOracle {
   #missedPages = 0;
 
   /** The first round begins now, as that of the epoch that is opened now. */
-  constructor(world: World) {
+  constructor(world: { readonly blocks: World["blocks"]; readonly notes: Pick<World["notes"], "pageCount"> }) {
     this.#pageCount = world.notes.pageCount;
     this.#shadows = world.blocks
       .filter((block) => !block.readOnly)

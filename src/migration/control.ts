@@ -1,5 +1,5 @@
 // A machine's migrations, one at a time: what monitors start, watch and end.
-import type { ClockPort, YieldPort } from "../base/index.ts";
+import type { TimerPort, YieldPort } from "../base/index.ts";
 import { MigrationError } from "./errors.ts";
 import { IncomingMigration } from "./incoming.ts";
 import { OutgoingMigration } from "./outgoing.ts";
@@ -14,8 +14,9 @@ import {
 
 /** What a platform lends: channels by QEMU's URIs. */
 export interface MigrationHost {
-  readonly clock: ClockPort;
-  readonly yield: YieldPort;
+  /** On the host's clock. */
+  readonly timers: TimerPort;
+  readonly yield: Pick<YieldPort, "turn">;
   /** Connects, or makes the file. Rejects with a VmError that names what was wrong. */
   connect(uri: string): Promise<MigrationChannel>;
   /** Waits for the source, or opens the file. */
@@ -83,12 +84,12 @@ export class MigrationControl {
     this.#isBusy = true;
     try {
       const channel = await this.#host.connect(uri);
-      const { clock, yield: turns } = this.#host;
+      const { timers, yield: turns } = this.#host;
       this.#outgoing = new OutgoingMigration({
         machine: this.#subject.machine,
         channel,
         parameters: this.parameters,
-        clock,
+        timers,
         yield: turns,
         onPhase: (phase) => this.#listeners.forEach((each) => each.phase?.(phase)),
         onRound: (round) => this.#listeners.forEach((each) => each.round?.(round)),

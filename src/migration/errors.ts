@@ -9,6 +9,8 @@ export class MigrationError extends VmError<
   | "otherMachine"
   /** The channel broke, or its other end went. */
   | "channelLost"
+  /** A device, or what keeps track of its writes, refused a call. */
+  | "deviceFailed"
   /** The other side said no. */
   | "refused"
   | "cancelled"

@@ -4,6 +4,7 @@ import { viewOf, VmError } from "../base/index.ts";
 import { PAGE_BYTES, type DirtySource } from "../memory/index.ts";
 import { loadState } from "../state/index.ts";
 import { MigrationError } from "./errors.ts";
+import { IncomingStreams } from "./incoming-streams.ts";
 import type { MigratableMachine, MigrationChannel } from "./port.ts";
 import { FrameReader, type Frame } from "./stream/frame-reader.ts";
 import { frame } from "./stream/frame-writer.ts";
@@ -25,6 +26,7 @@ export class IncomingMigration {
   readonly #frames: FrameReader;
   readonly #source: DirtySource;
   readonly #loaded = new Set<string>();
+  readonly #streams: IncomingStreams;
   #pages = 0;
   #isStopped = false;
 
@@ -34,6 +36,7 @@ export class IncomingMigration {
     this.#starts = start;
     this.#frames = new FrameReader(channel);
     this.#source = machine.notes.source("migration");
+    this.#streams = new IncomingStreams(machine.streams);
   }
 
   /** Bytes taken so far. */
@@ -44,20 +47,29 @@ export class IncomingMigration {
   /** Resolves when the machine is here. Rejects with MigrationError; the machine must not be used then. */
   async run(): Promise<void> {
     try {
+      await this.#arrive();
+      // It is here now, whether or not the source hears of it.
+      await this.#tell(FrameKind.running);
+    } finally {
+      this.#channel.close();
+    }
+  }
+
+  async #arrive(): Promise<void> {
+    try {
       await this.#load();
       if (this.#channel.isDuplex) {
         await this.#answer(FrameKind.ready);
         const { kind } = await this.#frames.read();
         if (kind !== FrameKind.handover) throw this.#unexpected(kind, "the handover");
       }
+      await this.#machine.takeOver?.();
       if (this.#starts) this.#machine.start();
-      if (this.#channel.isDuplex) await this.#answer(FrameKind.running);
     } catch (cause) {
+      this.#streams.abandon();
       const error = asMigrationError(cause);
-      await this.#tell(error.message);
+      await this.#tell(FrameKind.failed, error.message);
       throw error;
-    } finally {
-      this.#channel.close();
     }
   }
 
@@ -66,10 +78,14 @@ export class IncomingMigration {
     const first = await this.#frames.read();
     if (first.kind !== FrameKind.machine) throw this.#unexpected(first.kind, "what machine it is of");
     const facts = checkFacts(first.payload, this.#machine);
+    this.#streams.begin(facts);
     for (;;) {
       const next = await this.#frames.read();
       if (next.kind === FrameKind.complete) return this.#checkComplete(next, facts);
-      this.#take(next, facts);
+      if (next.kind === FrameKind.initialSent) {
+        const isLast = this.#streams.initialCame(readName(next.payload).name);
+        if (isLast && this.#channel.isDuplex) await this.#answer(FrameKind.switchoverAck);
+      } else this.#take(next, facts);
     }
   }
 
@@ -79,6 +95,12 @@ export class IncomingMigration {
         return this.#takePages(next.payload, facts);
       case FrameKind.part:
         return this.#takePart(next.payload, facts);
+      case FrameKind.data: {
+        const { name, contents } = readName(next.payload);
+        return this.#streams.take(name, contents);
+      }
+      case FrameKind.dataEnd:
+        return this.#streams.close(readName(next.payload).name);
       case FrameKind.stopped:
         this.#isStopped = true;
         return;
@@ -115,13 +137,11 @@ export class IncomingMigration {
   #takePart(payload: Uint8Array, facts: MachineFacts): void {
     const bad = (what: string): MigrationError => new MigrationError("badStream", `The stream has ${what}`);
     if (!this.#isStopped) throw bad("a part of a machine that still runs");
-    const nameBytes = payload.length < 2 ? 0 : viewOf(payload).getUint16(0, true);
-    if (nameBytes === 0 || 2 + nameBytes > payload.length) throw bad("a part without a name");
-    const name = new TextDecoder().decode(payload.subarray(2, 2 + nameBytes));
+    const { name, contents } = readName(payload);
     if (!facts.parts.includes(name)) throw bad(`a part "${name}" that it did not announce`);
     if (this.#loaded.has(name)) throw bad(`the part "${name}" twice`);
     try {
-      loadState(this.#machine.parts.get(name)!, payload.subarray(2 + nameBytes));
+      loadState(this.#machine.parts.get(name)!, contents);
     } catch (cause) {
       if (!(cause instanceof VmError)) throw cause;
       throw new MigrationError("badStream", `The part "${name}" cannot be loaded: ${cause.message}`, { cause });
@@ -133,8 +153,10 @@ export class IncomingMigration {
     const missing = facts.parts.find((name) => !this.#loaded.has(name));
     if (missing !== undefined) throw new MigrationError("badStream", `The stream ended without the part "${missing}"`);
     const { pages } = readTotals(payload);
-    if (pages === this.#pages) return;
-    throw new MigrationError("badStream", `The stream says that it has ${pages} pages, and has ${this.#pages}`);
+    if (pages !== this.#pages) {
+      throw new MigrationError("badStream", `The stream says that it has ${pages} pages, and has ${this.#pages}`);
+    }
+    this.#streams.end();
   }
 
   #unexpected(kind: number, wanted: string): MigrationError {
@@ -146,15 +168,24 @@ export class IncomingMigration {
     await this.#channel.flush();
   }
 
-  /** The source should know why, where it can be told. */
-  async #tell(reason: string): Promise<void> {
+  /** The source should know, where it can be told. */
+  async #tell(kind: number, text?: string): Promise<void> {
     if (!this.#channel.isDuplex) return;
     try {
-      await this.#answer(FrameKind.failed, reason);
+      await this.#answer(kind, text);
     } catch {
-      // It is gone; what went wrong first is what counts.
+      // It is gone; what happened here is what counts.
     }
   }
+}
+
+function readName(payload: Uint8Array): { readonly name: string; readonly contents: Uint8Array } {
+  const nameBytes = payload.length < 2 ? 0 : viewOf(payload).getUint16(0, true);
+  if (nameBytes === 0 || 2 + nameBytes > payload.length) {
+    throw new MigrationError("badStream", "The stream has a part without a name");
+  }
+  const end = 2 + nameBytes;
+  return { name: new TextDecoder().decode(payload.subarray(2, end)), contents: payload.subarray(end) };
 }
 
 function readTotals(payload: Uint8Array): { readonly pages: number } {

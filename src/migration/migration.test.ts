@@ -1,22 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ManualClock } from "../base/index.ts";
 import { IncomingMigration, MigrationError, OutgoingMigration, type MigrationPhase } from "./index.ts";
 import type { OutgoingOptions } from "./outgoing.ts";
 import { makePipe, type PipeFaults } from "./testing/pipe.ts";
 import { PAGES, SmallMachine } from "./testing/small-machine.ts";
 
 /** A host whose time goes on by a millisecond a look; `onTurn` runs while the machine has its turn. */
-function host(onTurn: () => void = () => undefined): Pick<OutgoingOptions, "clock" | "yield"> {
+function host(onTurn: () => void = () => undefined): Pick<OutgoingOptions, "timers" | "yield"> {
   let now = 0;
-  const clock = new ManualClock();
+  const clock = { nowNs: () => (now += 1_000_000) };
   return {
-    clock: { nowNs: () => (clock.setNs((now += 1_000_000)), now) },
-    yield: {
-      turn: async () => onTurn(),
-      sleep: async () => undefined,
-      wake: () => undefined,
-    },
+    timers: { clock, create: () => ({ arm: () => undefined, disarm: () => undefined, deadlineNs: undefined }) },
+    yield: { turn: async () => onTurn() },
   };
 }
 
@@ -60,6 +55,10 @@ function filled(): SmallMachine {
   return machine;
 }
 
+function isSame(a: SmallMachine, b: SmallMachine): boolean {
+  return a.ram.bytes.every((byte, at) => byte === b.ram.bytes[at]);
+}
+
 function reasonOf(end: PromiseSettledResult<void> | undefined): MigrationError {
   if (end?.status !== "rejected") throw new Error("it did not fail");
   expect(end.reason).toBeInstanceOf(MigrationError);
@@ -70,7 +69,7 @@ describe("a machine", () => {
   test("arrives as it was, and runs on the other side only", async () => {
     const { source, target, ends, outgoing, phases } = move();
     expect((await ends).map(({ status }) => status)).toEqual(["fulfilled", "fulfilled"]);
-    expect(target.ram.bytes).toEqual(source.ram.bytes);
+    expect(isSame(target, source)).toBe(true);
     expect(target.counter.value).toBe(source.counter.value);
     expect([source.isRunning, target.isRunning]).toEqual([false, true]);
     expect(phases).toEqual(["active", "device", "completed"]);
@@ -88,7 +87,7 @@ describe("a machine", () => {
       parameters: { downtimeLimitMs: 1 },
     });
     await ends;
-    expect(target.ram.bytes).toEqual(source.ram.bytes);
+    expect(isSame(target, source)).toBe(true);
     expect(target.counter.value).toBe(source.counter.value);
     expect(outgoing.progress.rounds.length).toBeGreaterThan(1);
     expect([...outgoing.progress.rounds[0]!.bySource.keys()]).toEqual(["hart0"]);
@@ -99,7 +98,7 @@ describe("a machine", () => {
     source.isRunning = false;
     const { target, ends, outgoing } = move({ source });
     await ends;
-    expect(target.ram.bytes).toEqual(source.ram.bytes);
+    expect(isSame(target, source)).toBe(true);
     expect(outgoing.progress.rounds).toEqual([]);
     expect(source.starts).toBe(0);
   });
@@ -107,7 +106,7 @@ describe("a machine", () => {
   test("goes to a file, which cannot answer", async () => {
     const { source, target, ends } = move({ isDuplex: false });
     expect((await ends).map(({ status }) => status)).toEqual(["fulfilled", "fulfilled"]);
-    expect(target.ram.bytes).toEqual(source.ram.bytes);
+    expect(isSame(target, source)).toBe(true);
   });
 
   test("waits before the switchover when it is told to", async () => {

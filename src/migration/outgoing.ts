@@ -1,8 +1,17 @@
 // The source's side: pages round after round while the machine runs, then, with the machine stopped, the rest.
-import { assert, type ClockPort, type YieldPort } from "../base/index.ts";
-import { PAGE_BYTES, PageSet, type DirtyEpoch } from "../memory/index.ts";
+import { assert, VmError, type TimerPort, type YieldPort } from "../base/index.ts";
+import {
+  DirtyOracle,
+  PAGE_BYTES,
+  PageSet,
+  type DirtyEpoch,
+  type DirtyRound,
+  type MissedPage,
+} from "../memory/index.ts";
 import { encodeState } from "../state/index.ts";
 import { MigrationError } from "./errors.ts";
+import { OutgoingStreams } from "./outgoing-streams.ts";
+import { Patience } from "./patience.ts";
 import type { MigratableMachine, MigrationChannel } from "./port.ts";
 import {
   DEFAULT_PARAMETERS,
@@ -11,8 +20,8 @@ import {
   type MigrationProgress,
   type MigrationRound,
 } from "./progress.ts";
-import { FrameReader } from "./stream/frame-reader.ts";
-import { frame, jsonFrame, preamble } from "./stream/frame-writer.ts";
+import { ReturnPath } from "./return-path.ts";
+import { frame, jsonFrame, namedFrame, preamble } from "./stream/frame-writer.ts";
 import { factsOf } from "./stream/machine-facts.ts";
 import { PageSource } from "./stream/pages.ts";
 import { FrameKind } from "./stream/spec.ts";
@@ -21,16 +30,23 @@ export interface OutgoingOptions {
   readonly machine: MigratableMachine;
   readonly channel: MigrationChannel;
   readonly parameters?: Partial<MigrationParameters>;
-  readonly clock: ClockPort;
-  readonly yield: YieldPort;
+  /** On the host's clock. */
+  readonly timers: TimerPort;
+  readonly yield: Pick<YieldPort, "turn">;
   readonly onPhase?: (phase: MigrationPhase) => void;
   readonly onRound?: (round: MigrationRound) => void;
+  /** Holds every round against what was written; costs a copy of guest memory and a look at all of it per round. */
+  readonly withOracle?: boolean;
 }
 
 /** How long frames are made before the machine has its turn again. */
 const TURN_NS = 2_000_000;
 /** The bandwidth limit is kept over intervals of this length, as in QEMU. */
 const LIMIT_INTERVAL_NS = 100_000_000;
+/** A round that sends less says nothing about bandwidth. */
+const TELLING_BYTES = 0x1_0000;
+/** How many turns a refusal is waited for, once the channel is broken. */
+const LAST_WORD_TURNS = 3;
 
 export class OutgoingMigration {
   /** May be changed at any time; what is used next counts. */
@@ -38,6 +54,11 @@ export class OutgoingMigration {
   readonly #options: OutgoingOptions;
   readonly #pages: PageSource;
   readonly #pending: PageSet;
+  readonly #streams: OutgoingStreams;
+  readonly #patience: Patience;
+  #oracle: DirtyOracle | undefined;
+  readonly #missed: MissedPage[] = [];
+  #answers: ReturnPath | undefined;
   readonly #rounds: MigrationRound[] = [];
   #phase: MigrationPhase = "setup";
   #epoch: DirtyEpoch | undefined;
@@ -46,6 +67,8 @@ export class OutgoingMigration {
   #wasRunning = false;
   #wasHandedOver = false;
   #isStopped = false;
+  #hasAcked = false;
+  #hasGivenUp = false;
   #startNs = 0;
   #setupMs = 0;
   #endNs: number | undefined;
@@ -55,8 +78,16 @@ export class OutgoingMigration {
   #zeroPages = 0;
   #normalPages = 0;
   #pendingPages = 0;
+  /** What streamed parts would have left if they stopped now. */
+  #pendingDeviceBytes = 0;
   #dirtyBytesPerSecond = 0;
   #bandwidth: number | undefined;
+  /**
+   * Bytes of memory and devices that a second is enough for when the machine, which has its turns on this thread too,
+   * stands still; pages of zeroes are sent in a word.
+   */
+  #pace = 0;
+  #turnsNs = 0;
   #intervalStartNs = 0;
   #intervalBytes = 0;
   #turnStartNs = 0;
@@ -68,6 +99,8 @@ export class OutgoingMigration {
     const { machine } = options;
     this.#pages = new PageSource(machine.blocks);
     this.#pending = new PageSet(machine.notes.pageCount);
+    this.#streams = new OutgoingStreams(machine.streams, (bytes) => this.#send(bytes));
+    this.#patience = new Patience(options.timers);
   }
 
   /** The other side was told to run it; whether it does is not known when `run` rejects after that. */
@@ -76,12 +109,13 @@ export class OutgoingMigration {
   }
 
   get progress(): MigrationProgress {
-    const nowNs = this.#endNs ?? this.#options.clock.nowNs();
+    const nowNs = this.#endNs ?? this.#nowNs;
     return {
       phase: this.#phase,
       totalBytes: this.#pages.pageCount * PAGE_BYTES,
       sentBytes: this.#sentBytes,
-      remainingBytes: this.#pendingPages * PAGE_BYTES,
+      remainingBytes: this.#pendingBytes,
+      deviceBytes: this.#streams.isEmpty ? undefined : this.#streams.sentBytes,
       zeroPages: this.#zeroPages,
       normalPages: this.#normalPages,
       rounds: this.#rounds,
@@ -91,6 +125,7 @@ export class OutgoingMigration {
       setupMs: this.#setupMs,
       totalMs: (nowNs - this.#startNs) / 1e6,
       downtimeMs: this.#downtimeMs,
+      oracle: this.#oracle === undefined ? undefined : { ...this.#oracle.counts, missed: this.#missed },
       error: this.#error,
     };
   }
@@ -100,25 +135,30 @@ export class OutgoingMigration {
    * MigrationError, and the machine goes on if it ran before; the channel is closed either way.
    */
   async run(): Promise<void> {
-    const { machine, channel, clock } = this.#options;
-    this.#startNs = clock.nowNs();
+    const { machine, channel } = this.#options;
+    this.#startNs = this.#nowNs;
     this.#wasRunning = machine.isRunning;
+    if (channel.isDuplex) this.#answers = new ReturnPath(channel);
     try {
       await this.#send(preamble());
       await this.#send(jsonFrame(FrameKind.machine, factsOf(machine)));
-      this.#epoch = machine.notes.openEpoch("migration");
+      this.#epoch = this.#calling("Tracking of dirty pages", () => machine.notes.openEpoch("migration"));
+      if (this.#options.withOracle === true) this.#oracle = new DirtyOracle(machine);
+      this.#streams.begin();
       this.#pages.addAll(this.#pending);
       this.#pendingPages = this.#pages.pageCount;
-      this.#setupMs = (clock.nowNs() - this.#startNs) / 1e6;
+      this.#setupMs = (this.#nowNs - this.#startNs) / 1e6;
       this.#enter("active");
       await this.#precopy();
       await this.#switchover();
+      this.#streams.end();
       this.#enter("completed");
     } catch (cause) {
-      throw this.#failed(cause);
+      throw await this.#failed(cause);
     } finally {
-      this.#endNs = clock.nowNs();
-      this.#epoch?.close();
+      this.#endNs = this.#nowNs;
+      this.#patience.end();
+      this.#closeEpoch();
       channel.close();
     }
   }
@@ -138,69 +178,113 @@ export class OutgoingMigration {
   }
 
   async #precopy(): Promise<void> {
-    const { clock } = this.#options;
     // A stopped machine dirties nothing: one pass is the rest.
     while (this.#wasRunning) {
-      const startNs = clock.nowNs();
-      const sentBefore = this.#sentBytes;
-      const sentPages = this.#pendingPages;
-      await this.#sendPending();
-      await this.#options.channel.flush();
-      const durationMs = Math.max((clock.nowNs() - startNs) / 1e6, 0.001);
-      const sentBytes = this.#sentBytes - sentBefore;
-      this.#bandwidth = (sentBytes / durationMs) * 1000;
-      const { dirtyPageCount, bySource } = this.#epoch!.read(this.#pending);
-      this.#pendingPages = dirtyPageCount;
-      this.#dirtyBytesPerSecond = (dirtyPageCount * PAGE_BYTES * 1000) / durationMs;
-      const round = {
-        number: this.#rounds.length + 1,
-        sentBytes,
-        sentPages,
-        durationMs,
-        dirtyPages: dirtyPageCount,
-        bySource: new Map(bySource),
-      };
-      this.#rounds.push(round);
-      this.#options.onRound?.(round);
-      if (this.#expectedDowntimeMs() <= this.parameters.downtimeLimitMs) return;
+      await this.#round();
+      if (this.#expectedDowntimeMs() > this.parameters.downtimeLimitMs) continue;
+      if (!this.#waitsForAck) return;
+      await this.#answers!.acked();
+      this.#hasAcked = true;
     }
   }
 
-  async #switchover(): Promise<void> {
-    const { machine, channel, clock } = this.#options;
-    this.#stoppedAtNs = clock.nowNs();
-    this.#isStopped = true;
-    await machine.stop();
-    if (this.parameters.pauseBeforeSwitchover) await this.#pause();
-    this.#enter("device");
-    await this.#send(frame(FrameKind.stopped));
-    const { dirtyPageCount } = this.#epoch!.read(this.#pending);
-    this.#pendingPages += dirtyPageCount;
-    await this.#sendPending();
-    for (const [name, part] of machine.parts) await this.#send(partFrame(name, encodeState(part)));
-    await this.#send(jsonFrame(FrameKind.complete, { pages: this.#zeroPages + this.#normalPages }));
-    await channel.flush();
-    if (channel.isDuplex) await this.#handOver();
-    this.#downtimeMs = (clock.nowNs() - this.#stoppedAtNs) / 1e6;
+  /** What streamed parts have to say first has to be there, where that was asked for and can be answered. */
+  get #waitsForAck(): boolean {
+    const { switchoverAck } = this.parameters;
+    return switchoverAck && !this.#hasAcked && this.#answers !== undefined && this.#streams.hasPrecopy;
   }
 
-  /** From the moment in which `handover` is sent the machine is the other side's, whatever becomes of the channel. */
-  async #handOver(): Promise<void> {
+  async #round(): Promise<void> {
+    const startNs = this.#nowNs;
+    const before = { bytes: this.#sentBytes, deviceBytes: this.#streams.sentBytes, turnsNs: this.#turnsNs };
+    const sentPages = this.#pendingPages;
+    await this.#sendPending();
+    await this.#streams.sendChanged();
+    await this.#options.channel.flush();
+    // A round that has nothing to send is no reason to keep the machine waiting.
+    await this.#options.yield.turn();
+    const durationMs = Math.max((this.#nowNs - startNs) / 1e6, 0.001);
+    const sentBytes = this.#sentBytes - before.bytes;
+    const deviceBytes = this.#streams.sentBytes - before.deviceBytes;
+    const doneBytes = Math.max(sentBytes, sentPages * PAGE_BYTES + deviceBytes);
+    if (this.#bandwidth === undefined || doneBytes >= TELLING_BYTES) {
+      this.#bandwidth = (sentBytes / durationMs) * 1000;
+      const ownMs = durationMs - (this.#turnsNs - before.turnsNs) / 1e6;
+      this.#pace = (doneBytes / Math.max(ownMs, 0.001)) * 1000;
+    }
+    const { dirtyPageCount, bySource } = this.#readDirty();
+    this.#pendingPages = dirtyPageCount;
+    this.#pendingDeviceBytes = this.#streams.leftBytes;
+    this.#dirtyBytesPerSecond = (dirtyPageCount * PAGE_BYTES * 1000) / durationMs;
+    const round = {
+      number: this.#rounds.length + 1,
+      sentBytes,
+      sentPages,
+      deviceBytes,
+      durationMs,
+      dirtyPages: dirtyPageCount,
+      bySource: new Map(bySource),
+    };
+    this.#rounds.push(round);
+    this.#options.onRound?.(round);
+  }
+
+  async #switchover(): Promise<void> {
+    const { machine, channel } = this.#options;
+    this.#stoppedAtNs = this.#nowNs;
+    this.#isStopped = true;
+    await this.#callingLate("The machine", machine.stop());
+    if (this.parameters.pauseBeforeSwitchover) await this.#pause();
+    this.#enter("device");
+    this.#patience.begin(this.parameters.stallLimitMs, () => channel.close());
+    await this.#send(frame(FrameKind.stopped));
+    const { dirtyPageCount } = this.#readDirty();
+    this.#pendingPages += dirtyPageCount;
+    await this.#sendPending();
+    await this.#streams.sendRest();
+    this.#pendingDeviceBytes = 0;
+    for (const [name, part] of machine.parts) await this.#send(namedFrame(FrameKind.part, name, encodeState(part)));
+    await this.#send(jsonFrame(FrameKind.complete, { pages: this.#zeroPages + this.#normalPages }));
+    await channel.flush();
+    if (this.#answers === undefined) await this.#giveUp();
+    else await this.#handOver(this.#answers);
+    this.#downtimeMs = (this.#nowNs - this.#stoppedAtNs) / 1e6;
+  }
+
+  /**
+   * From the moment in which `handover` is sent the machine is the other side's, whatever becomes of the channel; only a
+   * side that says itself that it does not run it gives it back.
+   */
+  async #handOver(answers: ReturnPath): Promise<void> {
     const { channel } = this.#options;
-    const answers = new FrameReader(channel);
-    await expectAnswer(answers, FrameKind.ready);
+    await answers.expect(FrameKind.ready);
+    this.#patience.feed();
+    await this.#giveUp();
     this.#checkCancelled();
     this.#wasHandedOver = true;
-    await channel.write(frame(FrameKind.handover));
-    await channel.flush();
-    await expectAnswer(answers, FrameKind.running);
+    try {
+      await channel.write(frame(FrameKind.handover));
+      await channel.flush();
+      await answers.expect(FrameKind.running);
+    } catch (cause) {
+      if (answers.refusal !== undefined) this.#wasHandedOver = false;
+      throw cause;
+    }
+  }
+
+  async #giveUp(): Promise<void> {
+    const { machine } = this.#options;
+    this.#hasGivenUp = true;
+    if (machine.giveUp !== undefined) await this.#callingLate("Letting go of images", machine.giveUp());
   }
 
   async #pause(): Promise<void> {
-    this.#enter("pre-switchover");
-    await new Promise<void>((resolve) => {
+    const proceeded = new Promise<void>((resolve) => {
       this.#proceed = resolve;
     });
+    // Who is told of it may go on, or cancel, at once.
+    this.#enter("pre-switchover");
+    await proceeded;
     this.#proceed = undefined;
     this.#checkCancelled();
   }
@@ -218,7 +302,9 @@ export class OutgoingMigration {
 
   async #send(bytes: Uint8Array): Promise<void> {
     this.#checkCancelled();
+    if (this.#answers?.refusal !== undefined) throw this.#answers.refusal;
     await this.#options.channel.write(bytes);
+    this.#patience.feed();
     this.#sentBytes += bytes.length;
     await this.#keepLimit(bytes.length);
     await this.#giveTurn();
@@ -227,17 +313,17 @@ export class OutgoingMigration {
   /** The machine runs on this thread too. */
   async #giveTurn(): Promise<void> {
     if (this.#isStopped) return;
-    const { clock } = this.#options;
-    if (clock.nowNs() - this.#turnStartNs < TURN_NS) return;
+    const beforeNs = this.#nowNs;
+    if (beforeNs - this.#turnStartNs < TURN_NS) return;
     await this.#options.yield.turn();
-    this.#turnStartNs = clock.nowNs();
+    this.#turnStartNs = this.#nowNs;
+    this.#turnsNs += this.#turnStartNs - beforeNs;
   }
 
   async #keepLimit(bytes: number): Promise<void> {
     const { maxBandwidth } = this.parameters;
     if (maxBandwidth === 0 || this.#isStopped) return;
-    const { clock } = this.#options;
-    const nowNs = clock.nowNs();
+    const nowNs = this.#nowNs;
     if (nowNs - this.#intervalStartNs >= LIMIT_INTERVAL_NS) {
       this.#intervalStartNs = nowNs;
       this.#intervalBytes = 0;
@@ -245,13 +331,52 @@ export class OutgoingMigration {
     this.#intervalBytes += bytes;
     if (this.#intervalBytes * 1e9 < maxBandwidth * LIMIT_INTERVAL_NS) return;
     const waitNs = this.#intervalStartNs + LIMIT_INTERVAL_NS - nowNs;
-    if (waitNs > 0) await this.#options.yield.sleep(waitNs / 1e6);
+    if (waitNs > 0) await this.#patience.rest(waitNs);
   }
 
   #expectedDowntimeMs(): number {
-    const bandwidth = this.parameters.switchoverBandwidth === 0 ? this.#bandwidth : this.parameters.switchoverBandwidth;
-    if (bandwidth === undefined || bandwidth === 0) return Infinity;
-    return (this.#pendingPages * PAGE_BYTES * 1000) / bandwidth;
+    const { switchoverBandwidth } = this.parameters;
+    const pace = switchoverBandwidth === 0 ? this.#pace : switchoverBandwidth;
+    return pace === 0 ? Infinity : (this.#pendingBytes * 1000) / pace;
+  }
+
+  get #pendingBytes(): number {
+    return this.#pendingPages * PAGE_BYTES + this.#pendingDeviceBytes;
+  }
+
+  get #nowNs(): number {
+    return this.#options.timers.clock.nowNs();
+  }
+
+  #readDirty(): DirtyRound {
+    const round = this.#calling("Reading dirty pages", () => this.#epoch!.read(this.#pending));
+    this.#missed.push(...(this.#oracle?.check(round) ?? []));
+    return round;
+  }
+
+  /** Dirty tracking that cannot be turned off costs time and loses nothing. */
+  #closeEpoch(): void {
+    try {
+      this.#epoch?.close();
+    } catch (error) {
+      if (!(error instanceof VmError)) throw error;
+    }
+  }
+
+  #calling<T>(what: string, call: () => T): T {
+    try {
+      return call();
+    } catch (cause) {
+      throw refusedBy(what, cause);
+    }
+  }
+
+  async #callingLate(what: string, called: Promise<void>): Promise<void> {
+    try {
+      await called;
+    } catch (cause) {
+      throw refusedBy(what, cause);
+    }
   }
 
   #checkCancelled(): void {
@@ -265,31 +390,50 @@ export class OutgoingMigration {
     this.#options.onPhase?.(phase);
   }
 
-  #failed(cause: unknown): unknown {
-    const { machine, channel } = this.#options;
-    if (this.#isStopped && !this.#wasHandedOver) machine.start();
-    const error = this.#isCancelled
+  /** Puts everything back, as far as it is still this side's; resolves with what `run` rejects with. */
+  async #failed(cause: unknown): Promise<unknown> {
+    let error = this.#isCancelled
       ? new MigrationError("cancelled", "The migration was cancelled")
-      : cause instanceof MigrationError || !(cause instanceof Error)
-        ? cause
-        : new MigrationError("channelLost", `Sending to ${channel.name} failed: ${cause.message}`, { cause });
+      : await this.#reason(cause);
+    this.#streams.end();
+    if (this.#isStopped && !this.#wasHandedOver) error = (await this.#goOn()) ?? error;
     this.#error = error as Error;
     this.#enter(this.#isCancelled ? "cancelled" : "failed");
     return error;
   }
-}
 
-function partFrame(name: string, section: Uint8Array): Uint8Array {
-  const text = new TextEncoder().encode(name);
-  return frame(FrameKind.part, [Uint8Array.of(text.length & 0xff, text.length >> 8), text, section]);
-}
-
-/** Throws MigrationError with the other side's reason. */
-async function expectAnswer(answers: FrameReader, wanted: number): Promise<void> {
-  const { kind, payload } = await answers.read();
-  if (kind === wanted) return;
-  if (kind === FrameKind.failed) {
-    throw new MigrationError("refused", `The other side refused: ${new TextDecoder().decode(payload)}`);
+  /** Resolves with the reason when the machine cannot go on, as somebody else has its images by now. */
+  async #goOn(): Promise<MigrationError | undefined> {
+    const { machine } = this.#options;
+    try {
+      if (this.#hasGivenUp) await machine.takeOver?.();
+    } catch (cause) {
+      if (!(cause instanceof VmError)) throw cause;
+      return new MigrationError("blocked", `The machine cannot go on here: ${cause.message}`, { cause });
+    }
+    machine.start();
+    return undefined;
   }
-  throw new MigrationError("badStream", `The other side answered with a frame of kind ${kind}; ${wanted} was due`);
+
+  async #reason(cause: unknown): Promise<unknown> {
+    const { channel, yield: turns } = this.#options;
+    if (cause instanceof MigrationError && cause.code !== "channelLost") return cause;
+    if (!(cause instanceof Error)) return cause;
+    if (this.#patience.isOver) {
+      const limit = this.parameters.stallLimitMs / 1000;
+      const message = `${channel.name} took nothing for ${limit} s while the machine stood still`;
+      return new MigrationError("channelLost", message, { cause });
+    }
+    // A side that says no, says so and hangs up: its word may still be on the way.
+    for (let i = 0; i < LAST_WORD_TURNS && this.#answers?.refusal === undefined; i++) await turns.turn();
+    if (this.#answers?.refusal !== undefined) return this.#answers.refusal;
+    if (cause instanceof MigrationError) return cause;
+    return new MigrationError("channelLost", `Sending to ${channel.name} failed: ${cause.message}`, { cause });
+  }
+}
+
+/** Our own broken invariants stay what they are. */
+function refusedBy(what: string, cause: unknown): unknown {
+  if (!(cause instanceof VmError)) return cause;
+  return new MigrationError("deviceFailed", `${what}: ${cause.message}`, { cause });
 }

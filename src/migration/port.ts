@@ -11,11 +11,46 @@ export interface MigratableMachine {
   readonly notes: DirtyNotes;
   /** Everything with saved state, by a name that is the same in every machine of this configuration; in loading order. */
   readonly parts: ReadonlyMap<string, Saveable>;
+  /** Parts whose state is somebody else's, by names as those of `parts`. */
+  readonly streams: ReadonlyMap<string, StreamedPart>;
   readonly isRunning: boolean;
-  /** Resolves when no hart runs and no device waits for the host; nothing changes any more. */
+  /**
+   * Resolves when no hart runs, no device waits for the host and streamed parts have all their data; nothing changes any
+   * more. Rejects with a VmError when a part does not stand still; `start` goes on then, too.
+   */
   stop(): Promise<void>;
   /** Goes on after `stop`. */
   start(): void;
+  /** Lets go of what only one machine may have (images); what the guest wrote is on them. Rejects with a VmError. */
+  giveUp?(): Promise<void>;
+  /** Takes it, or takes it back. Rejects with a VmError when another machine has it. */
+  takeOver?(): Promise<void>;
+}
+
+/**
+ * A part whose state is a stream of bytes that whoever has it makes and takes: an assigned device, whose host has it. Each
+ * call throws a VmError that names the call that was refused.
+ */
+export interface StreamedPart {
+  /** Who it is, for messages: the host's name for it. */
+  readonly label: string;
+  /** It gives data while it runs. */
+  readonly hasPrecopy: boolean;
+  /** The source begins: from now on `read` gives data, where the part can give some while it runs. */
+  beginSave(): void;
+  /** What is to be sent before it should stop, and what would be left if it stopped now. */
+  pending(): { readonly initialBytes: number; readonly leftBytes: number };
+  /** The next bytes, at most so many; undefined when there are none for now; none when the machine stands and all is read. */
+  read(mostBytes: number): Uint8Array | undefined;
+  /** The stream is over, whole or not; idempotent. A part that runs goes on, one that stands still stays so. */
+  endSave(): void;
+  /** The target begins. */
+  beginLoad(): void;
+  write(bytes: Uint8Array): void;
+  /** Everything was written: the part checks it and takes it over, and stands still. */
+  endLoad(): void;
+  /** Nothing comes of it: the part is as after power-on; does not throw. */
+  abandonLoad(): void;
 }
 
 /** A stream of bytes to the other side, or to a file. */

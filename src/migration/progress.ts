@@ -1,4 +1,5 @@
 // What everybody who watches a migration reads: plain facts.
+import type { MissedPage, OracleCounts } from "../memory/index.ts";
 
 /** QEMU's MigrationStatus, as far as it occurs here. */
 export type MigrationPhase =
@@ -16,6 +17,8 @@ export interface MigrationRound {
   readonly number: number;
   readonly sentBytes: number;
   readonly sentPages: number;
+  /** Of `sentBytes`, data of streamed parts. */
+  readonly deviceBytes: number;
   readonly durationMs: number;
   /** Pages found dirty at its end, and who reported them. */
   readonly dirtyPages: number;
@@ -27,6 +30,8 @@ export interface MigrationProgress {
   readonly totalBytes: number;
   readonly sentBytes: number;
   readonly remainingBytes: number;
+  /** Of `sentBytes`, data of streamed parts; undefined for a machine without. */
+  readonly deviceBytes: number | undefined;
   readonly zeroPages: number;
   readonly normalPages: number;
   readonly rounds: readonly MigrationRound[];
@@ -38,6 +43,8 @@ export interface MigrationProgress {
   readonly totalMs: number;
   /** Once it is known. */
   readonly downtimeMs: number | undefined;
+  /** What the oracle found, where there is one. */
+  readonly oracle: (OracleCounts & { readonly missed: readonly MissedPage[] }) | undefined;
   readonly error: Error | undefined;
 }
 
@@ -50,6 +57,10 @@ export interface MigrationParameters {
   readonly switchoverBandwidth: number;
   /** Waits for `proceed` when the source has stopped. */
   readonly pauseBeforeSwitchover: boolean;
+  /** The source runs until the other side has initial data of all streamed parts. */
+  readonly switchoverAck: boolean;
+  /** While the source stands still, nothing may keep the channel waiting for longer; 0 is forever. */
+  readonly stallLimitMs: number;
 }
 
 export const DEFAULT_PARAMETERS: MigrationParameters = {
@@ -57,4 +68,6 @@ export const DEFAULT_PARAMETERS: MigrationParameters = {
   downtimeLimitMs: 300,
   switchoverBandwidth: 0,
   pauseBeforeSwitchover: false,
+  switchoverAck: false,
+  stallLimitMs: 10_000,
 };

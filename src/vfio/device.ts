@@ -5,6 +5,7 @@ import {
   VfioDeviceClient,
   VfioDeviceFeatureFlag,
   VfioDeviceFeatureMigration,
+  VfioDeviceFlag,
   VfioFeature,
   VfioMigrationFlag,
   IommufdError,
@@ -15,6 +16,7 @@ import {
 import { canStopCopy, type MigrationAnswer, type MigrationWish } from "./blockers.ts";
 import type { ContainedDevice } from "./container.ts";
 import { refused } from "./refused.ts";
+import { MovingDevice } from "./migration/moving-device.ts";
 import type { AssigningHost, HostDevice } from "./port.ts";
 import type { DmaLog } from "./trackers/source.ts";
 
@@ -35,6 +37,8 @@ export class AssignedDevice implements ContainedDevice {
   readonly facts: VfioDeviceFacts;
   readonly log: DmaLog | undefined;
   readonly migration: MigrationAnswer;
+  /** Undefined for one that cannot migrate. */
+  readonly moving: MovingDevice | undefined;
   /** Its unit reports dirty tracking. */
   readonly unitHasDirtyBits: boolean;
   #isClosed = false;
@@ -49,7 +53,7 @@ export class AssignedDevice implements ContainedDevice {
       client = VfioDeviceClient.open(host.session, host.arena, which.path);
       const deviceId = client.bind(iommufd.fd);
       const { capabilities } = which.isMediated ? { capabilities: 0n } : iommufd.getHwInfo(deviceId);
-      return new AssignedDevice(client, deviceId, { ...which, ...options, capabilities });
+      return new AssignedDevice(client, deviceId, { ...which, ...options, capabilities, host });
     } catch (cause) {
       client?.close();
       if (!(cause instanceof IommufdError)) throw cause;
@@ -60,7 +64,7 @@ export class AssignedDevice implements ContainedDevice {
   private constructor(
     client: VfioDeviceClient,
     deviceId: number,
-    known: HostDevice & DeviceOptions & { readonly capabilities: bigint },
+    known: HostDevice & DeviceOptions & { readonly capabilities: bigint; readonly host: AssigningHost },
   ) {
     this.name = known.name;
     this.isMediated = known.isMediated;
@@ -72,6 +76,10 @@ export class AssignedDevice implements ContainedDevice {
     this.log = client.hasFeature(VfioFeature.DMA_LOGGING_START, "set") ? logOf(client) : undefined;
     this.migration = askMigration(client);
     this.canMigrate = known.migration !== "off" && canStopCopy(this.migration);
+    if (!this.canMigrate || "errno" in this.migration) return;
+    const { p2p, preCopy } = this.migration;
+    const { session, arena } = known.host;
+    this.moving = new MovingDevice({ name: known.name, client, session, arena, p2p, preCopy, flags: this.facts.flags });
   }
 
   attach(tableId: number): void {
@@ -82,10 +90,18 @@ export class AssignedDevice implements ContainedDevice {
     this.client.detach();
   }
 
+  /** As after power-on, where the device can be reset. Throws IommufdError. */
+  reset(): void {
+    if ((this.facts.flags & VfioDeviceFlag.RESET) === 0) return;
+    this.client.reset();
+    this.moving?.noteReset();
+  }
+
   /** Gives the device back; idempotent. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.moving?.close();
     this.client.close();
   }
 }

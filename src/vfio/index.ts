@@ -6,6 +6,7 @@ export * from "./container.ts";
 export * from "./device.ts";
 export * from "./errors.ts";
 export * from "./explain.ts";
+export * from "./migration/moving-device.ts";
 export type { BlockFile, MappedRange } from "./mapped-ram.ts";
 export * from "./trackers/policy.ts";
 export type { DmaLog, TrackingSource } from "./trackers/source.ts";

@@ -29,11 +29,11 @@ test("a program goes on where it was, on the other side only", async () => {
   source.machine.start();
   while (source.made.text.length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
   const [out, into] = makePipe();
-  const { clock, yield: turns } = source.made.host;
+  const { timers, yield: turns } = source.made.host;
   const outgoing = new OutgoingMigration({
     machine: source.machine.movable,
     channel: out,
-    clock,
+    timers,
     yield: turns,
     parameters: { maxBandwidth: 0 },
   });

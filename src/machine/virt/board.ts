@@ -137,7 +137,10 @@ class VirtBoard implements Board {
       disks: (drive, user) => backends.blockNode(drive, user),
       work: parts.work,
       warn: (message) => host.notice?.(message),
-      made: (vfioHost) => this.#hosts.push(vfioHost),
+      made: (made) => {
+        this.#hosts.push(made.vfio);
+        host.softwareHostMade?.(made);
+      },
     });
     this.#plugs = this.#plugDevices(backends, rootBus);
 
@@ -161,6 +164,10 @@ class VirtBoard implements Board {
 
   get migrationBlockers(): Board["migrationBlockers"] {
     return blockersOf(this.#iommufds.values());
+  }
+
+  get movingDevices(): Board["movingDevices"] {
+    return this.#plugs.movingDevices;
   }
 
   set onDeviceRemoved(told: (id: string) => void) {

@@ -22,7 +22,7 @@ import { MachineError } from "../errors.ts";
 import { LocalMemory } from "../local-memory.ts";
 import type { DeviceConfig } from "../port.ts";
 import type { System } from "../system.ts";
-import type { IommufdBackend } from "../../vfio/index.ts";
+import { VfioPci, type IommufdBackend, type MovingDevice } from "../../vfio/index.ts";
 import type { Given } from "./given.ts";
 import { pciDeviceTypes, type PciDeviceType, type PluggedDevice } from "./pci-devices.ts";
 import { PciSlots, type PciPlace } from "./pci-slots.ts";
@@ -80,6 +80,16 @@ export class Plugs {
 
   get pciDevices(): PluggedDevice[] {
     return [...this.#plugged].map(({ device }) => device);
+  }
+
+  /** By the names of their states. */
+  get movingDevices(): ReadonlyMap<string, MovingDevice> {
+    const moving = new Map<string, MovingDevice>();
+    for (const { device, place } of this.#plugged) {
+      if (!(device instanceof VfioPci) || device.moving === undefined) continue;
+      moving.set(`${place.bus.name}/${placeName(place.at)}/${device.typeName}`, device.moving);
+    }
+    return moving;
   }
 
   /** In the order of the configuration, before the machine starts. */

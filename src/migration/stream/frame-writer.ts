@@ -30,3 +30,9 @@ export function frame(kind: number, parts: readonly Uint8Array[] = [], flags = 0
 export function jsonFrame(kind: number, value: object): Uint8Array {
   return frame(kind, [new TextEncoder().encode(JSON.stringify(value))]);
 }
+
+/** A frame about the part of that name. */
+export function namedFrame(kind: number, name: string, contents: Uint8Array = new Uint8Array(0)): Uint8Array {
+  const text = new TextEncoder().encode(name);
+  return frame(kind, [Uint8Array.of(text.length & 0xff, text.length >> 8), text, contents]);
+}

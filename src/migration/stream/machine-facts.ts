@@ -7,6 +7,8 @@ export interface MachineFacts {
   readonly blocks: readonly { readonly name: string; readonly lengthBytes: number }[];
   /** In the order of their frames. */
   readonly parts: readonly string[];
+  /** Streamed parts. */
+  readonly streams: readonly { readonly name: string; readonly precopy: boolean }[];
 }
 
 export function factsOf(machine: MigratableMachine): MachineFacts {
@@ -14,6 +16,7 @@ export function factsOf(machine: MigratableMachine): MachineFacts {
     machine: machine.machineType,
     blocks: machine.blocks.map(({ name, lengthBytes }) => ({ name, lengthBytes })),
     parts: [...machine.parts.keys()],
+    streams: [...machine.streams].map(([name, { hasPrecopy }]) => ({ name, precopy: hasPrecopy })),
   };
 }
 
@@ -33,6 +36,14 @@ export function checkFacts(text: Uint8Array, machine: MigratableMachine): Machin
   }
   const unknown = facts.parts.find((name) => !here.parts.includes(name));
   if (unknown !== undefined) throw differs(`The stream has a part "${unknown}", which this machine lacks`);
+  const strange = facts.streams.find(({ name }) => !machine.streams.has(name))?.name;
+  if (strange !== undefined) {
+    throw differs(`The stream has an assigned device at "${strange}", where this machine has none that migrates`);
+  }
+  const empty = here.streams.find(({ name }) => facts.streams.every((other) => other.name !== name))?.name;
+  if (empty !== undefined) {
+    throw differs(`This machine has an assigned device at "${empty}", of which the stream has nothing`);
+  }
   const missing =
     here.parts.find((name) => !facts.parts.includes(name)) ??
     here.blocks.find(({ name }) => facts.blocks.every((other) => other.name !== name))?.name;
@@ -42,18 +53,23 @@ export function checkFacts(text: Uint8Array, machine: MigratableMachine): Machin
 
 function readFacts(text: Uint8Array): MachineFacts {
   try {
-    const { machine, blocks, parts } = JSON.parse(new TextDecoder().decode(text)) as Partial<MachineFacts>;
+    const facts = JSON.parse(new TextDecoder().decode(text)) as Partial<MachineFacts>;
+    const { machine, blocks, parts, streams = [] } = facts;
     const isText = (value: unknown): value is string => typeof value === "string";
     const isBlock = (value: Partial<MachineFacts["blocks"][number]>): boolean =>
       isText(value.name) && Number.isSafeInteger(value.lengthBytes);
+    const isStream = (value: Partial<MachineFacts["streams"][number]>): boolean =>
+      isText(value.name) && typeof value.precopy === "boolean";
     if (
       isText(machine) &&
       Array.isArray(blocks) &&
       Array.isArray(parts) &&
       blocks.every(isBlock) &&
-      parts.every(isText)
+      parts.every(isText) &&
+      Array.isArray(streams) &&
+      streams.every(isStream)
     ) {
-      return { machine, blocks, parts };
+      return { machine, blocks, parts, streams };
     }
   } catch {
     // Told below.

@@ -28,10 +28,17 @@ export const FrameKind = {
   stopped: 4,
   /** Everything has been sent. JSON: how much. The last frame. */
   complete: 5,
-  /** Answers of the target: everything is loaded; it runs; a text why not. */
+  /** Length of a name (16 bits), the name, data of that streamed part. */
+  data: 6,
+  /** So named: all data of that part has been sent. */
+  dataEnd: 7,
+  /** So named: its initial data has been sent. */
+  initialSent: 8,
+  /** Answers of the target: everything is loaded; it runs; a text why not; initial data of all parts is there. */
   ready: 16,
   running: 17,
   failed: 18,
+  switchoverAck: 20,
   /** The source gives the machine over: from here on it does not run it. */
   handover: 19,
 } as const;

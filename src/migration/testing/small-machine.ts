@@ -1,7 +1,7 @@
 // A machine of a few pages and one counter, which a test makes write while it moves.
 import { WorldPlan, type RamBlock, type World } from "../../memory/index.ts";
 import { describeState, field, u64, type DescriptionOf, type Saveable } from "../../state/index.ts";
-import type { MigratableMachine } from "../port.ts";
+import type { MigratableMachine, StreamedPart } from "../port.ts";
 
 export const PAGES = 64;
 
@@ -24,14 +24,23 @@ export class SmallMachine implements MigratableMachine {
   readonly ram: RamBlock;
   readonly counter: Counter = new Counter();
   readonly parts: ReadonlyMap<string, Saveable>;
+  readonly streams: ReadonlyMap<string, StreamedPart>;
   isRunning = false;
   starts = 0;
 
-  constructor(options: { readonly machineType?: string; readonly pages?: number; readonly part?: string } = {}) {
+  constructor(
+    options: {
+      readonly machineType?: string;
+      readonly pages?: number;
+      readonly part?: string;
+      readonly streams?: Readonly<Record<string, StreamedPart>>;
+    } = {},
+  ) {
     this.machineType = options.machineType ?? "small-1.0";
     const plan = new WorldPlan();
     this.ram = plan.ram("ram", (options.pages ?? PAGES) * 4096);
     this.world = plan.create();
+    this.streams = new Map(Object.entries(options.streams ?? {}));
     this.parts = new Map([[options.part ?? "counter", this.counter]]);
   }
 

@@ -3,7 +3,7 @@
 import { BarRegisters, ConfigSpace, MsiCapability, MsixTable, pciSpec } from "../../device/pci/index.ts";
 import type { BusBar, BusFunction, ConfigRegister, PciPorts } from "../../device/pci/index.ts";
 import { IommufdError, VfioDeviceFlag, VfioPciIrq, VfioPciRegion, type VfioRegion } from "../../iommufd/index.ts";
-import { blob, describeState, field, u16, type DescriptionOf, type Saveable } from "../../state/index.ts";
+import { blob, bool, describeState, field, u16, type DescriptionOf, type Saveable } from "../../state/index.ts";
 import type { AssignedDevice } from "../device.ts";
 import { VfioError } from "../errors.ts";
 import type { EventPort } from "../port.ts";
@@ -21,8 +21,11 @@ export interface AssignedFunctionOptions {
   readonly events: EventPort;
 }
 
-/** Registers that the VMM answers, the command register as the guest last wrote it, MSI-X table and pending bits. */
-export type AssignedFunctionState = { config: Uint8Array; command: number; messages: Uint8Array };
+/**
+ * Registers that the VMM answers, the command register as the guest last wrote it, MSI-X table and pending bits, whether the
+ * guest's line is up.
+ */
+export type AssignedFunctionState = { config: Uint8Array; command: number; messages: Uint8Array; line: boolean };
 
 interface PlacedBar {
   readonly bar: RegionBar;
@@ -42,10 +45,11 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
   readonly config: BusFunction["config"];
   readonly bars: readonly BusBar[];
   onMapping: ((bar: BusBar) => void) | undefined;
-  readonly stateDescription: DescriptionOf<AssignedFunctionState> = describeState("vfio-pci-function", 1, [
+  readonly stateDescription: DescriptionOf<AssignedFunctionState> = describeState("vfio-pci-function", 2, [
     field("config", blob),
     field("command", u16),
     field("messages", blob),
+    field("line", bool, { since: 2, default: false }),
   ]);
   readonly #device: AssignedDevice;
   readonly #ports: AssignedFunctionOptions["ports"];
@@ -100,13 +104,11 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
     this.#own.reset();
     this.#msix?.table.reset();
     this.#stopDma();
-    if ((this.#device.facts.flags & VfioDeviceFlag.RESET) !== 0) {
-      try {
-        this.#device.client.reset();
-      } catch (error) {
-        if (!(error instanceof IommufdError)) throw error;
-        this.#ports.trace.guestError(this.name, error.message);
-      }
+    try {
+      this.#device.reset();
+    } catch (error) {
+      if (!(error instanceof IommufdError)) throw error;
+      this.#ports.trace.guestError(this.name, error.message);
     }
     this.#interrupts.useLine();
   }
@@ -124,16 +126,17 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
   }
 
   saveState(): AssignedFunctionState {
-    const { tableBytes, pendingBytes } = this.#msix ?? { tableBytes: [], pendingBytes: [] };
+    const { tableBytes } = this.#msix ?? { tableBytes: [] };
     return {
       config: this.#own.save(),
       command: this.#command,
-      messages: Uint8Array.from([...tableBytes, ...pendingBytes]),
+      messages: Uint8Array.from([...tableBytes, ...this.#allPending()]),
+      line: this.#interrupts.isLineHigh,
     };
   }
 
   /** Throws VfioError when the saved function is another one than this. */
-  loadState({ config, command, messages }: AssignedFunctionState): void {
+  loadState({ config, command, messages, line }: AssignedFunctionState): void {
     const tableBytes = this.#msix?.tableBytes.length ?? 0;
     const pendingBytes = this.#msix?.pendingBytes.length ?? 0;
     const register = config.length === this.#own.lengthBytes ? this.#own.mismatch(config) : "size";
@@ -147,6 +150,8 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
     this.#host.write(Header.command, 2, command);
     this.#setCommand(command);
     this.#enableChanged();
+    // What the guest has not acknowledged is up; the host raises it again if the device still asks.
+    if (line) this.#interrupts.raiseLine();
   }
 
   #readConfig(at: number, widthBytes: number): number {
@@ -300,7 +305,22 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
     ];
   }
 
-  /** A vector that the guest has never opened waits in the device. */
+  /** Pending bits here, and those of vectors that the guest has never opened, which wait in the device. */
+  #allPending(): Uint8Array {
+    if (this.#msix === undefined) return new Uint8Array(0);
+    const { at, pendingBytes } = this.#msix;
+    const place = this.#host.read(at + Msix.pending, 4);
+    const all = new Uint8Array(pendingBytes.length);
+    try {
+      this.#device.client.read(this.#device.client.region(place & 7), BigInt((place & ~7) >>> 0), all);
+    } catch (error) {
+      if (!(error instanceof IommufdError)) throw error;
+      all.fill(0);
+    }
+    pendingBytes.forEach((byte, i) => (all[i]! |= byte));
+    return all;
+  }
+
   #pendingHandler(region: VfioRegion): Overlay["handler"] {
     const { at, table } = this.#msix!;
     const bytes = new Uint8Array(4);

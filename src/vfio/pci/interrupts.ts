@@ -63,6 +63,15 @@ export class AssignedInterrupts {
     this.#change({ index: VfioPciIrq.INTX, action: "unmask", count: 1 });
   }
 
+  get isLineHigh(): boolean {
+    return this.#isLineHigh;
+  }
+
+  /** As a guest left it that has not acknowledged it. */
+  raiseLine(): void {
+    if (this.#line !== undefined) this.#setLine(true);
+  }
+
   close(): void {
     this.#stopMessages();
     this.#stopLine();

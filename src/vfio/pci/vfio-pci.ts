@@ -3,6 +3,7 @@ import type { PciPorts } from "../../device/pci/index.ts";
 import type { Device } from "../../device/port.ts";
 import { describeState, type DescriptionOf } from "../../state/index.ts";
 import type { Assignment } from "../backend.ts";
+import type { MovingDevice } from "../migration/moving-device.ts";
 import type { EventPort } from "../port.ts";
 import { AssignedFunction } from "./function.ts";
 
@@ -31,6 +32,10 @@ export class VfioPci implements Device {
       assignment.release();
       throw error;
     }
+  }
+
+  get moving(): MovingDevice | undefined {
+    return this.assignment.device.moving;
   }
 
   reset(): void {
