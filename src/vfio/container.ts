@@ -56,7 +56,6 @@ export class Container {
       ioasId: this.ioasId,
       ...(options.fileOf !== undefined && { fileOf: options.fileOf }),
       beforeUnmap: (range) => this.#tracking.flush(range),
-      onMapped: (range) => this.#tracking.onMapped(range),
       onFailure: (error) => warn(`${error.message}; devices do not reach it`),
     });
   }

@@ -33,8 +33,6 @@ export interface MappedRamOptions {
   readonly fileOf?: (block: RamBlock) => BlockFile | undefined;
   /** A range is about to be unmapped: what the host knows of writes to it goes with it. */
   readonly beforeUnmap: (range: MappedRange) => void;
-  /** A range was mapped while the machine runs. */
-  readonly onMapped: (range: MappedRange) => void;
   /** Memory that came while the machine runs and cannot be mapped: devices do not reach it. */
   readonly onFailure: (error: MappingError) => void;
 }
@@ -96,7 +94,6 @@ export class MappedRam implements MemoryListener {
       return;
     }
     this.#ranges.set(range.iova, range);
-    if (!this.#starting) this.#options.onMapped(range);
   }
 
   regionDel(section: MemorySection): void {

@@ -1,4 +1,5 @@
-// A device's own DMA log. Its ranges are fixed when it starts, so it is started anew when memory comes outside them.
+// A device's own DMA log. Its ranges are fixed when it starts: memory that comes outside them counts as written, until as
+// much was reported in vain as starting the log anew would cost.
 import { PAGE_BYTES } from "../../memory/index.ts";
 import type { MappedRange } from "../mapped-ram.ts";
 import { allSource } from "./all-source.ts";
@@ -16,7 +17,7 @@ interface Span {
 export function logSource(deviceName: string, log: DmaLog, ranges: () => readonly MappedRange[]): TrackingSource {
   const everything = allSource(deviceName);
   let spans: readonly Span[] | undefined;
-  let isStale = false;
+  let reportedInVain = 0;
   const start = (): void => {
     const wanted = spansOf(ranges().filter((range) => range.isWritable));
     log.start(
@@ -24,37 +25,43 @@ export function logSource(deviceName: string, log: DmaLog, ranges: () => readonl
       BigInt(PAGE_BYTES),
     );
     spans = wanted;
+    reportedInVain = 0;
   };
   const stop = (): void => {
     if (spans === undefined) return;
     spans = undefined;
     log.stop();
   };
+  const isLogged = ({ iova, lengthBytes }: MappedRange): boolean =>
+    spans?.some((span) => span.start <= iova && iova + lengthBytes <= span.end) === true;
   return {
     name: `vfio ${deviceName} log`,
     start,
     stop,
     read(wanted, into): void {
-      if (isStale) {
-        // Between the end of one log and the start of the next nobody looked.
+      const logged = wanted.filter(isLogged);
+      const others = wanted.filter((range) => !isLogged(range));
+      reportedInVain += bytesOf(others);
+      if (others.length > 0 && reportedInVain >= bytesOf(ranges())) {
+        // Between the end of one log and the start of the next nobody looks.
         everything.read(ranges(), into);
         stop();
         start();
-        isStale = false;
         return;
       }
-      for (const { iova, lengthBytes, offset, isWritable } of wanted) {
+      everything.read(others, into);
+      for (const { iova, lengthBytes, offset, isWritable } of logged) {
         if (!isWritable) continue;
         const bits = log.report(BigInt(iova), BigInt(lengthBytes), BigInt(PAGE_BYTES));
         const firstPage = offset / PAGE_BYTES;
         forEachRun(bits, lengthBytes / PAGE_BYTES, (first, count) => into.add(firstPage + first, count));
       }
     },
-    onMapped({ iova, lengthBytes }): void {
-      const covers = (span: Span): boolean => span.start <= iova && iova + lengthBytes <= span.end;
-      if (spans !== undefined && !spans.some(covers)) isStale = true;
-    },
   };
+}
+
+function bytesOf(ranges: readonly MappedRange[]): number {
+  return ranges.reduce((sum, { lengthBytes, isWritable }) => sum + (isWritable ? lengthBytes : 0), 0);
 }
 
 /** At most two: below 4 GiB and above, from the first to the last page. */

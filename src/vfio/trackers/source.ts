@@ -11,8 +11,6 @@ export interface TrackingSource {
   read(ranges: readonly MappedRange[], into: PageReport): void;
   /** Idempotent; what was not read is lost. */
   stop(): void;
-  /** Memory came that was not there at the start. */
-  onMapped?(range: MappedRange): void;
 }
 
 /** A device's own log of its writes (VFIO_DEVICE_FEATURE_DMA_LOGGING_*). */

@@ -64,10 +64,6 @@ export class Tracking {
     }
   }
 
-  onMapped(range: MappedRange): void {
-    for (const { source } of this.#running.values()) source.onMapped?.(range);
-  }
-
   #end(name: string): void {
     const running = this.#running.get(name)!;
     this.#running.delete(name);

@@ -1,6 +1,7 @@
 // One random host, one random guest: devices come, go, are reset and write; memory moves; harts write; rounds are taken in
 // between. The oracle says after each whether a written page was missed.
 import { assert, ManualTimers } from "../../../src/base/index.ts";
+import { MemoryNode } from "../../../src/block/index.ts";
 import { makeLocalCaller, type EventFd } from "../../../src/iommufd/index.ts";
 import {
   AddressSpace,
@@ -14,19 +15,29 @@ import {
   type MemoryRegion,
   type OracleCounts,
 } from "../../../src/memory/index.ts";
-import { IommufdBackend, VfioError, type Assignment } from "../../../src/vfio/index.ts";
-import { makeDescribedHost } from "../../../src/vfiohost/index.ts";
+import { IommufdBackend, VfioError, type AssignedDevice, type Assignment } from "../../../src/vfio/index.ts";
+import { makeDescribedHost, type VfioHost } from "../../../src/vfiohost/index.ts";
 import { DESCRIPTOR_BYTES, enable, encodeList, startList, startLoop, type DeviceWrite } from "./engine.ts";
+import { NVME_AREA_BYTES, NvmeGuest, pagesFor, type NvmeTransfer } from "./nvme-guest.ts";
 import { Random } from "./random.ts";
-import { sabotaged, sabotageNotes, type Sabotage } from "./sabotage.ts";
-import { randomTopology } from "./topology.ts";
+import { sabotage, type Sabotage } from "./sabotage.ts";
+import { settle } from "./settle.ts";
+import { MAX_NVME, randomTopology } from "./topology.ts";
 
 const RAM_BYTES = 0x10_0000;
+/** Room for one large page wherever it begins. */
+const LARGE_RAM_BYTES = 0x40_0000;
+const LARGE_PAGE_BYTES = 0x20_0000;
 const SIDE_BYTES = 0x4_0000;
-const SIDE_PLACES = [0x40_0000, 0x48_0000, 0x60_1000, 0x1_0000_0000];
+const SIDE_PLACES = [0x80_0000, 0x88_0000, 0xa0_1000, 0x1_0000_0000];
+const WINDOW_AT = 0xc0_0000;
 const ARENA_BYTES = 0x1_0000;
+// From the start of RAM: lists of each device, queues of each NVMe controller, then what devices read and write.
 const LIST_AT = 0x1000;
+const QUEUES_AT = 0x1_0000;
+const DATA_AT = QUEUES_AT + MAX_NVME * NVME_AREA_BYTES;
 const LIST_LENGTH = 100;
+const DISK_BLOCKS = 128;
 const STEPS = 40;
 
 export interface RunFacts {
@@ -37,16 +48,33 @@ export interface RunFacts {
   readonly devicePages: number;
   /** Pages that each kind of source reported. */
   readonly reported: ReadonlyMap<string, number>;
+  readonly largePages: boolean;
+  /** Memory came or went. */
+  readonly memoryMoved: boolean;
 }
 
 /** What a run found wrong, with the step. */
 export class OracleFinding extends Error {}
 
 /** Throws OracleFinding when a page was missed, and what else goes wrong. */
-export function runTopology(seed: number, sabotage?: Sabotage): RunFacts {
-  const run = new TopologyRun(seed, sabotage);
-  for (let step = 0; step < STEPS; step++) run.step();
+export async function runTopology(seed: number, fault?: Sabotage): Promise<RunFacts> {
+  const run = new TopologyRun(seed, fault);
+  for (let step = 0; step < STEPS; step++) await run.step();
   return run.end();
+}
+
+/**
+ * Runs a topology with a fault in its trackers. `harmless`: nothing was lost by it. `noticed`: the oracle told of a page
+ * that was lost. Throws when something was lost and the oracle said nothing.
+ */
+export async function runSabotaged(seed: number, fault: Sabotage): Promise<"harmless" | "noticed"> {
+  try {
+    await runTopology(seed, fault);
+    return "harmless";
+  } catch (error) {
+    if (error instanceof OracleFinding) return "noticed";
+    throw error;
+  }
 }
 
 class TopologyRun {
@@ -61,6 +89,13 @@ class TopologyRun {
   readonly #root = containerRegion("system", 2 ** 40);
   readonly #space: AddressSpace;
   readonly #backend: IommufdBackend;
+  readonly #vfio: VfioHost;
+  readonly #largePages: boolean;
+  #memoryMoved = false;
+  /** Where RAM begins. */
+  readonly #base: number;
+  readonly #nvmes = new Map<string, NvmeGuest>();
+  readonly #withheld: { take(): Set<number> } | undefined;
   readonly #audit: () => object;
   readonly #assigned: Assignment[] = [];
   readonly #hart;
@@ -72,22 +107,30 @@ class TopologyRun {
   readonly #pagesOfRound = new Set<number>();
   readonly #reported = new Map<string, number>();
 
-  constructor(seed: number, sabotage: Sabotage | undefined) {
+  constructor(seed: number, fault: Sabotage | undefined) {
     this.#seed = seed;
     this.#random = new Random(seed);
-    const { host: plan, policy } = randomTopology(this.#random);
+    const { host: plan, policy, largePages } = randomTopology(this.#random, fault?.source);
+    this.#largePages = largePages;
     const worldPlan = new WorldPlan();
-    this.#ram = worldPlan.ram("ram", RAM_BYTES);
+    this.#ram = worldPlan.ram("ram", largePages ? LARGE_RAM_BYTES : RAM_BYTES);
     const side = worldPlan.ram("side", SIDE_BYTES);
     const arenaAt = worldPlan.reserve("arena", ARENA_BYTES, 4096);
     const world = worldPlan.create();
     this.#world = world;
-    sabotageNotes(world.notes, sabotage);
+    this.#withheld = fault === undefined ? undefined : sabotage(world.notes, fault);
     this.#hart = world.notes.source("hart");
-    this.#root.add(ramRegion(this.#ram), 0);
+    this.#base = largePages ? this.#ram.offset % LARGE_PAGE_BYTES : 0;
+    this.#root.add(ramRegion(this.#ram), this.#base);
     this.#side = ramRegion(side);
     this.#space = new AddressSpace("memory", this.#root, world);
-    const { host, vfio } = makeDescribedHost(plan, { timers: this.#timers, trace: { guestError: () => undefined } });
+    const disk = new Uint8Array(DISK_BLOCKS * 512).map(() => this.#random.between(0, 255));
+    const { host, vfio } = makeDescribedHost(plan, {
+      timers: this.#timers,
+      trace: { guestError: () => undefined },
+      disks: (nodeName) => new MemoryNode({ nodeName, content: disk.slice() }),
+    });
+    this.#vfio = vfio;
     const caller = makeLocalCaller({
       bytes: world.u8,
       onDeviceWrite: (offset, lengthBytes) => {
@@ -100,7 +143,7 @@ class TopologyRun {
     this.#backend = new IommufdBackend({
       id: "f0",
       host: {
-        session: sabotaged(host.attach(caller), arena, sabotage),
+        session: host.attach(caller),
         arena: { va: BigInt(arenaAt), bytes: arena },
         events: {
           open: () => {
@@ -120,11 +163,11 @@ class TopologyRun {
     this.#oracle = new DirtyOracle(world);
   }
 
-  step(): void {
+  async step(): Promise<void> {
     const dice = this.#random.between(0, 99);
     if (dice < 15 || this.#assigned.length === 0) this.#plug();
     else if (dice < 20) this.#unplug();
-    else if (dice < 60) this.#deviceWork();
+    else if (dice < 60) await this.#deviceWork();
     else if (dice < 68) this.#moveMemory();
     else if (dice < 74) this.#hartWork();
     else if (dice < 78) this.#resetDevice();
@@ -132,12 +175,15 @@ class TopologyRun {
     else this.#round();
     // Some work goes on while other things happen.
     if (this.#random.chance(3, 4)) this.#timers.advanceByNs(this.#random.between(0, 200_000));
+    if (this.#random.chance(1, 2)) await settle();
   }
 
-  end(): RunFacts {
+  async end(): Promise<RunFacts> {
     this.#timers.advanceByNs(10_000_000);
+    await settle();
     this.#round();
     for (const assignment of this.#assigned) assignment.release();
+    await this.#vfio.drain();
     this.#round();
     this.#other?.close();
     this.#epoch.close();
@@ -148,6 +194,8 @@ class TopologyRun {
       devicePages: this.#devicePages,
       counts: this.#oracle.counts,
       reported: this.#reported,
+      largePages: this.#largePages,
+      memoryMoved: this.#memoryMoved,
     };
   }
 
@@ -172,36 +220,74 @@ class TopologyRun {
 
   #unplug(): void {
     const at = this.#random.between(0, this.#assigned.length - 1);
-    this.#assigned.splice(at, 1)[0]!.release();
+    const [assignment] = this.#assigned.splice(at, 1);
+    this.#nvmes.get(assignment!.device.name)?.lost();
+    assignment!.release();
   }
 
-  #deviceWork(): void {
+  async #deviceWork(): Promise<void> {
     const { device } = this.#random.pick(this.#assigned);
+    const number = this.#backend.host.devices.findIndex(({ name }) => name === device.name);
     if (device.isMediated) {
       const target = this.#target(4096);
-      startLoop(device, LIST_AT, target.at, this.#random.between(1, 3000));
-      return;
+      return startLoop(device, this.#base + LIST_AT, target.at, this.#random.between(1, 3000));
     }
+    if (this.#vfio.devices[number]!.kind.name === "nvme") return this.#nvme(device).submit(this.#transfers());
     const count = this.#random.between(1, LIST_LENGTH);
     const writes = Array.from({ length: count }, () => this.#target(this.#random.chance(1, 10) ? 20_000 : 300));
     // Lists of several devices lie apart, so that each is what its driver wrote.
-    const listAt = LIST_AT + this.#backend.host.devices.findIndex(({ name }) => name === device.name) * 0x1000;
-    this.#hartWrite(listAt, encodeList(writes));
+    const listAt = this.#base + LIST_AT + number * 0x1000;
     assert(count * DESCRIPTOR_BYTES <= 0x1000, "lists lie apart", count);
+    this.#hartWrite(listAt, encodeList(writes));
     startList(device, listAt, count);
+  }
+
+  #nvme(device: AssignedDevice): NvmeGuest {
+    let guest = this.#nvmes.get(device.name);
+    if (guest !== undefined) return guest;
+    const at = this.#base + QUEUES_AT + this.#nvmes.size * NVME_AREA_BYTES;
+    assert(this.#nvmes.size < MAX_NVME, "there is room for its queues", device.name);
+    guest = new NvmeGuest(
+      () => this.#deviceOf(device.name),
+      at,
+      (to, bytes) => this.#hartWrite(to, bytes),
+    );
+    this.#nvmes.set(device.name, guest);
+    return guest;
+  }
+
+  #deviceOf(name: string): AssignedDevice {
+    return this.#assigned.find(({ device }) => device.name === name)!.device;
+  }
+
+  #transfers(): NvmeTransfer[] {
+    return Array.from({ length: this.#random.between(1, 12) }, () => {
+      const blockCount = this.#random.between(1, 24);
+      const page = (): number => this.#target(4096).at & ~4095;
+      const first = page() + 512 * this.#random.between(0, 7);
+      return {
+        block: this.#random.between(0, DISK_BLOCKS - blockCount),
+        blockCount,
+        pages: pagesFor(first, blockCount, page),
+        write: this.#random.chance(1, 5),
+      };
+    });
   }
 
   /** Mostly memory, sometimes past it. */
   #target(most: number): DeviceWrite {
+    const { lengthBytes: ramBytes } = this.#ram;
     const isSide = this.#sideAt !== undefined && this.#random.chance(1, 3);
-    const base = isSide ? this.#sideAt! : 0x1_0000;
-    const room = isSide ? SIDE_BYTES : RAM_BYTES - 0x1_0000;
-    const at = this.#random.chance(1, 500) ? RAM_BYTES - 64 : base + this.#random.between(0, room - most);
+    const base = isSide ? this.#sideAt! : this.#base + DATA_AT;
+    const room = isSide ? SIDE_BYTES : ramBytes - DATA_AT;
+    const isPast = this.#random.chance(1, 500);
+    const at = isPast ? this.#base + ramBytes - 64 : base + this.#random.between(0, room - most);
     return { at, lengthBytes: this.#random.between(1, most), pattern: this.#random.between(0, 0xffff_ffff) };
   }
 
   /** The side block appears, moves or goes; now and then part of RAM is seen elsewhere too. */
   #moveMemory(): void {
+    this.#memoryMoved = true;
     memoryTransaction(() => {
       if (this.#random.chance(1, 4)) {
         if (this.#alias !== undefined) this.#root.remove(this.#alias);
@@ -211,7 +297,7 @@ class TopologyRun {
           const [block] = this.#root.children.filter(({ region }) => region.name === "ram");
           const offsetBytes = this.#random.between(0, 7) * 0x1_0000;
           this.#alias = aliasRegion("window", block!.region, { offsetBytes, lengthBytes: 0x2_0000 });
-          this.#root.add(this.#alias, 0x20_0000);
+          this.#root.add(this.#alias, WINDOW_AT);
         }
         return;
       }
@@ -222,7 +308,7 @@ class TopologyRun {
   }
 
   #hartWork(): void {
-    const at = this.#random.between(0x1_0000, RAM_BYTES - 64);
+    const at = this.#base + this.#random.between(DATA_AT, this.#ram.lengthBytes - 64);
     this.#hartWrite(at, Uint8Array.of(this.#random.between(0, 255)));
   }
 
@@ -233,6 +319,7 @@ class TopologyRun {
   #resetDevice(): void {
     const { device } = this.#random.pick(this.#assigned);
     device.client.reset();
+    this.#nvmes.get(device.name)?.lost();
     enable(device);
   }
 
@@ -253,8 +340,11 @@ class TopologyRun {
       this.#reported.set(kind, (this.#reported.get(kind) ?? 0) + pages);
     }
     this.#devicePages += this.#pagesOfRound.size;
+    const withheld = this.#withheld?.take() ?? new Set();
+    const lost = [...withheld].filter((page) => this.#pagesOfRound.has(page) && !round.pages.has(page));
     this.#pagesOfRound.clear();
     const [missed] = this.#oracle.check(round);
+    assert(lost.length === 0 || missed !== undefined, "the oracle notices what is lost", this.#seed, lost[0]);
     if (missed === undefined) return;
     const where = `page ${missed.offsetInBlock / 4096} of ${missed.block}`;
     throw new OracleFinding(`seed ${this.#seed}: ${where} was written by ${missed.writers.join(", ")} and missed`);

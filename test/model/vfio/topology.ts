@@ -8,11 +8,38 @@ import type { Random } from "./random.ts";
 export interface Topology {
   readonly host: HostPlan;
   readonly policy: TrackerPolicy;
+  /** RAM lies so that the IOMMU can use large pages. */
+  readonly largePages: boolean;
 }
 
-const PROFILES = Object.keys(unitProfiles).filter((name) => name !== "mock");
+export type TrackingSourceKind = "dirty bits" | "device log" | "untracked reach";
 
-export function randomTopology(random: Random): Topology {
+const PROFILES = Object.keys(unitProfiles).filter((name) => name !== "mock");
+export const MAX_NVME = 3;
+
+/** With `favoured`, every device is tracked so, and nothing else. */
+export function randomTopology(random: Random, favoured?: TrackingSourceKind): Topology {
+  const { host, policy, largePages } = anyTopology(random);
+  if (favoured === undefined)
+    return { host: readHostDescription(JSON.stringify(host), builtInKinds), policy, largePages };
+  const units = host.units.map((unit) => ({
+    ...unit,
+    ...(favoured === "dirty bits" && {
+      profile: random.pick(["vtd-ssads", "smmuv3-httu", "amd"]),
+      dirtyTracking: true,
+    }),
+  }));
+  const physical = host.devices.filter(({ kind }) => kind !== "mdev-serial" || favoured !== "dirty bits");
+  const devices = physical.map((device) => ({ ...device, dmaLog: favoured === "device log" }));
+  return {
+    host: readHostDescription(JSON.stringify({ units, devices }), builtInKinds),
+    policy: favoured === "dirty bits" ? "iommu-only" : "device-only",
+    largePages,
+  };
+}
+
+function anyTopology(random: Random) {
+  const largePages = random.chance(1, 4);
   const units = Array.from({ length: random.between(1, 3) }, (_, i) => {
     const profile = random.pick(PROFILES);
     const { pageSizes, dirtyTracking } = unitProfiles[profile]!;
@@ -28,21 +55,22 @@ export function randomTopology(random: Random): Topology {
       reserved: [],
     };
   });
-  const devices: object[] = [];
+  const devices: { readonly kind: string; readonly [field: string]: unknown }[] = [];
+  let nvmes = 0;
   for (let group = 1; group <= random.between(1, 4); group++) {
     const unit = random.pick(units).id;
     for (let fn = 0; fn < random.between(1, 2); fn++) {
-      const dmaLog = random.chance(1, 3);
-      const bdf = `0000:0${group}:00.${fn}`;
-      devices.push({ bdf, kind: "dma-engine", unit, group, dmaLog, migration: ["stop-copy", "p2p"] });
+      const place = { bdf: `0000:0${group}:00.${fn}`, unit, group };
+      const able = { dmaLog: random.chance(1, 3), migration: ["stop-copy", "p2p"] };
+      if (nvmes < MAX_NVME && random.chance(1, 3)) {
+        nvmes += 1;
+        devices.push({ ...place, ...able, kind: "nvme", properties: { serial: `n${nvmes}`, drive: `d${nvmes}` } });
+      } else devices.push({ ...place, ...able, kind: "dma-engine" });
     }
   }
   if (random.chance(1, 3)) {
     const dma = random.pick(["pin", "copy"]);
     devices.push({ id: "m0", kind: "mdev-serial", dmaLog: random.chance(1, 2), properties: { dma } });
   }
-  return {
-    host: readHostDescription(JSON.stringify({ units, devices }), builtInKinds),
-    policy: random.pick(TRACKER_POLICIES),
-  };
+  return { host: { units, devices }, policy: random.pick(TRACKER_POLICIES), largePages };
 }
