@@ -43,6 +43,8 @@ export interface AccessLocals {
   readonly tlbStore: Local;
 }
 
+export type TlbTable = "tlbLoad" | "tlbStore";
+
 export abstract class IrLowering<F extends FunctionBuilder = FunctionBuilder> {
   protected readonly f: F;
   protected readonly locals: AccessLocals;
@@ -128,42 +130,53 @@ export abstract class IrLowering<F extends FunctionBuilder = FunctionBuilder> {
     }
   }
 
+  /** Makes the offset on the stack the address of an entry of the table, as `loadFromEntry` takes it. */
+  protected findEntry(table: TlbTable): void {
+    this.f.get(this.locals[table]);
+    this.f.op("i32.add");
+  }
+
+  protected loadFromEntry(_table: TlbTable, op: "i32.load" | "i64.load", offset: number): void {
+    this.f.memory(op, offset);
+  }
+
   /** Leaves 1 on the stack when the TLB entry for the address hits. */
-  private probe(table: Local, width: Width): void {
+  private probe(table: TlbTable, width: Width): void {
     const { f, locals } = this;
-    f.get(table);
     f.get(locals.address);
     f.i64(BigInt(tlbIndexShift));
     f.op("i64.shr_u");
     f.op("i32.wrap_i64");
     f.i32(tlbIndexMask);
     f.op("i32.and");
-    f.op("i32.add");
+    this.findEntry(table);
     f.tee(locals.slot);
-    f.memory("i64.load");
+    this.loadFromEntry(table, "i64.load", 0);
     f.get(locals.address);
+    f.op("i64.xor");
     f.i64(~0xfffn | BigInt(width - 1));
     f.op("i64.and");
-    f.op("i64.eq");
+    f.op("i64.eqz");
   }
 
-  private pushHostAddress(): void {
+  private pushHostAddress(table: TlbTable): void {
     const { f, locals } = this;
     f.get(locals.address);
     f.op("i32.wrap_i64");
     f.get(locals.slot);
-    f.memory("i32.load", tlbAddendOffset);
+    this.loadFromEntry(table, "i32.load", tlbAddendOffset);
     f.op("i32.add");
   }
 
   protected translate(stmt: Extract<Stmt, { kind: "translate" }>): void {
     const { f, locals } = this;
     const host = this.local(stmt.temp);
+    const table = stmt.access === "atomic" ? "tlbStore" : "tlbLoad";
     this.push(stmt.address);
     f.set(locals.address);
-    this.probe(stmt.access === "atomic" ? locals.tlbStore : locals.tlbLoad, stmt.width);
+    this.probe(table, stmt.width);
     f.if("i32", "likely");
-    this.pushHostAddress();
+    this.pushHostAddress(table);
     f.else();
     this.loadMissed(stmt);
     f.end();
@@ -176,9 +189,9 @@ export abstract class IrLowering<F extends FunctionBuilder = FunctionBuilder> {
     f.set(locals.address);
     this.push(stmt.value);
     f.set(locals.value);
-    this.probe(locals.tlbStore, stmt.width);
+    this.probe("tlbStore", stmt.width);
     f.if(undefined, "likely");
-    this.pushHostAddress();
+    this.pushHostAddress("tlbStore");
     f.get(locals.value);
     f.memory(hostStores[stmt.width]);
     f.else();

@@ -1,10 +1,11 @@
 // hot: bench/kernels.ts
 // A vCPU's software TLB: direct-mapped tables of 4096 entries of 16 bytes, one per kind of access and MMU index.
 //
-// entry: tag (i64, the virtual page; its low 12 bits are zero when valid) · addend (i32) · unused (i32)
+// entry: tag (i64, the virtual page) · addend (i32) · unused (i32)
 //
-// Generated code compares the tag with the address's page and the address bits that must be zero for its alignment, so
-// one compare finds misses and misaligned accesses; the host address is the low half of the virtual one plus the addend.
+// Generated code looks where tag and address differ: in the page's bits, or in those that must be zero for its alignment.
+// So one test finds misses and misaligned accesses; the host address is the low half of the virtual one plus the addend.
+// The tag of an invalid entry is a page that belongs to another entry, so that every address differs from it.
 // For fetches the addend is the address of the page's decoded entries. Every fill is noted in a journal, so that a flush
 // costs as much as was filled since the last one, not the size of the tables.
 import { assert } from "../base/index.ts";
@@ -87,6 +88,10 @@ export class SoftMmu {
     this.largeBase &= joined;
   }
 
+  private invalidate(entry: number): void {
+    this.words[entry >>> 2] = (entry & tlbIndexMask) === tlbIndexMask ? 0 : -1;
+  }
+
   flush(kind: TlbKind): void {
     const count = this.filled[kind]!;
     if (count > journalCapacity) {
@@ -94,8 +99,7 @@ export class SoftMmu {
       return;
     }
     const journal = this.journals[kind]!;
-    const words = this.words;
-    for (let i = 0; i < count; i++) words[journal[i]! >>> 2] = -1;
+    for (let i = 0; i < count; i++) this.invalidate(journal[i]!);
     this.filled[kind] = 0;
   }
 
@@ -116,14 +120,18 @@ export class SoftMmu {
     const page = low & ~0xfff;
     const tables = kinds * this.mmuIndexes;
     for (let i = 0; i < tables; i++) {
-      const word = (this.base + i * tlbTableBytes + offset) >>> 2;
-      if (this.words[word] === page && this.words[word + 1] === high) this.words[word] = -1;
+      const entry = this.base + i * tlbTableBytes + offset;
+      if (this.words[entry >>> 2] === page && this.words[(entry >>> 2) + 1] === high) this.invalidate(entry);
     }
   }
 
   private wipe(kind: TlbKind): void {
     const first = this.table(kind, 0) >>> 2;
-    this.words.fill(-1, first, first + (this.mmuIndexes * tlbTableBytes) / 4);
+    const end = first + (this.mmuIndexes * tlbTableBytes) / 4;
+    this.words.fill(-1, first, end);
+    for (let last = first + tlbTableBytes / 4; last <= end; last += tlbTableBytes / 4) {
+      this.invalidate((last << 2) - tlbEntryBytes);
+    }
     this.filled[kind] = 0;
   }
 }

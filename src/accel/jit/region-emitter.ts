@@ -48,7 +48,8 @@ const i32LtS = numericOps["i32.lt_s"];
 const i32Ne = numericOps["i32.ne"];
 const i64Ne = numericOps["i64.ne"];
 const i32LeU = numericOps["i32.le_u"];
-const i64Eq = numericOps["i64.eq"];
+const i64Eqz = numericOps["i64.eqz"];
+const i64Xor = numericOps["i64.xor"];
 const i64And = numericOps["i64.and"];
 const i64Sub = numericOps["i64.sub"];
 const i64ShrU = numericOps["i64.shr_u"];
@@ -106,6 +107,7 @@ export class RegionEmitter {
   private readonly level: Int16Array = new Int16Array(2048);
   private depth = 0;
   private tableIndex = 0;
+  private tables: Tables | undefined;
   private dispatchLevel = 0;
   private dispatches = false;
 
@@ -129,6 +131,7 @@ export class RegionEmitter {
     out.length = 0;
     this.hints.length = 0;
     this.tableIndex = tableIndex;
+    this.tables = tables;
     this.depth = 0;
     this.dispatches = flow.labelCount > 1;
     this.collectCells();
@@ -192,11 +195,6 @@ export class RegionEmitter {
     if (tables === undefined) {
       this.loadField(i32Load, "tlbLoad", accessLocals.tlbLoad);
       this.loadField(i32Load, "tlbStore", accessLocals.tlbStore);
-    } else {
-      this.i32(tables.load);
-      this.set(accessLocals.tlbLoad);
-      this.i32(tables.store);
-      this.set(accessLocals.tlbStore);
     }
     for (let i = 0; i < parts.cachedFields.length; i++) this.loadField(i32Load, parts.cachedFields[i]!, fieldLocal(i));
     this.loadCells(cells, i64Load);
@@ -480,25 +478,26 @@ export class RegionEmitter {
   /** Looks up the host address of a group of accesses: 0 when they are not in one page that the TLB has. */
   private emitGroup(group: number): void {
     const { out, groups } = this;
-    const { address, slot, tlbLoad, tlbStore } = accessLocals;
+    const { address, slot } = accessLocals;
+    const table = groups.isStore[group]!;
     this.getRegister(groups.base[group]!);
     this.i64(groups.least[group]!);
     out.u8(i64Add);
     this.set(address);
-    this.get(groups.isStore[group] === 1 ? tlbStore : tlbLoad);
     this.get(address);
     this.i64(tlbIndexShift);
     out.u8(i64ShrU);
     out.u8(i32Wrap);
     this.i32(tlbIndexMask);
     out.u8(i32And);
-    out.u8(i32Add);
+    this.findEntry(table);
     this.tee(slot);
-    this.memory(i64Load, 0);
+    this.loadFromEntry(table, i64Load, 0);
     this.get(address);
+    out.u8(i64Xor);
     this.i64(-4096);
     out.u8(i64And);
-    out.u8(i64Eq);
+    out.u8(i64Eqz);
     this.get(address);
     out.u8(i32Wrap);
     this.i32(0xfff);
@@ -512,7 +511,7 @@ export class RegionEmitter {
     this.get(address);
     out.u8(i32Wrap);
     this.get(slot);
-    this.memory(i32Load, tlbAddendOffset);
+    this.loadFromEntry(table, i32Load, tlbAddendOffset);
     out.u8(i32Add);
     out.u8(control.else);
     this.i32(0);
@@ -565,6 +564,13 @@ export class RegionEmitter {
         case Token.displacement:
           this.i32(former.imm[i]! - groups.least[group]!);
           break;
+        case Token.table:
+          this.findEntry(tokens[++at]!);
+          break;
+        case Token.entry:
+          this.loadFromEntry(tokens[at + 1]!, tokens[at + 2]!, tokens[at + 3]!);
+          at += 3;
+          break;
         case Token.slowed:
           this.endGroups(place);
           break;
@@ -601,6 +607,19 @@ export class RegionEmitter {
           break;
       }
     }
+  }
+
+  /** Makes an offset on the stack the address of an entry of the load (0) or store (1) TLB table, or leaves it one. */
+  private findEntry(table: number): void {
+    if (this.tables !== undefined) return;
+    this.get(table === 0 ? accessLocals.tlbLoad : accessLocals.tlbStore);
+    this.out.u8(i32Add);
+  }
+
+  private loadFromEntry(table: number, op: number, offset: number): void {
+    const { tables } = this;
+    const base = tables === undefined ? 0 : table === 0 ? tables.load : tables.store;
+    this.memory(op, base + offset);
   }
 
   private emitInterpret(offset: number, place: number, depthInside: number): void {

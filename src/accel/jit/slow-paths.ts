@@ -19,7 +19,7 @@ export interface RegionImport {
   readonly type: FunctionType;
 }
 
-/** vCPU, address, pc, budget, width: the host address, or 0 with the vCPU gone elsewhere. */
+/** vCPU, address, pc, budget, width: the host address and 1, or 0 with the vCPU gone elsewhere. */
 const loadType: FunctionType = { params: ["i32", "i64", "i64", "i32", "i32"], results: ["i32"] };
 /** vCPU, address, value, pc, budget, width and above it the instruction's length: 0, or the exit to take. */
 const storeType: FunctionType = { params: ["i32", "i64", "i64", "i64", "i32", "i32"], results: ["i32"] };
@@ -75,11 +75,19 @@ export function makeSlowPaths(options: {
 
 type Locals = [Local, Local, Local, Local, Local, Local];
 
+interface SlowAccess {
+  readonly vcpu: Local;
+  readonly address: Local;
+  readonly pc: Local;
+  readonly budget: Local;
+  readonly width: Local;
+}
+
 /** `found` with the host address of an access that the TLB table in a field has. */
 function emitProbe(
   f: FunctionBuilder,
   tableField: number,
-  { vcpu, address, width }: { readonly vcpu: Local; readonly address: Local; readonly width: Local },
+  { vcpu, address, width }: Pick<SlowAccess, "vcpu" | "address" | "width">,
   found: (pushHost: () => void) => void,
 ): void {
   const entry = f.local("i32");
@@ -114,25 +122,38 @@ function emitProbe(
   f.end();
 }
 
+/** Calls TypeScript with everything it may want to know in the vCPU's block, and leaves its answer. */
+function callHost(f: FunctionBuilder, layout: VcpuLayout, host: FunctionIndex, access: SlowAccess): void {
+  const { vcpu, address, pc, budget, width } = access;
+  const store = (name: string, type: "i32" | "i64", value: Local): void => {
+    f.get(vcpu);
+    f.get(value);
+    f.memory(`${type}.store`, layout.offset(name));
+  };
+  store("memVa", "i64", address);
+  store("pc", "i64", pc);
+  store("budget", "i32", budget);
+  f.get(width);
+  f.call(host);
+}
+
 function emitLoad(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex): void {
   const { builder: f } = module.define(loadType, "load");
   const [vcpu, address, pc, budget, width] = [0, 1, 2, 3, 4].map((i) => f.param(i)) as Locals;
   // Members of a group whose look-up failed come here first.
   emitProbe(f, layout.offset("tlbLoad"), { vcpu, address, width }, (pushHost) => {
     pushHost();
+    f.i32(1);
+    f.op("i32.add");
     f.return();
   });
-  f.get(vcpu);
-  f.get(address);
-  f.memory("i64.store", layout.offset("memVa"));
-  f.get(vcpu);
-  f.get(pc);
-  f.memory("i64.store", layout.offset("pc"));
-  f.get(vcpu);
-  f.get(budget);
-  f.memory("i32.store", layout.offset("budget"));
-  f.get(width);
-  f.call(host);
+  const found = f.local("i32");
+  callHost(f, layout, host, { vcpu, address, pc, budget, width });
+  f.tee(found);
+  f.get(found);
+  f.i32(0);
+  f.op("i32.ne");
+  f.op("i32.add");
 }
 
 function emitStore(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex): void {
@@ -159,19 +180,9 @@ function emitStore(module: ModuleBuilder, layout: VcpuLayout, host: FunctionInde
     f.return();
   });
   f.get(vcpu);
-  f.get(address);
-  f.memory("i64.store", layout.offset("memVa"));
-  f.get(vcpu);
   f.get(value);
   f.memory("i64.store", layout.offset("memValue"));
-  f.get(vcpu);
-  f.get(pc);
-  f.memory("i64.store", layout.offset("pc"));
-  f.get(vcpu);
-  f.get(budget);
-  f.memory("i32.store", layout.offset("budget"));
-  f.get(width);
-  f.call(host);
+  callHost(f, layout, host, { vcpu, address, pc, budget, width });
   f.tee(status);
   f.op("i32.eqz");
   f.if(undefined, "likely");

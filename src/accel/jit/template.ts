@@ -1,9 +1,9 @@
 // An instruction's IR lowered once for regions: WebAssembly bytes with holes for what is known only where the instruction
 // stands. Regions are put together by copying bytes and filling holes.
 import { assert } from "../../base/index.ts";
-import { FunctionBuilder, type BranchHint, type FunctionIndex, type Local } from "../../wasm/index.ts";
+import { FunctionBuilder, memoryOps, type BranchHint, type FunctionIndex, type Local } from "../../wasm/index.ts";
 import type { HandlerVariant } from "../interpreter/interpreter.ts";
-import { declared, hostStores, IrLowering, type LibraryFunction } from "../ir-lowering.ts";
+import { declared, hostStores, IrLowering, type LibraryFunction, type TlbTable } from "../ir-lowering.ts";
 import type { Expr, InstructionSemantics, IrType, Slot, Stmt, Width } from "../ir.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
 import { accessLocals, cachedFieldLimit, fieldLocal, temporaryLimit, temporaryLocal } from "./region-locals.ts";
@@ -40,7 +40,14 @@ export const Token = {
   displacement: 16,
   /** A slow path was taken: groups that are begun hold no longer. */
   slowed: 17,
+  /** Adds the address of a TLB table to the offset on the stack: which table. */
+  table: 18,
+  /** Pops what the former left and pushes a part of that entry: which table, opcode, offset. */
+  entry: 19,
 } as const;
+
+/** The tables that tokens name. */
+export const tokenTables: readonly TlbTable[] = ["tlbLoad", "tlbStore"];
 
 /** How an instruction ends. */
 export const Flow = {
@@ -306,6 +313,14 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
     this.f.memory(`${value.type}.store`, this.context.layout.offset(name));
   }
 
+  protected override findEntry(table: TlbTable): void {
+    this.f.token(Token.table, tokenTables.indexOf(table));
+  }
+
+  protected override loadFromEntry(table: TlbTable, op: "i32.load" | "i64.load", offset: number): void {
+    this.f.token(Token.entry, tokenTables.indexOf(table), memoryOps[op].code, offset);
+  }
+
   protected loadMissed({ access, width }: Extract<Stmt, { kind: "translate" }>): void {
     const { f } = this;
     if (access !== "load") return f.token(Token.interpret, f.depthInside);
@@ -319,7 +334,10 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
     f.op("i32.eqz");
     f.token(Token.leaveIf, f.depthInside);
     f.token(Token.slowed);
+    // As a sum, it is known to an engine to need no extension to 64 bits, like that of the hit.
     f.get(accessLocals.slot);
+    f.i32(1);
+    f.op("i32.sub");
   }
 
   protected storeMissed(width: Width): void {
