@@ -1,6 +1,7 @@
-// `npm run repeat:boot`: the same Debian boot twice with -icount; instruction counts, console bytes, guest time and the
-// digests of memory must be equal. Without --harts: one hart and four, each with shift=0; then shift=auto, which
-// follows the host's speed and therefore promises only that the guest gets to its end.
+// `npm run repeat:boot`: the same Debian boot twice with -icount. Every hart's registers are compared after each 10,000
+// instructions (`--every`) and memory now and then; at the end instruction counts, console bytes, guest time, memory and
+// disk. Without --harts: one hart and four, each with shift=0; then shift=auto, which follows the host's speed and
+// therefore promises only that the guest gets to its end.
 //
 //     npm run repeat:boot -- --harts 2 --shift 3 --board virt,aia=aplic-imsic
 //
@@ -11,10 +12,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { firstParting } from "./support/boot-points.ts";
 import { unattendedGuest } from "./support/unattended-guest.ts";
 
-const PROGRAM = join(import.meta.dirname, "../dist/cli/ratite-system-riscv64.js");
-const BOOT_LIMIT_MS = 600_000;
+const PROGRAM = join(import.meta.dirname, "support/traced-boot.ts");
+const BOOT_LIMIT_MS = 1_800_000;
 
 /** Uses what could differ from run to run: timers, sleep, every hart, random bytes, the time of day, a disk. */
 const SCRIPT = `uname -a; nproc; date
@@ -49,9 +51,11 @@ const { values } = parseArgs({
     board: { type: "string", default: "virt" },
     release: { type: "string" },
     accel: { type: "string", default: "tcg" },
+    every: { type: "string", default: "10000" },
   },
 });
 const [firstAccelerator = "tcg", secondAccelerator = firstAccelerator] = values.accel.split(",");
+const runs = [firstAccelerator, secondAccelerator] as const;
 const guest = await unattendedGuest(values.release, SCRIPT);
 const folder = mkdtempSync(join(tmpdir(), "ratite-repeat-"));
 let unequal = 0;
@@ -77,18 +81,25 @@ function plans(): readonly Plan[] {
 
 function compare(plan: Plan): void {
   const title = `${plan.harts} hart${plan.harts === 1 ? "" : "s"}, -icount shift=${plan.shift}`;
-  const first = run(plan, firstAccelerator);
+  const first = run(plan, 0);
   console.log(`${title}:`);
   for (const [name, value] of Object.entries(first)) console.log(`  ${name.padEnd(12)} ${value}`);
   if (plan.shift === "auto") return console.log("  reached its end; a repetition need not be equal");
-  const second = run(plan, secondAccelerator);
+  const second = run(plan, 1);
+  const { agreed, at } = firstParting(tracePath(0), tracePath(1));
+  if (at === undefined) console.log(`  points       ${agreed} on the way agree`);
+  else console.log(`  points       ${agreed} agree, then not: ${at}`);
   const other = Object.entries(second).filter(([name, value]) => first[name as keyof Facts] !== value);
   for (const [name, value] of other) console.log(`  ${name.padEnd(12)} ${value} the second time: DIFFERENT`);
-  if (other.length === 0) console.log("  the same the second time");
+  if (other.length === 0 && at === undefined) console.log("  the same the second time");
   else unequal++;
 }
 
-function run({ harts, shift }: Plan, accelerator: string): Facts {
+function tracePath(which: 0 | 1): string {
+  return join(folder, `trace-${which}`);
+}
+
+function run({ harts, shift }: Plan, which: 0 | 1): Facts {
   const [disk, report, console] = ["disk.img", "report.json", "console"].map((name) => join(folder, name)) as [
     string,
     string,
@@ -100,7 +111,7 @@ function run({ harts, shift }: Plan, accelerator: string): Facts {
     "-M",
     values.board,
     "-accel",
-    accelerator,
+    runs[which],
     "-smp",
     `${harts}`,
     "-m",
@@ -109,7 +120,8 @@ function run({ harts, shift }: Plan, accelerator: string): Facts {
     `shift=${shift}`,
   ];
   const back = ["-display", "none", "-serial", `file:${console}`, "-drive", `file=${disk},format=raw,if=virtio`];
-  execFileSync(process.execPath, [PROGRAM, ...machine, ...boot, ...back, "-x-report", report], {
+  const script = ["--import", "tsx", PROGRAM, tracePath(which), report, values.every];
+  execFileSync(process.execPath, [...script, ...machine, ...boot, ...back], {
     stdio: ["ignore", "inherit", "inherit"],
     timeout: BOOT_LIMIT_MS,
   });
