@@ -84,6 +84,7 @@ export class Fetch {
   miss(): number {
     const low = this.core.word(W.pc);
     const high = this.core.word(W.pc + 1);
+    if (this.owner.stopping) return this.stopStep();
     if (this.triggers.armed !== 0) {
       const armed = this.triggers.find(TriggerKind.execute, low, high, 1);
       if (armed !== undefined) this.owner.stopAccess(armed, low, high);

@@ -67,6 +67,12 @@ export interface HartParts {
 }
 
 const stipLine = 1 << 5;
+/**
+ * A run is cut short when it has taken so long of its clock's time: what it was given was meant for faster code. The clock
+ * is looked at when this many things were done outside of generated code, which are what can be slow.
+ */
+const longRunNs = 2_000_000;
+const callsBetweenLooks = 64;
 const modeNames: Readonly<Record<Mode, PrivilegeMode>> = { [Mode.U]: "U", [Mode.S]: "S", [Mode.M]: "M" };
 const modeNumbers: Readonly<Record<PrivilegeMode, Mode>> = { U: Mode.U, S: Mode.S, M: Mode.M };
 const rv64Mask = (1n << 64n) - 1n;
@@ -99,6 +105,10 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   private exit: VcpuExit | undefined;
   /** A watch stopped the hart: what for, and the instructions executed until then where that is known. */
   private stopped: { readonly hit: WatchHit; readonly executed?: number } | undefined;
+  /** The run is cut short before the next instruction: how many it executed where that is known. */
+  private cut: { readonly executed?: number } | undefined;
+  private runEndNs = 0;
+  private callsUntilLook = callsBetweenLooks;
   /** What the last exit "watch" was for. */
   watchHit: WatchHit | undefined;
   /** The privilege context changed under a helper: the pc must be looked up again. */
@@ -251,12 +261,18 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
       const { triggers } = this;
       const slice = triggers.passing === 0 ? Math.min(left, mostBudget) : 1;
       core.runBudget = slice;
+      this.runEndNs = this.clock.nowNs() + longRunNs;
       const after = this.code.run(slice);
       core.runBudget = 0;
       core.executedBefore += slice - after;
       left -= slice - after;
       triggers.passing = 0;
       if (this.stopped !== undefined) return this.stop(this.stopped);
+      if (this.cut !== undefined) {
+        core.executedBefore = this.cut.executed ?? core.executedBefore - 1;
+        this.cut = undefined;
+        return "kicked";
+      }
       const exit = this.exit;
       if (exit !== undefined) {
         this.exit = undefined;
@@ -305,7 +321,8 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   resume(): HelperStatus {
     this.contextDirty = false;
     this.access.selectTables();
-    return !this.started || this.waiting || this.wanted ? HelperStatus.leave : HelperStatus.goto;
+    const leaves = !this.started || this.waiting || this.wanted || this.isKickedLate();
+    return leaves ? HelperStatus.leave : HelperStatus.goto;
   }
 
   raise(cause: number, tval: bigint): HelperStatus {
@@ -331,7 +348,26 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   }
 
   get stopping(): boolean {
-    return this.stopped !== undefined;
+    return this.stopped !== undefined || this.cut !== undefined;
+  }
+
+  /** Whether this run has lasted too long; asked once for each thing done outside of generated code. */
+  private isLate(): boolean {
+    if (--this.callsUntilLook > 0) return false;
+    this.callsUntilLook = callsBetweenLooks;
+    return this.clock.nowNs() >= this.runEndNs;
+  }
+
+  isKickedLate(): boolean {
+    this.kicked ||= this.isLate();
+    return this.kicked;
+  }
+
+  /** Leaves generated code before the instruction at the pc, which is counted already, at the next look-up of the pc. */
+  private cutBefore(): 0 {
+    this.cut = { executed: this.core.executed - 1 };
+    this.parts.tlb.flush(TlbKind.fetch);
+    return 0;
   }
 
   private stop({ hit, executed }: { readonly hit: WatchHit; readonly executed?: number }): VcpuExit {
@@ -358,6 +394,8 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   // What generated code asks for (InterpreterHost).
 
   fetchMiss(): number {
+    // No instruction was begun; the step that leaves generated code is counted.
+    if (!this.stopping && this.isLate()) this.cut = {};
     return this.fetch.miss();
   }
 
@@ -370,19 +408,20 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   }
 
   step(): number {
-    return this.fetch.single();
+    return this.isLate() ? this.cutBefore() : this.fetch.single();
   }
 
   loadSlow(width: number): number {
-    return this.access.load(width);
+    return this.isLate() ? this.cutBefore() : this.access.load(width);
   }
 
   storeSlow(width: number): number {
-    return this.access.store(width);
+    const status = this.access.store(width);
+    return status === HelperStatus.next && this.isKickedLate() ? HelperStatus.leave : status;
   }
 
   atomicSlow(width: number, forStore: number): number {
-    return this.access.atomic(width, forStore);
+    return this.isLate() ? this.cutBefore() : this.access.atomic(width, forStore);
   }
 
   // The supervisor timer (Sstc).

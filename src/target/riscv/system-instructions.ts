@@ -24,6 +24,8 @@ export interface InstructionOwner {
   /** A CSR write changed translations, mode or tables: the pc must be looked up again. */
   readonly contextDirty: boolean;
   readonly wanted: boolean;
+  /** True when a run that takes too long was kicked for it: generated code is to be left behind this instruction. */
+  isKickedLate(): boolean;
   /** An interrupt is pending and enabled on its own. */
   readonly wakeup: boolean;
 }
@@ -48,14 +50,14 @@ export class SystemInstructions {
       ebreak: () => this.owner.raise(Cause.breakpoint, this.core.pc),
       illegal: (word) => this.owner.illegalInstruction(word),
       stop: () => HelperStatus.leave,
-      csr: (word) => this.csr(word),
+      csr: (word) => this.behind(this.csr(word)),
       sret: () => this.sret(),
       mret: () => this.mret(),
       wfi: () => this.wfi(),
       sfenceVma: (word) => this.sfenceVma(word),
       invalidationFence: (word) => this.invalidationFence(word),
       pause: () => this.leaveAfter("yield"),
-      fp: (word) => this.fp(word),
+      fp: (word) => this.behind(this.fp(word)),
       fpOn: (word) => this.fpTouch(word, false),
       fpDirty: (word) => this.fpTouch(word, true),
     };
@@ -70,6 +72,13 @@ export class SystemInstructions {
   private leaveAfter(exit: VcpuExit): HelperStatus {
     this.core.pc = (this.core.pc + 4n) & rv64Mask;
     this.owner.leaveFor(exit);
+    return HelperStatus.leave;
+  }
+
+  /** Leaves generated code behind this instruction of 4 bytes, which is done, when the run takes too long. */
+  private behind(status: HelperStatus): HelperStatus {
+    if (status !== HelperStatus.next || !this.owner.isKickedLate()) return status;
+    this.core.pc = (this.core.pc + 4n) & rv64Mask;
     return HelperStatus.leave;
   }
 
@@ -115,7 +124,7 @@ export class SystemInstructions {
       this.tlb.flushPage(core.words[at]!, core.words[at + 1]!);
     }
     core.pc = (core.pc + 4n) & rv64Mask;
-    return HelperStatus.goto;
+    return this.owner.isKickedLate() ? HelperStatus.leave : HelperStatus.goto;
   }
 
   private invalidationFence(word: number): HelperStatus {
