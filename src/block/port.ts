@@ -16,6 +16,13 @@ export interface BlockNode {
   /** May free the range; reading it gives zeroes or the old bytes. */
   discard(offset: number, lengthBytes: number): Promise<void>;
   writeZeroes(offset: number, lengthBytes: number, mayUnmap: boolean): Promise<void>;
+  /**
+   * The disk is another machine's from now on: makes what was written durable and gives up the back end's lock. Nothing is
+   * asked of the node until `activate`. Absent where nobody else can have it.
+   */
+  inactivate?(): Promise<void>;
+  /** Takes the lock, or takes it back. Rejects with a typed error when another machine has it. */
+  activate?(): Promise<void>;
   /** Waits for what is in flight, then lets go of the back end; idempotent. */
   close(): Promise<void>;
 }
@@ -41,5 +48,9 @@ export interface FilePort {
   discard?(offset: number, lengthBytes: number): Promise<void>;
   /** Zeroes a range faster than by writing zeroes. Absent where the platform cannot. */
   writeZeroes?(offset: number, lengthBytes: number, mayUnmap: boolean): Promise<void>;
+  /** Gives up what keeps other processes from writing; absent where nothing does. */
+  unlock?(): void;
+  /** Takes it. Rejects with a typed error when another process has it. */
+  lock?(): Promise<void>;
   close(): Promise<void>;
 }

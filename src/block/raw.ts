@@ -50,6 +50,15 @@ export class RawNode extends CheckedNode {
     this.requestAlignmentBytes = file.alignmentBytes;
   }
 
+  async inactivate(): Promise<void> {
+    await this.flush();
+    this.#file.unlock?.();
+  }
+
+  async activate(): Promise<void> {
+    await this.#file.lock?.();
+  }
+
   protected override async doRead(offset: number, into: Uint8Array): Promise<void> {
     const stored = Math.min(Math.max(this.#storedBytes - offset, 0), into.length);
     into.fill(0, stored);

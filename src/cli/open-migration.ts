@@ -7,10 +7,14 @@ import { reasonText } from "../vfio/index.ts";
 export interface MigrationOptions {
   readonly host: Pick<NodeHost, "timers" | "yield">;
   readonly startsOnArrival: boolean;
+  readonly withOracle: boolean;
   readonly line: (text: string) => void;
 }
 
-export function openMigration(machine: Machine, { host, startsOnArrival, line }: MigrationOptions): MigrationControl {
+export function openMigration(
+  machine: Machine,
+  { host, startsOnArrival, withOracle, line }: MigrationOptions,
+): MigrationControl {
   return new MigrationControl(
     {
       machine: machine.movable,
@@ -18,6 +22,7 @@ export function openMigration(machine: Machine, { host, startsOnArrival, line }:
       handedOver: () => machine.handedOver(),
       arrived: () => machine.arrived(),
       startsOnArrival,
+      withOracle,
     },
     {
       timers: host.timers,

@@ -56,7 +56,7 @@ export async function openPlan(plan: MachinePlan, options: OpenOptions): Promise
   try {
     const config = readFiles(plan);
     for (const block of plan.blockNodes) {
-      const { node, path } = await openBlock(block, plan.incoming !== true, options);
+      const { node, path } = await openBlock(block, plan.incoming === true ? "later" : "now", options);
       blockNodes.set(block.nodeName, node);
       if (path !== undefined) imagePaths.set(block.nodeName, path);
     }
@@ -172,8 +172,8 @@ interface OpenedBlock {
   readonly path?: string;
 }
 
-/** `lock` is false for a machine that comes: its source has the disks until then. */
-async function openBlock(plan: BlockPlan, lock: boolean, options: OpenOptions): Promise<OpenedBlock> {
+/** `later` is for a machine that comes: its source has the disks until then. */
+async function openBlock(plan: BlockPlan, lock: "now" | "later", options: OpenOptions): Promise<OpenedBlock> {
   const { nodeName, subject, image, readOnly } = plan;
   if (image instanceof Uint8Array) return { node: new MemoryNode({ nodeName, content: image.slice(), readOnly }) };
   if (typeof image !== "string") return openScratch(plan, image.scratchBytes, options);
@@ -202,7 +202,11 @@ async function openScratch(
   }
 }
 
-async function openImage({ readOnly, autoReadOnly }: BlockPlan, path: string, lock: boolean): Promise<FilePort> {
+async function openImage(
+  { readOnly, autoReadOnly }: BlockPlan,
+  path: string,
+  lock: "now" | "later",
+): Promise<FilePort> {
   try {
     return await openBlockFile(path, { readOnly, lock });
   } catch (error) {

@@ -87,6 +87,8 @@ export interface ProgramPlan {
   readonly dumpDeviceTree?: { readonly subject: string; readonly path: string };
   /** Where the machine comes from; `defer` waits for a monitor to say. */
   readonly incoming?: { readonly subject: string; readonly uri: string };
+  /** Migrations look whether a written page was missed. */
+  readonly dirtyOracle: boolean;
   readonly report?: { readonly subject: string; readonly path: string };
   /** Guest errors go to standard error or to this file; undefined keeps them quiet. */
   readonly guestErrors?: { readonly logFile?: { readonly subject: string; readonly path: string } };

@@ -63,7 +63,12 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
     machine = makeMachine(plan.machine, opened, host, (text) => io.line(`warning: ${text}`));
     const made = machine;
     closers.push(() => made.close());
-    const migration = openMigration(made, { host, startsOnArrival: !plan.machine.startPaused, line: io.line });
+    const migration = openMigration(made, {
+      host,
+      startsOnArrival: !plan.machine.startPaused,
+      withOracle: plan.dirtyOracle,
+      line: io.line,
+    });
     const takeIn = (uri: string): void =>
       void migration.accept(uri).catch((error: unknown) => {
         failure = aboutSubject(plan.incoming?.subject ?? "-incoming", error) as Error;

@@ -3,7 +3,7 @@ import type { DirtyNotes } from "../memory/index.ts";
 import type { RamBlock } from "../memory/port.ts";
 import type { Saveable } from "../state/index.ts";
 import type { AssignmentFacts, DeviceConfig } from "./port.ts";
-import type { Blocker, MovingDevice } from "../vfio/index.ts";
+import type { Blocker, DeviceStateName, MovingDevice } from "../vfio/index.ts";
 import type { Hart } from "../target/riscv/port.ts";
 
 export interface Board {
@@ -36,6 +36,8 @@ export interface Board {
   unplugDevice(id: string): void;
   /** Told when the guest has let it go. */
   set onDeviceRemoved(told: (id: string) => void);
+  /** Told of states of assigned devices on their way through a migration, where their options ask for it. */
+  set onDeviceState(told: (id: string | undefined, state: DeviceStateName) => void);
   /** Lets go of everything that the host lent; idempotent. */
   close(): void;
 }

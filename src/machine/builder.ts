@@ -40,6 +40,7 @@ export function buildMachine(config: MachineConfig, host: MachineHost, planHarts
     noShutdown: config.noShutdown,
     incoming: config.incoming ?? false,
     notice: (message) => host.notice?.(message),
+    blockNodes: [...host.blockNodes.values()],
     scheduler: (hooks) => {
       const scheduler = new Scheduler({
         vcpus: board.harts,

@@ -1,5 +1,6 @@
 // A machine: a board, harts that have their turns, a run state, and an end.
 import type { Accelerator } from "../accel/port.ts";
+import type { BlockNode } from "../block/port.ts";
 import type { TimerQueue, YieldPort } from "../base/index.ts";
 import type { Board } from "./board.ts";
 import { MachineError } from "./errors.ts";
@@ -31,6 +32,8 @@ export interface MachineParts {
   readonly noShutdown: boolean;
   readonly incoming?: boolean;
   readonly notice: (message: string) => void;
+  /** The disks that it has. */
+  readonly blockNodes: readonly BlockNode[];
   /** Made with the machine's `attend` and `failed`. */
   readonly scheduler: (hooks: { attend: () => void; failed: (error: unknown) => void }) => Scheduler;
 }
@@ -49,6 +52,8 @@ export class VirtualMachine implements Machine {
   /** While a move is finished: what the machine did when it was asked to stand still. */
   #stateBeforeMove: RunState | undefined;
   #hasArrived = false;
+  /** Disks are locked by this machine; not so those of one that has gone, or has not arrived. */
+  #hasDisks: boolean;
   /** The first thing that the guest asked for since the harts last stood still. */
   #pending: GuestRequest | undefined;
 
@@ -58,8 +63,10 @@ export class VirtualMachine implements Machine {
       this.#resolveEnded = resolve;
     });
     this.#scheduler = parts.scheduler({ attend: () => this.#attend(), failed: (error) => this.#failed(error) });
+    this.#hasDisks = parts.incoming !== true;
     this.#assigned = new AssignedDevices(() => parts.board.movingDevices, parts.notice);
     parts.board.onDeviceRemoved = (id) => this.#tell((observer) => observer.deviceRemoved?.(id));
+    parts.board.onDeviceState = (id, state) => this.#tell((observer) => observer.deviceState?.(id, state));
     parts.board.reset();
     if (parts.incoming === true) this.#states.to("inmigrate");
   }
@@ -116,6 +123,8 @@ export class VirtualMachine implements Machine {
       isRunning: () => this.runState === "running",
       stop: () => this.#finishMove(),
       start: () => this.#goOn(),
+      giveUp: () => this.#giveUpDisks(),
+      takeOver: () => this.#takeDisks(),
     });
   }
 
@@ -134,6 +143,11 @@ export class VirtualMachine implements Machine {
     if (this.runState === "inmigrate" && !this.#hasArrived) {
       throw new MachineError("badTransition", "The machine has not arrived yet; migrate-incoming would bring it");
     }
+    if (!this.#hasDisks) {
+      const message =
+        "The machine's disks are given up to where it was moved; continuing it as by cont takes them back";
+      throw new MachineError("badTransition", message);
+    }
     if (needsReset(this.runState)) {
       throw new MachineError("badTransition", `A machine in state "${this.runState}" cannot go on; a reset would do`);
     }
@@ -144,6 +158,11 @@ export class VirtualMachine implements Machine {
     this.#parts.clock.start();
     this.#assigned.start();
     this.#scheduler.start();
+  }
+
+  async resume(): Promise<void> {
+    if (!this.#hasDisks && this.runState !== "inmigrate") await this.#takeDisks();
+    this.start();
   }
 
   async stop(): Promise<void> {
@@ -225,6 +244,16 @@ export class VirtualMachine implements Machine {
     this.#states.to("finish-migrate");
     await this.#standStill(() => this.#assigned.quiesce());
     this.#assigned.stop();
+  }
+
+  async #giveUpDisks(): Promise<void> {
+    this.#hasDisks = false;
+    for (const node of this.#parts.blockNodes) await node.inactivate?.();
+  }
+
+  async #takeDisks(): Promise<void> {
+    for (const node of this.#parts.blockNodes) await node.activate?.();
+    this.#hasDisks = true;
   }
 
   /** After a move that failed, as before; after one that came, running. */

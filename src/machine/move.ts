@@ -34,6 +34,8 @@ export interface MoveParts {
   readonly isRunning: () => boolean;
   readonly stop: () => Promise<void>;
   readonly start: () => void;
+  readonly giveUp: () => Promise<void>;
+  readonly takeOver: () => Promise<void>;
 }
 
 export class MovableMachine implements MigratableMachine {
@@ -68,5 +70,13 @@ export class MovableMachine implements MigratableMachine {
 
   start(): void {
     this.#parts.start();
+  }
+
+  giveUp(): Promise<void> {
+    return this.#parts.giveUp();
+  }
+
+  takeOver(): Promise<void> {
+    return this.#parts.takeOver();
   }
 }

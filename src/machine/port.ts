@@ -6,7 +6,7 @@ import type { CharBackend } from "../chardev/port.ts";
 import type { HostPlan } from "../iommufd/index.ts";
 import type { CpuBus, RamBlock, World, WorldPlan } from "../memory/index.ts";
 import type { MigratableMachine } from "../migration/port.ts";
-import type { Blocker, TrackerPolicy } from "../vfio/index.ts";
+import type { Blocker, DeviceStateName, TrackerPolicy } from "../vfio/index.ts";
 import type { DescribedHost } from "../vfiohost/index.ts";
 import type { ExternalInterrupts, Hart, HartConfig, HostFirmware, TimebasePort } from "../target/riscv/port.ts";
 
@@ -138,6 +138,8 @@ export interface MachineObserver {
   shutdown?(exit: MachineExit): void;
   /** The guest has let go of a device that it was asked for, which is gone now. */
   deviceRemoved?(id: string): void;
+  /** An assigned device (its id, if it has one) has got to a state of VFIO migration; only with `migration-events=on`. */
+  deviceState?(id: string | undefined, state: DeviceStateName): void;
 }
 
 /** How a device is assigned. */
@@ -156,6 +158,8 @@ export interface Machine {
   readonly runState: RunState;
   /** Starts or continues. */
   start(): void;
+  /** As `start`; a machine that was moved away, or saved, takes its disks back first. Rejects with a VmError. */
+  resume(): Promise<void>;
   /** Pauses; resolves when no hart runs. */
   stop(): Promise<void>;
   reset(): void;

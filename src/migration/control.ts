@@ -33,6 +33,8 @@ export interface MigrationSubject {
   readonly arrived: () => void;
   /** Whether an arriving machine starts. */
   readonly startsOnArrival: boolean;
+  /** Every round is held against what was written. */
+  readonly withOracle: boolean;
 }
 
 export interface MigrationListener {
@@ -64,6 +66,12 @@ export class MigrationControl {
     return this.#incoming;
   }
 
+  /** A machine is on its way from here, or to here. */
+  get isActive(): boolean {
+    const phase = this.#incoming?.phase;
+    return this.#isBusy || phase === "setup" || phase === "active";
+  }
+
   get blockedReasons(): readonly string[] {
     return this.#subject.blockedReasons();
   }
@@ -89,6 +97,7 @@ export class MigrationControl {
         machine: this.#subject.machine,
         channel,
         parameters: this.parameters,
+        withOracle: this.#subject.withOracle,
         timers,
         yield: turns,
         onPhase: (phase) => this.#listeners.forEach((each) => each.phase?.(phase)),

@@ -19,6 +19,10 @@ class FakeMachine {
     this.#to("running");
   }
 
+  async resume(): Promise<void> {
+    this.start();
+  }
+
   async stop(): Promise<void> {
     this.#to("paused");
   }

@@ -4,7 +4,7 @@ import type { CharBackend } from "../chardev/port.ts";
 import type { MachineExit } from "../machine/index.ts";
 import { allCommands } from "./commands/index.ts";
 import { deviceDeletedEvent, peripheralPath } from "./commands/devices.ts";
-import { migrationEvent, migrationPassEvent } from "./commands/migration.ts";
+import { migrationEvent, migrationPassEvent, vfioMigrationEvent } from "./commands/migration.ts";
 import { resetEvent, resumeEvent, shutdownEvent, stopEvent } from "./commands/run-control.ts";
 import type { MonitorContext } from "./context.ts";
 import { EventHub } from "./event-hub.ts";
@@ -81,6 +81,12 @@ function observe({ machine, events }: MonitorContext): () => void {
     reset: (isGuest) =>
       events.emit(resetEvent, { guest: isGuest, reason: isGuest ? "guest-reset" : "host-qmp-system-reset" }),
     deviceRemoved: (id) => events.emit(deviceDeletedEvent, { device: id, path: peripheralPath(id) }),
+    deviceState: (id, state) =>
+      events.emit(vfioMigrationEvent, {
+        "device-id": id ?? "",
+        "qom-path": id === undefined ? "/machine/peripheral-anon" : peripheralPath(id),
+        "device-state": state,
+      }),
     shutdown: ({ cause }) => events.emit(shutdownEvent, { guest: cause.startsWith("guest-"), reason: REASONS[cause] }),
   });
 }

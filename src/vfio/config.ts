@@ -1,5 +1,14 @@
 // The properties of `vfio-pci`, with QEMU's names and meaning.
-import { onOffAuto, oneOf, OptionError, property, readProperties, str, type PropertySpec } from "../object/index.ts";
+import {
+  bool,
+  onOffAuto,
+  oneOf,
+  OptionError,
+  property,
+  readProperties,
+  str,
+  type PropertySpec,
+} from "../object/index.ts";
 import type { AssignmentOptions } from "./backend.ts";
 import type { MigrationWish } from "./blockers.ts";
 import { DMA_MODES, type DmaMode } from "./container.ts";
@@ -11,6 +20,7 @@ export const vfioPciProperties: {
   readonly sysfsdev: PropertySpec<string, undefined>;
   readonly iommufd: PropertySpec<string, undefined>;
   readonly "enable-migration": PropertySpec<MigrationWish, MigrationWish>;
+  readonly "migration-events": PropertySpec<boolean, boolean>;
   readonly "x-device-dirty-page-tracking": PropertySpec<OnOffAuto, OnOffAuto>;
   readonly "x-dma-mode": PropertySpec<DmaMode, DmaMode>;
 } = {
@@ -20,6 +30,10 @@ export const vfioPciProperties: {
   "enable-migration": property(onOffAuto, {
     default: "auto",
     description: "on: refused unless it can migrate; off: blocks migration",
+  }),
+  "migration-events": property(bool, {
+    default: false,
+    description: "on: QMP's VFIO_MIGRATION tells of each state that the device gets to",
   }),
   "x-device-dirty-page-tracking": property(onOffAuto, {
     default: "on",
@@ -34,6 +48,7 @@ export const vfioPciProperties: {
 export interface VfioPciConfig {
   readonly iommufdId: string;
   readonly assignment: AssignmentOptions;
+  readonly tellsStates: boolean;
 }
 
 /** Throws OptionError. */
@@ -49,6 +64,7 @@ export function readVfioPciConfig(given: Readonly<Record<string, unknown>>, subj
   }
   return {
     iommufdId: iommufd,
+    tellsStates: values["migration-events"],
     assignment: {
       name: host === undefined ? nameOfPath(sysfsdev!) : withDomain(host),
       mode: values["x-dma-mode"],

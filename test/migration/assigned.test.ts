@@ -153,7 +153,7 @@ describe("a machine with assigned devices goes on", () => {
         );
         failures.push(outcome?.message);
         // What ends tracking may fail and costs nothing: that move was made, and the machine is called back.
-        if (outcome === undefined) source.machine.movable.start();
+        if (outcome === undefined) await source.machine.resume();
         else expect(outcome).toMatchObject({ code: "deviceFailed" });
         expect(host.memory.awaitsFailure).toBe(false);
         expect(source.machine.movable.notes.openEpochs).toBe(0);

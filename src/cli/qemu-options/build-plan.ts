@@ -51,6 +51,7 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
   return {
     machine,
     monitors: draft.monitors,
+    dirtyOracle: draft.dirtyOracle,
     warnings: draft.warnings,
     ...given({ pidFile, dumpDeviceTree, report, incoming: draft.incoming }),
     ...(guestErrors ? { guestErrors: given({ logFile }) } : {}),

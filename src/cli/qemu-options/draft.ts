@@ -52,6 +52,7 @@ export class ConfigDraft {
   uuid: string | undefined;
   pidFile: NamedFile | undefined;
   incoming: { readonly subject: string; readonly uri: string } | undefined;
+  dirtyOracle = false;
   report: NamedFile | undefined;
   dumpDeviceTree: NamedFile | undefined;
   guestErrors = false;

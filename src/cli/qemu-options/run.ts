@@ -1,4 +1,4 @@
-// How the machine runs and ends, and what the program prints: -S, -no-reboot, -pidfile, -x-report, -d, -version, -help.
+// How the machine runs, moves and ends, and what the program prints: -S, -incoming, -no-reboot, -pidfile, -x-report, -d, -help.
 import { bool, OptionError, OptionReader, oneOf, str } from "../../object/index.ts";
 import { partsOf, refuseParameters, requireValue, type QemuOption } from "./option.ts";
 import { versionText } from "./version.ts";
@@ -22,9 +22,21 @@ const incoming: QemuOption = {
     "Take in a machine that migrates here, or was saved to a file; the other options are those of its source",
   example: "-incoming unix:/tmp/move",
   differs:
-    "no `exec:`, `rdma:` or JSON channels; disks are opened before the source has closed them, without their lock",
+    "no `exec:`, `rdma:` or JSON channels; disks are locked when the source gives the machine over, as with QEMU",
   apply(draft, { subject, argument }) {
     draft.incoming = { subject, uri: argument };
+  },
+};
+
+const dirtyOracle: QemuOption = {
+  name: "x-dirty-oracle",
+  section: "Running",
+  description:
+    "While the machine migrates, compare memory after each round with the round before: QMP's x-query-migration tells of pages that changed and were not found dirty. Costs a copy of guest memory",
+  example: "-x-dirty-oracle -qmp unix:/tmp/qmp,server=on,wait=off",
+  differs: "QEMU has no such option",
+  apply(draft) {
+    draft.dirtyOracle = true;
   },
 };
 
@@ -172,6 +184,7 @@ const help: QemuOption = {
 export const runOptions: readonly QemuOption[] = [
   startPaused,
   incoming,
+  dirtyOracle,
   noReboot,
   noShutdown,
   action,

@@ -96,11 +96,17 @@ describe.skipIf(process.platform !== "linux")("an image that is open for writing
     await (await openBlockFile(path)).close();
   });
 
-  test("is shared when nobody asks for a lock", async () => {
+  test("is handed over: opened for later, locked when the first lets go, and taken back", async () => {
     const path = image();
     const file = await openBlockFile(path);
-    const other = await openBlockFile(path, { lock: false });
+    const other = await openBlockFile(path, { lock: "later" });
     expect(other.lengthBytes).toBe(4);
+    await expect(other.lock!()).rejects.toMatchObject({ code: "busy" });
+    file.unlock!();
+    await other.lock!();
+    await expect(file.lock!()).rejects.toMatchObject({ code: "busy" });
+    other.unlock!();
+    await file.lock!();
     await other.close();
     await file.close();
   });

@@ -10,8 +10,8 @@ import { lockImage, type ImageLock } from "./image-lock.ts";
 
 export interface BlockFileOptions {
   readonly readOnly?: boolean;
-  /** False: other processes may write to the image too, as with `force-share`; default true. */
-  readonly lock?: boolean;
+  /** `later`: another process has the image until `lock` is called. Default: now. */
+  readonly lock?: "now" | "later";
 }
 
 /**
@@ -19,7 +19,7 @@ export interface BlockFileOptions {
  * kind, `busy` when another process has it open for writing.
  */
 export async function openBlockFile(path: string, options: BlockFileOptions = {}): Promise<FilePort> {
-  const { readOnly = false, lock = true } = options;
+  const { readOnly = false, lock = "now" } = options;
   const wrong = (found: string, cause?: unknown): HostError =>
     new HostError("cannotOpen", `Could not open '${path}': ${found}`, { subject: path, cause });
   let handle: FileHandle | undefined;
@@ -30,8 +30,9 @@ export async function openBlockFile(path: string, options: BlockFileOptions = {}
     const stats = await handle.stat();
     assertDisk(stats, wrong);
     const lengthBytes = stats.isFile() ? stats.size : deviceLengthBytes(stats, wrong);
-    const held = lock ? await lockImage(path, stats, readOnly) : undefined;
-    return new BlockFile(path, handle, lengthBytes, readOnly, held);
+    const file = new BlockFile(path, handle, { lengthBytes, readOnly, stats });
+    if (lock === "now") await file.lock();
+    return file;
   } catch (cause) {
     await handle?.close();
     if (cause instanceof HostError) throw cause;
@@ -67,15 +68,29 @@ class BlockFile implements FilePort {
   readonly alignmentBytes = 1;
   lengthBytes: number;
   readonly #handle: FileHandle;
-  readonly #lock: ImageLock | undefined;
+  readonly #stats: Stats;
+  #lock: ImageLock | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(name: string, handle: FileHandle, lengthBytes: number, readOnly: boolean, lock: ImageLock | undefined) {
+  constructor(
+    name: string,
+    handle: FileHandle,
+    known: { readonly lengthBytes: number; readonly readOnly: boolean; readonly stats: Stats },
+  ) {
     this.name = name;
     this.#handle = handle;
-    this.lengthBytes = lengthBytes;
-    this.readOnly = readOnly;
-    this.#lock = lock;
+    this.lengthBytes = known.lengthBytes;
+    this.readOnly = known.readOnly;
+    this.#stats = known.stats;
+  }
+
+  async lock(): Promise<void> {
+    this.#lock ??= await lockImage(this.name, this.#stats, this.readOnly);
+  }
+
+  unlock(): void {
+    this.#lock?.release();
+    this.#lock = undefined;
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
@@ -99,7 +114,7 @@ class BlockFile implements FilePort {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#handle.close().finally(() => this.#lock?.release());
+    this.#closing ??= this.#handle.close().finally(() => this.unlock());
     return this.#closing;
   }
 }

@@ -14,7 +14,7 @@ import {
 import type { PciBus } from "../../device/pci/index.ts";
 import { VirtioMmio } from "../../device/virtio/index.ts";
 import { WorldPlan, dmaPort } from "../../memory/index.ts";
-import type { IommufdBackend } from "../../vfio/index.ts";
+import type { DeviceStateName, IommufdBackend } from "../../vfio/index.ts";
 import type { VfioHost } from "../../vfiohost/index.ts";
 import { HartIrq, type Hart } from "../../target/riscv/port.ts";
 import { assignmentFacts, blockersOf, planIommufds, type PlannedIommufds } from "../assigned-host.ts";
@@ -172,6 +172,10 @@ class VirtBoard implements Board {
 
   set onDeviceRemoved(told: (id: string) => void) {
     this.#plugs.onRemoved = told;
+  }
+
+  set onDeviceState(told: (id: string | undefined, state: DeviceStateName) => void) {
+    this.#plugs.onDeviceState = told;
   }
 
   get notes(): Board["notes"] {

@@ -97,14 +97,15 @@ const types: readonly PciDeviceType[] = [
       properties: vfioPciProperties,
     },
     make({ properties, subject }, { name, ports, iommufds }) {
-      const { iommufdId, assignment } = readVfioPciConfig(properties, subject);
+      const { iommufdId, assignment, tellsStates } = readVfioPciConfig(properties, subject);
       const backend = iommufds.get(iommufdId);
       if (backend === undefined) {
         const known = iommufds.size === 0 ? "there is none" : `known are ${[...iommufds.keys()].join(", ")}`;
         const message = `There is no iommufd object "${iommufdId}" for "${subject}"; ${known}`;
         throw new MachineError("unknownBackend", message, { subject });
       }
-      return new VfioPci({ name, assignment: backend.assign(assignment), ports, events: backend.host.events });
+      const { events } = backend.host;
+      return new VfioPci({ name, assignment: backend.assign(assignment), ports, events, tellsStates });
     },
   },
 ];

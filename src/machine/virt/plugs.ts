@@ -22,7 +22,7 @@ import { MachineError } from "../errors.ts";
 import { LocalMemory } from "../local-memory.ts";
 import type { DeviceConfig } from "../port.ts";
 import type { System } from "../system.ts";
-import { VfioPci, type IommufdBackend, type MovingDevice } from "../../vfio/index.ts";
+import { VfioPci, type DeviceStateName, type IommufdBackend, type MovingDevice } from "../../vfio/index.ts";
 import type { Given } from "./given.ts";
 import { pciDeviceTypes, type PciDeviceType, type PluggedDevice } from "./pci-devices.ts";
 import { PciSlots, type PciPlace } from "./pci-slots.ts";
@@ -66,6 +66,8 @@ type When = "before the start" | "while the guest runs";
 export class Plugs {
   /** The guest has let go of a device that the operator wanted back. */
   onRemoved: ((id: string) => void) | undefined;
+  /** An assigned device whose options ask for it has got to a state of VFIO migration. */
+  onDeviceState: ((id: string | undefined, state: DeviceStateName) => void) | undefined;
   readonly #parts: PlugParts;
   readonly #slots = new Slots();
   readonly #pciSlots: PciSlots;
@@ -209,6 +211,7 @@ export class Plugs {
         this.#pciSlots.claimSlotNumber(driver, chassis, slot);
       const given = { properties: own, subject: driver, name };
       const device = type.make(given, { ...this.#parts, name, place, ports, timers, claimSlotNumber });
+      this.#watchStates(device, id);
       this.#connect(device, place, when);
       if (device.backend instanceof VirtioSerial) this.#addSerialBus(device.backend, id);
       this.#plugged.add({ id, name, place, device, release: this.#adopt(device, place) });
@@ -216,6 +219,11 @@ export class Plugs {
       this.#pciSlots.release(place);
       throw error;
     }
+  }
+
+  #watchStates(device: PluggedDevice, id: string | undefined): void {
+    if (!(device instanceof VfioPci) || !device.tellsStates || device.moving === undefined) return;
+    device.moving.onState = (state) => this.onDeviceState?.(id, state);
   }
 
   #checkHotPlug(driver: string, { bus, port }: PciPlace, when: When): void {

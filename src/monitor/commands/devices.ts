@@ -30,7 +30,8 @@ export const deviceCommands: readonly Command[] = [
   command("device_add", {
     args: DeviceAdd,
     takesMore: true,
-    run: ({ machine }, args) => {
+    run: ({ machine, migration }, args) => {
+      if (migration?.isActive === true) throw new QmpError("device_add not allowed while migrating");
       const { driver, id } = args;
       const others = Object.entries(args as JsonObject).filter(([name]) => name !== "driver" && name !== "id");
       const properties = Object.fromEntries(others.map(property));
@@ -39,7 +40,8 @@ export const deviceCommands: readonly Command[] = [
   }),
   command("device_del", {
     args: DeviceDel,
-    run({ machine }, { id }) {
+    run({ machine, migration }, { id }) {
+      if (migration?.isActive === true) throw new QmpError("device_del not allowed while migrating");
       const name = id.startsWith(peripheralPath("")) ? id.slice(peripheralPath("").length) : id;
       try {
         machine.removeDevice(name);

@@ -55,9 +55,11 @@ const MigrationStats = struct("MigrationRAMStats", {
   "postcopy-bytes": int,
   "dirty-sync-missed-zero-copy": int,
 });
+const VfioStats = struct("VfioStats", { transferred: int });
 const MigrationInfo = struct("MigrationInfo", {
   status: optional(MigrationStatus),
   ram: optional(MigrationStats),
+  vfio: optional(VfioStats),
   "total-time": optional(int),
   "expected-downtime": optional(int),
   downtime: optional(int),
@@ -66,13 +68,51 @@ const MigrationInfo = struct("MigrationInfo", {
   "blocked-reasons": optional(arrayOf(str)),
 });
 /** Those that do something here. */
-const Capability = enumType("MigrationCapability", ["events", "pause-before-switchover", "return-path"]);
+const Capability = enumType("MigrationCapability", [
+  "events",
+  "pause-before-switchover",
+  "return-path",
+  "switchover-ack",
+]);
 const CapabilityStatus = struct("MigrationCapabilityStatus", { capability: Capability, state: bool });
 const Parameters = struct("MigrationParameters", {
   "max-bandwidth": optional(size),
   "downtime-limit": optional(uint64),
   "avail-switchover-bandwidth": optional(size),
 });
+
+const QapiVfioMigrationState = enumType("QapiVfioMigrationState", [
+  "stop",
+  "running",
+  "stop-copy",
+  "resuming",
+  "running-p2p",
+  "pre-copy",
+  "pre-copy-p2p",
+]);
+const VfioMigration = struct("q_obj_VFIO_MIGRATION-arg", {
+  "device-id": str,
+  "qom-path": str,
+  "device-state": QapiVfioMigrationState,
+});
+const RoundSource = struct("RatiteDirtySource", { name: str, pages: int });
+const Round = struct("RatiteMigrationRound", {
+  number: int,
+  "sent-bytes": int,
+  "sent-pages": int,
+  "device-bytes": int,
+  "duration-ms": number,
+  "dirty-pages": int,
+  sources: arrayOf(RoundSource),
+});
+const Oracle = struct("RatiteDirtyOracle", {
+  rounds: int,
+  "written-pages": int,
+  "reported-pages": int,
+  "missed-pages": int,
+  missed: arrayOf(str),
+});
+const MigrationRounds = struct("RatiteMigration", { rounds: arrayOf(Round), oracle: optional(Oracle) });
 
 export interface StatusData {
   readonly status: string;
@@ -86,15 +126,29 @@ export const migrationEvent: EventType<StatusData> = event(
   "MIGRATION",
   struct("q_obj_MIGRATION-arg", { status: MigrationStatus }),
 );
+export interface VfioMigrationData {
+  readonly "device-id": string;
+  readonly "qom-path": string;
+  readonly "device-state": string;
+}
+
+export const vfioMigrationEvent: EventType<VfioMigrationData> = event("VFIO_MIGRATION", VfioMigration);
 export const migrationPassEvent: EventType<PassData> = event(
   "MIGRATION_PASS",
   struct("q_obj_MIGRATION_PASS-arg", { pass: int }),
 );
 
 const PAGE_BYTES = 4096;
+/** Missed pages that an answer names. */
+const MOST_MISSED = 100;
 
 export function migrationCommands(): readonly Command[] {
-  const capabilities = { events: false, "pause-before-switchover": false, "return-path": true };
+  const capabilities = {
+    events: false,
+    "pause-before-switchover": false,
+    "return-path": true,
+    "switchover-ack": false,
+  };
   return [
     command("migrate", {
       args: struct("q_obj_migrate-arg", { uri: optional(str), resume: optional(bool) }),
@@ -122,6 +176,8 @@ export function migrationCommands(): readonly Command[] {
       },
     }),
     command("query-migrate", { returns: MigrationInfo, run: (context) => infoOf(controlOf(context)) }),
+    // Ours: what QEMU has no query for, who wrote what in each round.
+    command("x-query-migration", { returns: MigrationRounds, run: (context) => roundsOf(controlOf(context)) }),
     command("migrate-set-capabilities", {
       args: struct("q_obj_migrate-set-capabilities-arg", { capabilities: arrayOf(CapabilityStatus) }),
       run(context, { capabilities: wanted }) {
@@ -129,7 +185,10 @@ export function migrationCommands(): readonly Command[] {
           if (capability === "return-path" && !state) throw new QmpError("Sockets always have a return path here");
           capabilities[capability] = state;
         }
-        controlOf(context).set({ pauseBeforeSwitchover: capabilities["pause-before-switchover"] });
+        controlOf(context).set({
+          pauseBeforeSwitchover: capabilities["pause-before-switchover"],
+          switchoverAck: capabilities["switchover-ack"],
+        });
         context.tellsMigration.current = capabilities.events;
       },
     }),
@@ -184,6 +243,7 @@ function infoOf(control: MigrationControl): ValueOf<typeof MigrationInfo> {
   return {
     status: phase,
     ram: ramOf(progress),
+    ...(progress.deviceBytes !== undefined && { vfio: { transferred: progress.deviceBytes } }),
     "total-time": Math.round(progress.totalMs),
     "setup-time": Math.round(progress.setupMs),
     ...(downtimeMs !== undefined && { downtime: Math.round(downtimeMs) }),
@@ -191,6 +251,30 @@ function infoOf(control: MigrationControl): ValueOf<typeof MigrationInfo> {
       Number.isFinite(expectedDowntimeMs) && { "expected-downtime": Math.round(expectedDowntimeMs) }),
     ...(error !== undefined && phase === "failed" && { "error-desc": error.message }),
     ...blocked,
+  };
+}
+
+function roundsOf({ progress }: MigrationControl): ValueOf<typeof MigrationRounds> {
+  const rounds = (progress?.rounds ?? []).map((round) => ({
+    number: round.number,
+    "sent-bytes": round.sentBytes,
+    "sent-pages": round.sentPages,
+    "device-bytes": round.deviceBytes,
+    "duration-ms": round.durationMs,
+    "dirty-pages": round.dirtyPages,
+    sources: [...round.bySource].map(([name, pages]) => ({ name, pages })),
+  }));
+  const oracle = progress?.oracle;
+  if (oracle === undefined) return { rounds };
+  return {
+    rounds,
+    oracle: {
+      rounds: oracle.rounds,
+      "written-pages": oracle.writtenPages,
+      "reported-pages": oracle.reportedPages,
+      "missed-pages": oracle.missedPages,
+      missed: oracle.missed.slice(0, MOST_MISSED).map(({ block, offsetInBlock }) => `${block}+${offsetInBlock}`),
+    },
   };
 }
 

@@ -55,11 +55,11 @@ export const runControlCommands: readonly Command[] = [
   }),
   command("stop", { run: ({ machine }) => machine.stop() }),
   command("cont", {
-    run: ({ machine }) => {
+    run: async ({ machine }) => {
       if (machine.runState === "shutdown" || machine.runState === "internal-error") {
         throw new QmpError("Resetting the Virtual Machine is required");
       }
-      machine.start();
+      await machine.resume();
     },
   }),
   command("system_reset", { run: ({ machine }) => machine.reset() }),

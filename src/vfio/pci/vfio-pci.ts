@@ -12,6 +12,8 @@ export interface VfioPciOptions {
   readonly assignment: Assignment;
   readonly ports: PciPorts;
   readonly events: EventPort;
+  /** `migration-events` */
+  readonly tellsStates: boolean;
 }
 
 /** The device's own state is the host's; migration carries it, not this. */
@@ -21,11 +23,13 @@ export class VfioPci implements Device {
   readonly typeName = "vfio-pci";
   readonly stateDescription: DescriptionOf<VfioPciState> = describeState("vfio-pci", 1, []);
   readonly assignment: Assignment;
+  readonly tellsStates: boolean;
   readonly pci: AssignedFunction;
 
   /** Throws VfioError; the device is the host's again then. */
-  constructor({ name, assignment, ports, events }: VfioPciOptions) {
+  constructor({ name, assignment, ports, events, tellsStates }: VfioPciOptions) {
     this.assignment = assignment;
+    this.tellsStates = tellsStates;
     try {
       this.pci = new AssignedFunction({ name, device: assignment.device, ports, events });
     } catch (error) {
