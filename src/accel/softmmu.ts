@@ -9,6 +9,7 @@
 // For fetches the addend is the address of the page's decoded entries. Every fill is noted in a journal, so that a flush
 // costs as much as was filled since the last one, not the size of the tables.
 import { assert } from "../base/index.ts";
+import { LargePages } from "./large-pages.ts";
 
 export const tlbEntryBytes = 16;
 export const tlbEntryCount = 4096;
@@ -36,10 +37,7 @@ export class SoftMmu {
   /** Per kind: entry addresses filled since the last flush, and how many; more than the capacity means all. */
   private readonly journals: Int32Array[];
   private readonly filled: Int32Array = new Int32Array(kinds);
-  /** The union of pages larger than 4 KiB in the tables: flushing any page inside it must flush everything. */
-  private largeBase = 0;
-  private largeMask = -1;
-  private hasLarge = false;
+  private readonly large = new LargePages();
 
   constructor(words: Int32Array, base: number, mmuIndexes: number) {
     assert(base % tlbTableBytes === 0, "TLB tables are aligned to their size", base);
@@ -67,25 +65,17 @@ export class SoftMmu {
     this.filled[kind] = count + 1;
   }
 
-  /** What `fill` entered for the page of a fetch address, or 0. */
-  findFetch(mmuIndex: number, low: number, high: number): number {
-    const word = (this.table(TlbKind.fetch, mmuIndex) + ((low >>> tlbIndexShift) & tlbIndexMask)) >>> 2;
-    return this.words[word] === (low & ~0xfff) && this.words[word + 1] === high ? this.words[word + 2]! : 0;
+  /** What `fill` entered as the target for the page of an address, or 0. */
+  find(kind: TlbKind, mmuIndex: number, low: number, high: number): number {
+    const word = (this.table(kind, mmuIndex) + ((low >>> tlbIndexShift) & tlbIndexMask)) >>> 2;
+    const page = low & ~0xfff;
+    if (this.words[word] !== page || this.words[word + 1] !== high) return 0;
+    return kind === TlbKind.fetch ? this.words[word + 2]! : (this.words[word + 2]! + page) >>> 0;
   }
 
-  /** Says that the page of `low` was part of a translation of `lengthBytes` (a power of two, capped at 1 GiB). */
-  noteLarge(low: number, lengthBytes: number): void {
-    const mask = -Math.min(lengthBytes, 0x40000000) | 0;
-    if (!this.hasLarge) {
-      this.hasLarge = true;
-      this.largeMask = mask;
-      this.largeBase = low & mask;
-      return;
-    }
-    let joined = mask & this.largeMask;
-    while (((this.largeBase ^ low) & joined) !== 0) joined <<= 1;
-    this.largeMask = joined;
-    this.largeBase &= joined;
+  /** Says that the page of an address was filled from a translation of `lengthBytes`, more than 4 KiB. */
+  noteLarge(low: number, high: number, lengthBytes: number): void {
+    this.large.note(low, high, lengthBytes);
   }
 
   private invalidate(entry: number): void {
@@ -107,12 +97,12 @@ export class SoftMmu {
     this.flush(TlbKind.fetch);
     this.flush(TlbKind.load);
     this.flush(TlbKind.store);
-    this.hasLarge = false;
+    this.large.clear();
   }
 
   /** Drops the page of `va` from every table. */
   flushPage(low: number, high: number): void {
-    if (this.hasLarge && ((low ^ this.largeBase) & this.largeMask) === 0) {
+    if (this.large.covers(low, high)) {
       this.flushAll();
       return;
     }

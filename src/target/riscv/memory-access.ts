@@ -76,7 +76,7 @@ export class MemoryAccess {
 
   private fill(kind: TlbKind, index: number, low: number, high: number, target: number): void {
     this.tlb.fill(kind, index, low, high, target);
-    if (this.mmu.leafBytes > 4096) this.tlb.noteLarge(low, this.mmu.leafBytes);
+    if (this.mmu.leafBytes > 4096) this.tlb.noteLarge(low, high, this.mmu.leafBytes);
   }
 
   /** Pages with anything armed for data stay out of both tables: an atomic operation looks into one of them only. */
@@ -103,7 +103,7 @@ export class MemoryAccess {
 
   /** The decoded entries of a page that is in the fetch TLB, or 0. */
   findFetch(low: number, high: number): number {
-    return this.tlb.findFetch(this.fetchIndex, low, high);
+    return this.tlb.find(TlbKind.fetch, this.fetchIndex, low, high);
   }
 
   /** Host address of the loaded value, or 0 after a trap. */
@@ -247,15 +247,28 @@ export class MemoryAccess {
   zeroBlock(low: number, high: number): boolean {
     const start = low & -cacheBlockBytes;
     if (this.triggers.armed !== 0 && this.stops(TriggerKind.store, start, high, cacheBlockBytes)) return false;
-    const cause = this.mmu.translate(start, high, cacheBlockBytes, AccessKind.store, this.mmu.dataMode());
+    const mode = this.mmu.dataMode();
+    const known = this.tlb.find(TlbKind.store, this.index(mode), start, high);
+    if (known !== 0) {
+      this.zero(known + (start & 0xfff));
+      return true;
+    }
+    const cause = this.mmu.translate(start, high, cacheBlockBytes, AccessKind.store, mode);
     const gpaPage = this.mmu.gpa - (this.mmu.gpa % 4096);
     const page = cause === 0 ? this.bus.ramPage(gpaPage) : -1;
     if (page < 0) return this.refuse(cause === 0 ? Cause.storeAccessFault : cause, low, high) !== 0;
     if (!this.bus.isRamWritable(gpaPage)) return true;
     const at = page + (start & 0xfff);
-    this.bytes.fill(0, at, at + cacheBlockBytes);
+    this.zero(at);
     this.notes.noteWrite(this.source, at, cacheBlockBytes);
+    if (this.notes.isQuiet(page >>> 12)) this.fillData(TlbKind.store, this.index(mode), start, high, page);
     return true;
+  }
+
+  private zero(at: number): void {
+    const { words } = this.core;
+    const first = at >>> 2;
+    for (let i = first; i < first + cacheBlockBytes / 4; i++) words[i] = 0;
   }
 
   /**

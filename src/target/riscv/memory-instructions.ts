@@ -2,7 +2,7 @@
 import { HelperStatus } from "../../accel/index.ts";
 import type { CsrContext } from "./csr/definition.ts";
 import { rd, rs1, rs2 } from "./encoding.ts";
-import { F, Menvcfg, Mode, W, type Field64, type HartCore } from "./hart-core.ts";
+import { F, Menvcfg, Mode, W, type HartCore } from "./hart-core.ts";
 import type { MemoryAccess } from "./memory-access.ts";
 import type { InstructionOwner } from "./system-instructions.ts";
 
@@ -10,11 +10,11 @@ import type { InstructionOwner } from "./system-instructions.ts";
 export const CacheBlockOperation = { inval: 0, clean: 1, flush: 2, zero: 4 } as const;
 
 /** What lets a lower mode execute the operation, as bits of menvcfg and senvcfg (privileged spec §3.1.18). */
-const enables: Readonly<Record<number, bigint>> = {
-  [CacheBlockOperation.inval]: Menvcfg.cbie,
-  [CacheBlockOperation.clean]: Menvcfg.cbcfe,
-  [CacheBlockOperation.flush]: Menvcfg.cbcfe,
-  [CacheBlockOperation.zero]: Menvcfg.cbze,
+const enables: Readonly<Record<number, number>> = {
+  [CacheBlockOperation.inval]: Number(Menvcfg.cbie),
+  [CacheBlockOperation.clean]: Number(Menvcfg.cbcfe),
+  [CacheBlockOperation.flush]: Number(Menvcfg.cbcfe),
+  [CacheBlockOperation.zero]: Number(Menvcfg.cbze),
 };
 
 export class MemoryInstructions {
@@ -42,19 +42,19 @@ export class MemoryInstructions {
     const wanted = enables[operation]!;
     if (!this.enabled(wanted)) return this.owner.illegalInstruction(word);
     const at = W.x + rs1(word) * 2;
-    const [low, high] = [this.core.word(at), this.core.word(at + 1)];
+    const low = this.core.word(at);
+    const high = this.core.word(at + 1);
     // Memory is always coherent here, so management operations only check their permissions.
     const done =
       operation === CacheBlockOperation.zero ? this.access.zeroBlock(low, high) : this.access.probeBlock(low, high);
     return done ? HelperStatus.next : this.owner.resume();
   }
 
-  private enabled(wanted: bigint): boolean {
+  private enabled(wanted: number): boolean {
     const { core } = this;
-    const allows = (field: Field64): boolean => (core.get(field) & wanted) !== 0n;
     if (core.mode === Mode.M) return true;
-    if (!allows(F.menvcfg)) return false;
-    return core.mode === Mode.S || !this.context.has("s") || allows(F.senvcfg);
+    if ((core.word(W.menvcfg) & wanted) === 0) return false;
+    return core.mode === Mode.S || !this.context.has("s") || (core.word(W.senvcfg) & wanted) !== 0;
   }
 
   /** amocas.q: register n holds the low half and n + 1 the high one, but the pair of x0 reads as zero (unprivileged spec §15.1). */

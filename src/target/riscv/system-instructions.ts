@@ -1,7 +1,7 @@
 // The instructions that generated code leaves to TypeScript: system, CSR and the slow side of floating point.
 import { HelperStatus, type SoftMmu, type VcpuExit } from "../../accel/index.ts";
 import { Cause } from "./causes.ts";
-import type { CsrContext } from "./csr/definition.ts";
+import type { Csr, CsrContext, CsrHalves } from "./csr/definition.ts";
 import { csrByNumber } from "./csr/table.ts";
 import { csrNumber, funct3, rd, rs1 } from "./encoding.ts";
 import { executeFp } from "./fp/execute.ts";
@@ -35,10 +35,12 @@ export class SystemInstructions {
   private readonly context: CsrContext;
   private readonly tlb: SoftMmu;
   private readonly owner: InstructionOwner;
+  private readonly hasSupervisor: boolean;
 
   constructor(owner: InstructionOwner, context: CsrContext, tlb: SoftMmu) {
     this.owner = owner;
     this.context = context;
+    this.hasSupervisor = context.has("s");
     this.core = context.core;
     this.tlb = tlb;
   }
@@ -86,7 +88,7 @@ export class SystemInstructions {
     const { core } = this;
     // TW makes wfi below M-mode trap (§3.1.6.6); in U-mode it traps as Linux's threads have no use for it and QEMU does.
     const tw = (core.word(W.mstatus) & Mstatus.tw) !== 0;
-    if ((core.mode !== Mode.M && tw) || (core.mode === Mode.U && this.context.has("s"))) {
+    if ((core.mode !== Mode.M && tw) || (core.mode === Mode.U && this.hasSupervisor)) {
       return this.owner.illegalInstruction(0x10500073);
     }
     if (this.owner.wakeup) return HelperStatus.next;
@@ -97,7 +99,7 @@ export class SystemInstructions {
   private sret(): HelperStatus {
     const { core } = this;
     const tsr = (core.word(W.mstatus) & Mstatus.tsr) !== 0;
-    if (core.mode < Mode.S || (core.mode === Mode.S && tsr) || !this.context.has("s"))
+    if (core.mode < Mode.S || (core.mode === Mode.S && tsr) || !this.hasSupervisor)
       return this.owner.illegalInstruction(0x10200073);
     leaveSupervisor(core);
     core.dropReservation();
@@ -114,7 +116,7 @@ export class SystemInstructions {
   private sfenceVma(word: number): HelperStatus {
     const { core } = this;
     const tvm = (core.word(W.mstatus) & Mstatus.tvm) !== 0;
-    if (core.mode < Mode.S || (core.mode === Mode.S && tvm) || !this.context.has("s"))
+    if (core.mode < Mode.S || (core.mode === Mode.S && tvm) || !this.hasSupervisor)
       return this.owner.illegalInstruction(word);
     const register = rs1(word);
     if (register === 0) {
@@ -143,23 +145,14 @@ export class SystemInstructions {
     if (
       csr === undefined ||
       core.mode < level ||
-      (level === Mode.S && !this.context.has("s")) ||
+      (level === Mode.S && !this.hasSupervisor) ||
       (writes ? number >>> 10 === 3 : csr.needsWrite === true) ||
       csr.available?.(this.context) === false
     ) {
       return this.owner.illegalInstruction(word);
     }
-    const operand = (operation & 4) !== 0 ? BigInt(field) : core.x(field);
-    const destination = rd(word);
-    // csrrw with rd = x0 does not read.
-    const old = (operation & 3) === 1 && destination === 0 ? 0n : csr.read(this.context);
-    if (writes && csr.write !== undefined) {
-      const kind = operation & 3;
-      const base = kind === 1 ? 0n : this.csrBase(number, old);
-      const value = kind === 1 ? operand : kind === 2 ? base | operand : base & ~operand & rv64Mask;
-      csr.write(this.context, value);
-    }
-    core.setX(destination, old);
+    if (csr.halves === undefined) this.accessWhole(csr, word);
+    else this.accessHalves(csr.halves, word);
     if (this.owner.contextDirty) {
       core.pc = (core.pc + 4n) & rv64Mask;
       return this.owner.resume();
@@ -169,6 +162,40 @@ export class SystemInstructions {
       return HelperStatus.leave;
     }
     return HelperStatus.next;
+  }
+
+  private accessWhole(csr: Csr, word: number): void {
+    const { core } = this;
+    const operation = funct3(word);
+    const field = rs1(word);
+    const writes = (operation & 3) === 1 || field !== 0;
+    const operand = (operation & 4) !== 0 ? BigInt(field) : core.x(field);
+    const destination = rd(word);
+    // csrrw with rd = x0 does not read.
+    const old = (operation & 3) === 1 && destination === 0 ? 0n : csr.read(this.context);
+    if (writes && csr.write !== undefined) {
+      const kind = operation & 3;
+      const base = kind === 1 ? 0n : this.csrBase(csr.number, old);
+      const value = kind === 1 ? operand : kind === 2 ? base | operand : base & ~operand & rv64Mask;
+      csr.write(this.context, value);
+    }
+    core.setX(destination, old);
+  }
+
+  private accessHalves(csr: CsrHalves, word: number): void {
+    const { core } = this;
+    const operation = funct3(word);
+    const kind = operation & 3;
+    const field = rs1(word);
+    const operand = (operation & 4) !== 0 ? field : core.word(W.x + field * 2);
+    const low = csr.low(this.context);
+    const high = csr.high(this.context);
+    if (kind === 1) csr.write(this.context, operand);
+    else if (field !== 0) csr.write(this.context, kind === 2 ? low | operand : low & ~operand);
+    const destination = rd(word);
+    if (destination === 0) return;
+    core.setWord(W.x + destination * 2, low);
+    core.setWord(W.x + destination * 2 + 1, high);
   }
 
   /** mip's SEIP reads as input or software bit, but read-modify-write uses the software bit alone (§3.1.9). */

@@ -20,6 +20,13 @@ export interface CsrContext {
   timerChanged(): void;
 }
 
+/** A register in halves of 32 bits, of which only the lower can be written. */
+export interface CsrHalves {
+  low(h: CsrContext): number;
+  high(h: CsrContext): number;
+  write(h: CsrContext, low: number): void;
+}
+
 export interface Csr {
   readonly number: number;
   readonly name: string;
@@ -28,6 +35,8 @@ export interface Csr {
   readonly needsWrite?: true;
   /** Absent for read-only registers (whose numbers say so) and those that ignore writes. */
   write?(h: CsrContext, value: bigint): void;
+  /** The same as `read` and `write` without big integers, for what guests use at every lock. */
+  readonly halves?: CsrHalves;
   /** False when the register does not exist or may not be touched in this state, beyond what its number says. */
   available?(h: CsrContext): boolean;
 }
@@ -41,6 +50,16 @@ export function plain(number: number, name: string, field: Field64, mask: bigint
     name,
     read: (h) => h.core.get(field),
     write: (h, value) => h.core.set(field, (h.core.get(field) & ~mask) | (value & mask)),
+  };
+}
+
+export function byHalves(number: number, name: string, halves: CsrHalves): Csr {
+  return {
+    number,
+    name,
+    halves,
+    read: (h) => (BigInt(halves.high(h) >>> 0) << 32n) | BigInt(halves.low(h) >>> 0),
+    write: (h, value) => halves.write(h, Number(value & 0xffff_ffffn) | 0),
   };
 }
 
