@@ -2,9 +2,11 @@
 // Finds the structure of a region's blocks, so that they can be written as nested blocks and loops (N. Ramsey, "Beyond
 // Relooper: recursive translation of unstructured control flow to structured control flow", ICFP 2022).
 //
-// A dispatch node stands before all blocks that the region can be entered at; an edge back to a block that does not dominate
-// its origin (irreducible) goes through the dispatch node too. Dominators follow Cooper, Harvey and Kennedy, "A simple, fast
-// dominance algorithm" (2001).
+// A dispatch node stands before all blocks that the region can be entered at. A loop is only entered at its header: an edge
+// from outside to another block of it leads to the header, with the block's label, and on from there; the header's check of the
+// budget finds that out (see `RegionEmitter`), so that loops have no way in but one and pay nothing for it.
+// Dominators follow Cooper, Harvey and Kennedy, "A simple, fast dominance algorithm" (2001).
+import { LoopNest } from "./loop-nest.ts";
 import { instructionLimit, type RegionFormer } from "./region-former.ts";
 
 const nodeLimit = instructionLimit + 1;
@@ -12,13 +14,16 @@ const nodeLimit = instructionLimit + 1;
 export class ControlFlow {
   /** The dispatch node's number; blocks have theirs from the former. */
   root = 0;
-  /** Blocks that the dispatch node leads to; the first ones are the region's entries. */
+  readonly nest: LoopNest;
+  /** Blocks that are led to by number, those behind the fewest headers first. */
   labelCount = 0;
   readonly labelBlocks: Int16Array = new Int16Array(nodeLimit);
   /** Label of each block, or -1. */
   readonly label: Int16Array = new Int16Array(nodeLimit);
-  /** Whether a block's edges go through the dispatch node: bit 0 onward, bit 1 taken. */
-  readonly cutEdges: Uint8Array = new Uint8Array(nodeLimit);
+  /** Where a block's edges (2 × block + 0 onward, + 1 taken) lead: to a block, or to the header on the way to it, or -1. */
+  readonly edgeTo: Int16Array = new Int16Array(2 * nodeLimit);
+  /** The label to go there with, or -1. */
+  readonly edgeLabel: Int16Array = new Int16Array(2 * nodeLimit);
   /** Place in reverse postorder. */
   readonly order: Int16Array = new Int16Array(nodeLimit);
   readonly isLoop: Uint8Array = new Uint8Array(nodeLimit);
@@ -29,7 +34,7 @@ export class ControlFlow {
   readonly mergeBefore: Int16Array = new Int16Array(nodeLimit);
   /** Most instructions from a block's beginning to where the budget is checked or the region left. */
   readonly need: Int32Array = new Int32Array(nodeLimit);
-  /** The greatest need of all labels. */
+  /** The greatest need of the region's entries. */
   greatestNeed = 0;
 
   private readonly former: RegionFormer;
@@ -38,39 +43,133 @@ export class ControlFlow {
   private readonly dominator: Int16Array = new Int16Array(nodeLimit);
   private readonly stack: Int16Array = new Int16Array(nodeLimit);
   private readonly progress: Int16Array = new Int16Array(nodeLimit);
+  /** The least number of loops around both ends of what leads to a labelled block by its label: -1 for an entry. */
+  private readonly ledFrom: Int16Array = new Int16Array(nodeLimit);
+  /** Edges of a header to the blocks that it leads on to, of the root to the entries: from where, and to where. */
+  private readonly leadStart: Int32Array = new Int32Array(nodeLimit + 1);
+  private leads: Int16Array = new Int16Array(4 * nodeLimit);
 
   constructor(former: RegionFormer) {
     this.former = former;
+    this.nest = new LoopNest(former);
   }
 
   /** Analyses what the former holds. */
   analyse(): void {
     const { former } = this;
+    this.nest.find();
     const n = former.blockCount;
     this.root = n;
     this.label.fill(-1, 0, n + 1);
-    this.cutEdges.fill(0, 0, n + 1);
     this.labelCount = 0;
-    for (let i = 0; i < former.entryCount; i++) this.addLabel(former.entryBlocks[i]!);
-    do {
-      this.sort();
-      this.dominate();
-    } while (this.cutIrreducible());
+    for (let i = 0; i < former.entryCount; i++) this.lead(former.entryBlocks[i]!, -1);
+    for (let block = 0; block < n; block++) {
+      this.direct(block, 0, former.onward[block]!);
+      this.direct(block, 1, former.taken[block]!);
+    }
+    this.numberLabels();
+    this.collectLeads();
+    this.sort();
+    this.dominate();
     this.classify();
   }
 
-  private addLabel(block: number): void {
-    if (this.label[block]! >= 0) return;
-    this.label[block] = this.labelCount;
-    this.labelBlocks[this.labelCount++] = block;
+  /** Whether ways to the block of a label pass the header of `loop` (-1: the dispatch node). */
+  leadsTo(loop: number, label: number): boolean {
+    const { nest } = this;
+    const block = this.labelBlocks[label]!;
+    if (this.depthOf(loop) <= this.ledFrom[block]!) return false;
+    if (loop < 0) return true;
+    if (nest.header[loop] === block) return false;
+    let at = nest.of[block]!;
+    while (at >= 0 && at !== loop) at = nest.parent[at]!;
+    return at === loop;
+  }
+
+  /** How many labels, from 0 on, are of blocks that are not behind another header when so many were passed. */
+  labelsWithin(headers: number): number {
+    let count = 0;
+    while (count < this.labelCount && this.nest.headersBefore(this.labelBlocks[count]!) <= headers) count++;
+    return count;
+  }
+
+  private depthOf(loop: number): number {
+    return loop < 0 ? 0 : this.nest.depth[loop]!;
+  }
+
+  /** Notes that a block is led to by its label from inside `depth` of the loops around it, or from the dispatch node (-1). */
+  private lead(block: number, depth: number): void {
+    if (this.label[block]! < 0) {
+      this.labelBlocks[this.labelCount] = block;
+      this.label[block] = this.labelCount++;
+      this.ledFrom[block] = depth;
+    } else if (this.ledFrom[block]! > depth) {
+      this.ledFrom[block] = depth;
+    }
+  }
+
+  private direct(block: number, edge: 0 | 1, next: number): void {
+    const { nest } = this;
+    const at = 2 * block + edge;
+    this.edgeTo[at] = next;
+    this.edgeLabel[at] = -1;
+    if (next < 0) return;
+    const common = nest.common(block, next);
+    const hop = nest.next(common, next);
+    if (hop === next) return;
+    this.edgeTo[at] = hop;
+    // The block, until labels have their numbers.
+    this.edgeLabel[at] = next;
+    this.lead(next, this.depthOf(common));
+  }
+
+  private numberLabels(): void {
+    const { labelBlocks, label, nest, edgeLabel, root } = this;
+    // By insertion: there are few, and most are in order.
+    for (let i = 1; i < this.labelCount; i++) {
+      const block = labelBlocks[i]!;
+      const headers = nest.headersBefore(block);
+      let at = i;
+      for (; at > 0 && nest.headersBefore(labelBlocks[at - 1]!) > headers; at--) labelBlocks[at] = labelBlocks[at - 1]!;
+      labelBlocks[at] = block;
+    }
+    for (let i = 0; i < this.labelCount; i++) label[labelBlocks[i]!] = i;
+    for (let at = 0; at < 2 * root; at++) if (edgeLabel[at]! >= 0) edgeLabel[at] = label[edgeLabel[at]!]!;
+  }
+
+  private collectLeads(): void {
+    const { nest, leadStart, root } = this;
+    leadStart.fill(0, 0, root + 2);
+    for (let pass = 0; pass < 2; pass++) {
+      for (let i = 0; i < this.labelCount; i++) {
+        const block = this.labelBlocks[i]!;
+        for (let loop = nest.of[block]!; this.depthOf(loop) > this.ledFrom[block]!; loop = nest.parent[loop]!) {
+          const from = loop < 0 ? root : nest.header[loop]!;
+          if (from !== block) {
+            if (pass === 0) leadStart[from + 1]!++;
+            else this.leads[leadStart[from]!++] = nest.next(loop, block);
+          }
+          if (loop < 0) break;
+        }
+      }
+      if (pass === 1) break;
+      for (let node = 0; node <= root; node++) leadStart[node + 1]! += leadStart[node]!;
+      const count = leadStart[root + 1]!;
+      if (this.leads.length < count) this.leads = new Int16Array(2 * count);
+    }
+    // Filling moved each start to where the next one was.
+    leadStart.copyWithin(1, 0, root + 1);
+    leadStart[0] = 0;
   }
 
   /** Successor `i` of a node, -1 when there is no such edge and -2 when there are no more. */
   private successor(node: number, i: number): number {
-    if (node === this.root) return i < this.labelCount ? this.labelBlocks[i]! : -2;
-    if (i > 1) return -2;
-    if (((this.cutEdges[node]! >>> i) & 1) !== 0) return -1;
-    return i === 0 ? this.former.onward[node]! : this.former.taken[node]!;
+    if (node !== this.root) {
+      if (i < 2) return this.edgeTo[2 * node + i]!;
+      i -= 2;
+    }
+    const at = this.leadStart[node]! + i;
+    return at < this.leadStart[node + 1]! ? this.leads[at]! : -2;
   }
 
   /** Depth first; `order` is the reverse postorder and `sequence` its inverse. */
@@ -95,7 +194,7 @@ export class ControlFlow {
         progress[depth] = 0;
       }
     }
-    // Nodes that nothing reaches any more are not in the sequence.
+    // Nodes that nothing reaches are not in the sequence.
     this.sequenceLength = n - place;
     if (place > 0) sequence.copyWithin(0, place, n);
     for (let i = 0; i < this.sequenceLength; i++) order[sequence[i]!] = i;
@@ -132,53 +231,30 @@ export class ControlFlow {
     return a;
   }
 
-  private dominates(a: number, b: number): boolean {
-    while (this.order[b]! > this.order[a]!) b = this.dominator[b]!;
-    return a === b;
-  }
-
-  /** Leads irreducible edges through the dispatch node; true when there were any. */
-  private cutIrreducible(): boolean {
-    let found = false;
-    for (let at = 0; at < this.sequenceLength; at++) {
-      const node = this.sequence[at]!;
-      if (node === this.root) continue;
-      for (let i = 0; i < 2; i++) {
-        const next = this.successor(node, i);
-        if (next < 0 || this.order[next]! > this.order[node]! || this.dominates(next, node)) continue;
-        this.cutEdges[node]! |= 1 << i;
-        this.addLabel(next);
-        found = true;
-      }
-    }
-    return found;
-  }
-
   private classify(): void {
-    const { order, sequence, isLoop, isMerge, lastMerge, mergeBefore, need, former } = this;
+    const { order, sequence, isLoop, isMerge, lastMerge, mergeBefore, former } = this;
     const n = this.root + 1;
     isLoop.fill(0, 0, n);
     isMerge.fill(0, 0, n);
     lastMerge.fill(-1, 0, n);
-    const dispatches = this.labelCount > 1;
-    // Counts forward edges in isMerge first.
+    // Counts forward edges in isMerge first; what is led to by number is always at the end of a block.
     for (let at = this.sequenceLength - 1; at >= 0; at--) {
       const node = sequence[at]!;
-      let longest = 0;
+      const leads = node === this.root ? 0 : 2;
       for (let i = 0; ; i++) {
         const next = this.successor(node, i);
         if (next === -2) break;
         if (next < 0) continue;
-        if (order[next]! <= at) {
-          isLoop[next] = 1;
-          continue;
-        }
-        isMerge[next] = node === this.root && dispatches ? 2 : Math.min(2, isMerge[next]! + 1);
-        longest = Math.max(longest, need[next]!);
+        if (order[next]! <= at) isLoop[next] = 1;
+        else if (i < leads) isMerge[next] = Math.min(2, isMerge[next]! + 1);
+        else isMerge[next] = node === this.root && former.entryCount === 1 ? Math.min(2, isMerge[next]! + 1) : 2;
       }
-      need[node] = longest + (node === this.root ? 0 : former.length[node]!);
+      if (node !== this.root) this.measure(node);
     }
-    this.greatestNeed = need[this.root]!;
+    this.greatestNeed = 0;
+    for (let i = 0; i < former.entryCount; i++) {
+      this.greatestNeed = Math.max(this.greatestNeed, this.need[former.entryBlocks[i]!]!);
+    }
     for (let at = 0; at < this.sequenceLength; at++) {
       const node = sequence[at]!;
       isMerge[node] = isMerge[node]! > 1 ? 1 : 0;
@@ -187,5 +263,19 @@ export class ControlFlow {
       mergeBefore[node] = lastMerge[parent]!;
       lastMerge[parent] = node;
     }
+  }
+
+  /** The need of a node, when those of its successors are known: ways in by label pass no check. */
+  private measure(node: number): void {
+    const { order, need } = this;
+    let longest = 0;
+    for (let at = 2 * node; at < 2 * node + 2; at++) {
+      const to = this.edgeTo[at]!;
+      if (to < 0) continue;
+      const label = this.edgeLabel[at]!;
+      if (label >= 0) longest = Math.max(longest, need[this.labelBlocks[label]!]!);
+      else if (order[to]! > order[node]! && this.isLoop[to] === 0) longest = Math.max(longest, need[to]!);
+    }
+    need[node] = longest + this.former.length[node]!;
   }
 }

@@ -372,10 +372,15 @@ export class Jit implements Accelerator {
       const otherPage = former.otherPage[i]!;
       if (otherPage >= 0) pages[otherPage]!.low |= 1;
     }
-    const entries = Array.from({ length: former.entryCount }, (_, label) => {
-      const block = former.entryBlocks[label]!;
+    const entries = Array.from({ length: former.entryCount }, (_, i) => {
+      const block = former.entryBlocks[i]!;
       const first = former.first[block]!;
-      return { at: former.entry[first]!, label, offset: former.offset[first]!, need: flow.need[block]! };
+      return {
+        at: former.entry[first]!,
+        label: flow.label[block]!,
+        offset: former.offset[first]!,
+        need: flow.need[block]!,
+      };
     });
     const region = new Region({
       tableIndex,

@@ -3,14 +3,14 @@
 // `ControlFlow` found them.
 //
 //     load registers                               the budget falls by a block's length at its end; it is checked
-//     block exit                                   where paths can repeat: loop heads and the dispatch node
+//     block exit                                   where paths can repeat: loop heads and indirect jumps
 //       block left (pc and budget are stored)
 //         loop dispatch: br_table label …
 //           blocks
 //       end
 //     end
 //     store registers; where to go on, budget and exit
-import { ByteWriter, control, memoryOps, numericOps, valueTypeCode, type Local } from "../../wasm/index.ts";
+import { control, memoryOps, numericOps, valueTypeCode, type Local } from "../../wasm/index.ts";
 import { entryBytes, entryOffset } from "../code-cache.ts";
 import { exitShift, recordBytes, recordOffset, RegionExit } from "../region-entry.ts";
 import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
@@ -31,9 +31,11 @@ import {
   localRuns,
   vcpuLocal,
 } from "./region-locals.ts";
+import { RegionWriter } from "./region-writer.ts";
 import { Flow, Token, type Template } from "./template.ts";
 
-const emptyType = 0x40;
+/** Budgets are smaller. */
+const budgetMark = -0x80000000;
 /** Nesting levels of the blocks around a region. */
 const exitLevel = 1;
 const leftLevel = 2;
@@ -45,6 +47,8 @@ const i32Or = numericOps["i32.or"];
 const i32Shl = numericOps["i32.shl"];
 const i32Mul = numericOps["i32.mul"];
 const i32LtS = numericOps["i32.lt_s"];
+const i32LtU = numericOps["i32.lt_u"];
+const i32GeU = numericOps["i32.ge_u"];
 const i32Ne = numericOps["i32.ne"];
 const i64Ne = numericOps["i64.ne"];
 const i32LeU = numericOps["i32.le_u"];
@@ -87,11 +91,7 @@ export interface Tables {
   readonly store: number;
 }
 
-export class RegionEmitter {
-  /** The function's locals and instructions, as the code section holds them without their length. */
-  readonly out: ByteWriter = new ByteWriter(1 << 16);
-  /** Branch hints: offsets from the function's start, and 1 for taken. */
-  readonly hints: number[] = [];
+export class RegionEmitter extends RegionWriter {
   private readonly former: RegionFormer;
   private readonly flow: ControlFlow;
   private readonly parts: EmitterParts;
@@ -105,13 +105,13 @@ export class RegionEmitter {
   private readonly isFloat: Uint8Array;
   private readonly groups: AccessGroups = new AccessGroups();
   private readonly level: Int16Array = new Int16Array(2048);
-  private depth = 0;
   private tableIndex = 0;
   private tables: Tables | undefined;
   private dispatchLevel = 0;
   private dispatches = false;
 
   constructor(former: RegionFormer, flow: ControlFlow, parts: EmitterParts) {
+    super();
     this.former = former;
     this.flow = flow;
     this.parts = parts;
@@ -127,13 +127,13 @@ export class RegionEmitter {
 
   /** Emits the analysed region as the function that will be `tableIndex` in the table. */
   emit(tableIndex: number, tables: Tables | undefined): void {
-    const { flow, out } = this;
+    const { flow, former, out } = this;
     out.length = 0;
     this.hints.length = 0;
     this.tableIndex = tableIndex;
     this.tables = tables;
     this.depth = 0;
-    this.dispatches = flow.labelCount > 1;
+    this.dispatches = former.entryCount > 1;
     this.collectCells();
     this.emitHead(tables);
     this.open(control.block);
@@ -145,7 +145,10 @@ export class RegionEmitter {
       this.within(flow.root, flow.lastMerge[flow.root]!);
       this.end();
     } else {
-      this.tree(flow.labelBlocks[0]!);
+      const entry = former.entryBlocks[0]!;
+      const next = flow.nest.next(-1, entry);
+      if (next !== entry) this.markBudget();
+      this.tree(next);
     }
     out.u8(control.unreachable);
     this.end();
@@ -273,12 +276,11 @@ export class RegionEmitter {
   // Structure.
 
   private tree(node: number): void {
-    const { flow, former } = this;
+    const { flow } = this;
     const isLoop = flow.isLoop[node] === 1;
     if (isLoop) {
       this.open(control.loop);
       this.level[node] = this.depth;
-      this.checkBudget(flow.need[node]!, former.offset[former.first[node]!]!);
     }
     this.within(node, flow.lastMerge[node]!);
     if (isLoop) this.end();
@@ -288,8 +290,12 @@ export class RegionEmitter {
   private within(node: number, merge: number): void {
     const { flow } = this;
     if (merge < 0) {
-      if (node === flow.root) this.emitDispatch();
-      else this.emitBlock(node);
+      if (node === flow.root) {
+        this.emitDispatch();
+      } else {
+        if (flow.isLoop[node] === 1) this.checkBudget(node);
+        this.emitBlock(node);
+      }
       return;
     }
     this.open(control.block);
@@ -302,10 +308,40 @@ export class RegionEmitter {
 
   private emitDispatch(): void {
     const { flow, out } = this;
+    const direct = flow.labelsWithin(0);
+    if (direct < flow.labelCount) {
+      this.get(budgetLocal);
+      this.get(labelLocal);
+      this.i32(direct);
+      out.u8(i32GeU);
+      this.i32(31);
+      out.u8(i32Shl);
+      out.u8(i32Or);
+      this.set(budgetLocal);
+    }
+    this.branchByLabel(-1);
+  }
+
+  /** Goes on to the block of the label, or to the next header on the way there from that of `loop`. */
+  private branchByLabel(loop: number): void {
+    const { flow, out } = this;
+    let other = -1;
+    for (let i = 0; other < 0; i++) if (flow.leadsTo(loop, i)) other = i;
     this.get(labelLocal);
     out.u8(control.brTable);
     out.u32(flow.labelCount - 1);
-    for (let i = 0; i < flow.labelCount; i++) out.u32(this.depth - this.level[flow.labelBlocks[i]!]!);
+    for (let i = 0; i < flow.labelCount; i++) {
+      const to = flow.leadsTo(loop, i) ? i : other;
+      out.u32(this.depth - this.level[flow.nest.next(loop, flow.labelBlocks[to]!)]!);
+    }
+  }
+
+  /** Makes the budget negative, so that the check of a loop's header fails: the block to go to is that of the label. */
+  private markBudget(): void {
+    this.get(budgetLocal);
+    this.i32(budgetMark);
+    this.out.u8(i32Or);
+    this.set(budgetLocal);
   }
 
   private emitBlock(block: number): void {
@@ -343,20 +379,22 @@ export class RegionEmitter {
   /** Takes the edge of a block: 0 onward, 1 taken. */
   private goTo(block: number, edge: 0 | 1): void {
     const { former, flow } = this;
-    const next = edge === 0 ? former.onward[block]! : former.taken[block]!;
+    const next = flow.edgeTo[2 * block + edge]!;
+    const label = flow.edgeLabel[2 * block + edge]!;
     const offset = edge === 0 ? former.onwardOffset[block]! : former.takenOffset[block]!;
     if (next < 0) {
       this.leaveTo(offset);
       return;
     }
-    const page = former.page[former.first[next]!]!;
+    const target = label < 0 ? next : flow.labelBlocks[label]!;
+    const page = former.page[former.first[target]!]!;
     if (page !== former.page[former.first[block]!]!) this.checkPage(page, offset, offset);
-    if (((flow.cutEdges[block]! >>> edge) & 1) !== 0) {
-      this.checkBudget(flow.greatestNeed, offset);
-      this.i32(flow.label[next]!);
+    if (label >= 0) {
+      this.i32(label);
       this.set(labelLocal);
-      this.br(this.dispatchLevel);
-    } else if (flow.isMerge[next] === 1 || flow.order[next]! <= flow.order[block]!) {
+      this.markBudget();
+    }
+    if (flow.isMerge[next] === 1 || flow.order[next]! <= flow.order[block]!) {
       this.br(this.level[next]!);
     } else {
       this.tree(next);
@@ -449,16 +487,47 @@ export class RegionEmitter {
     this.brIf(exitLevel);
   }
 
-  /** Leaves for `offset` when a run has less than `need` instructions left. */
-  private checkBudget(need: number, offset: number): void {
-    const { out } = this;
+  /**
+   * Leaves before the header of a loop when a run has too little left. Where the budget is marked, somebody is on the way to
+   * another block of the loop.
+   */
+  private checkBudget(header: number): void {
+    const { flow, former, out } = this;
     this.get(budgetLocal);
-    this.i32(need);
+    this.i32(flow.need[header]!);
     out.u8(i32LtS);
     this.hintNext(0);
     this.open(control.if);
-    this.leaveTo(offset);
+    const loop = flow.nest.of[header]!;
+    let leads = false;
+    for (let i = 0; i < flow.labelCount && !leads; i++) leads = flow.leadsTo(loop, i);
+    if (leads) {
+      this.get(budgetLocal);
+      this.i32(0);
+      out.u8(i32LtS);
+      this.open(control.if);
+      this.unmarkBudget(flow.labelsWithin(flow.nest.depth[loop]!));
+      this.branchByLabel(loop);
+      this.end();
+    }
+    this.leaveTo(former.offset[former.first[header]!]!);
     this.end();
+  }
+
+  /** For the labels below `direct`; those from there on have more headers before them. */
+  private unmarkBudget(direct: number): void {
+    const { out } = this;
+    this.get(budgetLocal);
+    this.i32(~budgetMark);
+    if (direct < this.flow.labelCount) {
+      this.i32(-1);
+      this.get(labelLocal);
+      this.i32(direct);
+      out.u8(i32LtU);
+      out.u8(control.select);
+    }
+    out.u8(i32And);
+    this.set(budgetLocal);
   }
 
   private leaveTo(offset: number): void {
@@ -678,70 +747,10 @@ export class RegionEmitter {
     this.set(this.localOf[offset >>> 3] as Local);
   }
 
-  // Encoding.
-
   /** Pushes the address of the vCPU's block: a constant where there is only one. */
   private vcpu(): void {
     const { onlyVcpu } = this.parts;
     if (onlyVcpu === undefined) this.get(vcpuLocal);
     else this.i32(onlyVcpu);
-  }
-
-  private get(local: Local): void {
-    this.out.u8(control.localGet);
-    this.out.u32(local);
-  }
-
-  private set(local: Local): void {
-    this.out.u8(control.localSet);
-    this.out.u32(local);
-  }
-
-  private tee(local: Local): void {
-    this.out.u8(control.localTee);
-    this.out.u32(local);
-  }
-
-  private i32(value: number): void {
-    this.out.u8(control.i32Const);
-    this.out.s32(value);
-  }
-
-  /** A value of 32 bits, which is encoded as it would be with 64. */
-  private i64(value: number): void {
-    this.out.u8(control.i64Const);
-    this.out.s32(value);
-  }
-
-  private memory(code: number, offset: number): void {
-    this.out.u8(code);
-    this.out.u8(0);
-    this.out.u32(offset);
-  }
-
-  private open(code: number): void {
-    this.out.u8(code);
-    this.out.u8(emptyType);
-    this.depth++;
-  }
-
-  private end(): void {
-    this.out.u8(control.end);
-    this.depth--;
-  }
-
-  private br(level: number): void {
-    this.out.u8(control.br);
-    this.out.u32(this.depth - level);
-  }
-
-  private brIf(level: number): void {
-    this.hintNext(0);
-    this.out.u8(control.brIf);
-    this.out.u32(this.depth - level);
-  }
-
-  private hintNext(taken: number): void {
-    this.hints.push(this.out.length, taken);
   }
 }
