@@ -1,4 +1,5 @@
 // The door for Node: a machine on a thread of its own, configured by an object.
+import { defaultAccelerator } from "./accel/port.ts";
 import {
   addAssignedNvme,
   buildPlan,
@@ -48,6 +49,8 @@ export interface VirtualMachineOptions extends VirtualMachineHooks {
   readonly cpus?: number;
   /** CPU model; default `rv64`. */
   readonly cpu?: string;
+  /** How guest code is run: `jit` compiles hot code to WebAssembly, `interpreter` does not. */
+  readonly accelerator?: "jit" | "interpreter";
   /** A guest that `ratite guest fetch` knows: its kernel and initrd, unless given here. Fetched when it is missing. */
   readonly guest?: string;
   readonly kernel?: FileSource;
@@ -109,6 +112,7 @@ function draftOf(options: VirtualMachineOptions): ConfigDraft {
   draft.smp = options.cpus ?? 1;
   if (options.memory !== undefined) draft.memoryBytes = memoryBytes(options.memory);
   if (options.cpu !== undefined) draft.cpu = { model: options.cpu, features: {} };
+  if (options.accelerator !== undefined) draft.accelerator = { ...defaultAccelerator, tier: options.accelerator };
   draft.noReboot = options.noReboot ?? false;
   draft.kernel = fileRef("kernel", options.kernel);
   draft.initrd = fileRef("initrd", options.initrd);

@@ -1,5 +1,5 @@
 // Runs the architecture's programs (test/arch) here and on the QEMUs that are installed, and prints the table:
-//   npm run arch [-- --only PATTERN] [-- --here]
+//   npm run arch [-- --only PATTERN] [-- --here] [-- --accel jit|interpreter]
 // `--only` takes programs whose name matches, `--here` leaves QEMU out.
 import { execFileSync } from "node:child_process";
 import { buildProgram, compiler } from "../test/arch/build.ts";
@@ -13,6 +13,8 @@ const argument = (name: string): string | undefined => {
   return at < 0 ? undefined : process.argv[at + 1];
 };
 const only = new RegExp(argument("--only") ?? "");
+const accel = argument("--accel");
+const here = accel === undefined ? ratite : { ...ratite, name: accel, command: [...ratite.command, "-accel", accel] };
 const atOnce = 2;
 
 interface Peer extends Runner {
@@ -72,15 +74,15 @@ async function runCase(which: Case, others: readonly Peer[]): Promise<void> {
   const elf = built(which);
   if (elf === undefined) return;
   const cells: string[] = [];
-  const here = await execute(ratite, elf, program.options);
-  cells.push(text(here));
+  const own = await execute(here, elf, program.options);
+  cells.push(text(own));
   for (const peer of others) {
     const reason = exception(program, peer);
     const outcome = reason === undefined ? await execute(peer, elf, program.options) : undefined;
     cells.push(outcome === undefined ? "–" : text(outcome));
     if (outcome !== undefined && outcome.status !== 0) failed++;
   }
-  if (here.status === 0) passed++;
+  if (own.status === 0) passed++;
   else failed++;
   const reasons = [...new Set(others.map((peer) => exception(program, peer)).filter((r) => r !== undefined))];
   const name = `${program.name} ${environment}`.padEnd(32);
@@ -92,7 +94,7 @@ if (!has(compiler)) {
   process.exit(1);
 }
 const others = await peers();
-console.log(`${"".padEnd(32)} ${[ratite, ...others].map(({ name }) => name.padEnd(14)).join(" ")}`.trimEnd());
+console.log(`${"".padEnd(32)} ${[here, ...others].map(({ name }) => name.padEnd(14)).join(" ")}`.trimEnd());
 const queue = programs
   .filter(({ name }) => only.test(name))
   .flatMap((program) => program.environments.map((environment): Case => ({ program, environment })));

@@ -16,6 +16,7 @@ export {
   type InterpreterInstance,
   type InterpreterModule,
   type InterpreterTarget,
+  type Misses,
   type RegionEntries,
 } from "./interpreter/interpreter.ts";
 export type { LibraryFunction } from "./ir-lowering.ts";

@@ -38,14 +38,17 @@ export interface AcceleratorFigures {
   readonly decodedPageLimit: number;
   readonly evictions: number;
   readonly invalidations: number;
-  /** Regions that can be entered now, and their WebAssembly code, of so much at most. */
+  /** Regions that can be entered now, the modules they are in, and those modules' WebAssembly code, of so much at most. */
   readonly regions: number;
+  readonly modules: number;
   readonly codeBytes: number;
   readonly codeLimitBytes: number;
   /** Since the machine was made: regions, their instructions, and the modules they were compiled in. */
   readonly compiledRegions: number;
   readonly compiledInstructions: number;
   readonly batches: number;
+  /** Modules that the engine had no memory for. */
+  readonly failedModules: number;
   /** Regions given up because their code was written, their page evicted, or room was needed. */
   readonly dropped: number;
   /** Entries from the interpreter, and instructions executed in regions: of those of all vCPUs, the rest was interpreted. */
@@ -54,6 +57,10 @@ export interface AcceleratorFigures {
   /** Accesses in regions that missed the TLB, or went to devices. */
   readonly slowLoads: number;
   readonly slowStores: number;
+  /** Look-ups of all vCPUs, interpreted or not, that the TLB had no answer for: page not there, misaligned, or a device. */
+  readonly fetchMisses: number;
+  readonly loadMisses: number;
+  readonly storeMisses: number;
 }
 
 /** What executes the guest code of all vCPUs of a machine. */

@@ -18,6 +18,8 @@ export type Outcome =
 export interface BootFiles {
   /** Default: the one of Debian's package. */
   readonly openSbi: string | undefined;
+  /** Default: the library's. */
+  readonly accelerator: VirtualMachineOptions["accelerator"] | undefined;
 }
 
 /** Says what is missing for a boot by throwing this. */
@@ -45,6 +47,7 @@ async function machineOptions(what: BootCase, files: BootFiles, folder: string):
   const board = { cpus, boardOptions: irqChips[irqChip].boardOptions };
   const machine: VirtualMachineOptions = {
     ...board,
+    ...(files.accelerator === undefined ? {} : { accelerator: files.accelerator }),
     ...(firmware === "sbi" ? {} : { firmware: { image: files.openSbi ?? needed(openSbi("fw_dynamic.bin")) } }),
   };
   if (loader === undefined) return { ...machine, guest };

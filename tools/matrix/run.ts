@@ -5,6 +5,7 @@
 //     npm run matrix -- --only "debian × 2 × imsic × opensbi"      this one; may be repeated
 //     npm run matrix -- --only imsic       all whose name has this in it
 //     npm run matrix -- --opensbi FILE     instead of the one of Debian's package
+//     npm run matrix -- --accel jit        or interpreter, in place of the default; each has its own results
 //     npm run matrix -- --jobs N           so many at a time; default 2 where there are two cores
 import { availableParallelism } from "node:os";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     share: { type: "string" },
     only: { type: "string", multiple: true, default: [] },
     opensbi: { type: "string" },
+    accel: { type: "string" },
     jobs: { type: "string", default: String(Math.min(2, availableParallelism())) },
   },
 });
@@ -31,7 +33,9 @@ const share = values.share === undefined ? all.length : positive("share", values
 const chosen = all.filter(({ name }) => isWanted(name)).slice(0, share);
 if (chosen.length === 0) throw new Error(`no boot has ${only.join(" or ")} in its name`);
 
-const file = join(import.meta.dirname, "../../test/results/matrix.json");
+const accel = tierOf(values.accel);
+const suffix = accel === undefined ? "" : `-${accel}`;
+const file = join(import.meta.dirname, `../../test/results/matrix${suffix}.json`);
 const known = new Map<string, Outcome>(values.fresh ? [] : Object.entries(JSON.parse(readResults()) as object));
 mkdirSync(dirname(file), { recursive: true });
 
@@ -41,6 +45,11 @@ await Promise.all(Array.from({ length: positive("jobs", values.jobs) }, work));
 const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : "";
 console.log(`${count.passed} passed, ${count.failed} failed${skipped}`);
 process.exitCode = count.failed === 0 ? 0 : 1;
+
+function tierOf(text: string | undefined): "jit" | "interpreter" | undefined {
+  if (text === undefined || text === "jit" || text === "interpreter") return text;
+  throw new Error(`--accel ${text}: jit or interpreter would do`);
+}
 
 function positive(option: string, text: string): number {
   if (/^[1-9]\d*$/.test(text)) return Number(text);
@@ -56,7 +65,7 @@ async function work(): Promise<void> {
   for (const { what, name } of rest) {
     let outcome = known.get(name);
     if (outcome === undefined || !("seconds" in outcome)) {
-      outcome = await boot(what, { openSbi: values.opensbi });
+      outcome = await boot(what, { openSbi: values.opensbi, accelerator: accel });
       known.set(name, outcome);
       writeFileSync(file, JSON.stringify(Object.fromEntries(known), undefined, 2));
     }

@@ -25,11 +25,20 @@ export interface InterpreterTarget {
   readonly helpers: readonly string[];
 }
 
+export interface Misses {
+  fetches: number;
+  loads: number;
+  /** Of atomic operations too. */
+  stores: number;
+}
+
 /**
  * What the generated code asks of TypeScript, per vCPU. Each is called with pc stored; addresses and values of accesses
  * are in the fields `memVa` and `memValue`.
  */
 export interface InterpreterHost {
+  /** How often there was no answer in the TLB: page not there, access misaligned, or a device's. */
+  readonly misses: Misses;
   /**
    * Nothing in the fetch TLB for the pc field: fills it (0: look again), traps (`fetchTrapped`), or answers the address of
    * a step entry.
@@ -104,7 +113,7 @@ export interface InterpreterModule {
 export const fetchTrapped = -1;
 
 /** What generated code calls; the rest is for the region compiler. */
-type HostFunction = keyof Omit<InterpreterHost, "decodeWord">;
+type HostFunction = keyof Omit<InterpreterHost, "decodeWord" | "misses">;
 const hostTypes: Readonly<Record<HostFunction, FunctionType>> = {
   fetchMiss: { params: [], results: ["i32"] },
   decode: { params: ["i32"], results: [] },

@@ -11,6 +11,7 @@ import type { VcpuLayout } from "../vcpu-layout.ts";
 import type { FunctionIndex } from "../../wasm/index.ts";
 import { ControlFlow } from "./control-flow.ts";
 import { RegionEmitter, type Tables } from "./region-emitter.ts";
+import { CompiledModule, LiveModules } from "./live-modules.ts";
 import { pageLimit, RegionFormer } from "./region-former.ts";
 import { RegionModule } from "./region-module.ts";
 import { Region, RegionRecords, type RegionPage } from "./region-records.ts";
@@ -100,8 +101,7 @@ export class Jit implements Accelerator {
   private readonly words: Int32Array;
   private readonly halves: Uint16Array;
   private readonly freeFunctions: number[] = [];
-  /** In the order in which they were compiled. */
-  private readonly live: Set<Region> = new Set();
+  private readonly live: LiveModules = new LiveModules();
   private pending: Region[] = [];
   private pendingInstructions = 0;
   private pendingRuns = 0;
@@ -115,14 +115,14 @@ export class Jit implements Accelerator {
   private readonly isEager: boolean;
   private readonly codeLimitBytes: number;
   private running: VcpuRun | undefined;
-  private codeBytes = 0;
+  private failedModules = 0;
   private compiledRegions = 0;
   private compiledInstructions = 0;
   private batches = 0;
   private dropped = 0;
   private slowLoads = 0;
   private slowStores = 0;
-  private readonly vcpus: number[] = [];
+  private readonly runs: VcpuRun[] = [];
 
   constructor(options: JitOptions) {
     this.options = options;
@@ -201,7 +201,7 @@ export class Jit implements Accelerator {
   /** The code of a vCPU, in which regions are counted and entered only while this compiler is on. */
   attach({ host, vcpu, plain, counting }: JitVcpu): InterpreterInstance {
     const running: VcpuRun = { host, vcpu };
-    this.vcpus.push(vcpu);
+    this.runs.push(running);
     let plainCode: InterpreterInstance | undefined;
     let countingCode: InterpreterInstance | undefined;
     return {
@@ -229,7 +229,7 @@ export class Jit implements Accelerator {
   set tier(tier: Tier) {
     this.isOn = tier === "jit";
     if (this.isOn) return;
-    for (const region of [...this.live, ...this.pending]) this.records.drop(region);
+    for (const region of [...this.live.regions(), ...this.pending]) this.records.drop(region);
   }
 
   get figures(): AcceleratorFigures {
@@ -241,23 +241,36 @@ export class Jit implements Accelerator {
       evictions,
       invalidations,
       codeLimitBytes: this.codeLimitBytes,
-      regions: this.live.size,
-      codeBytes: this.codeBytes,
+      regions: this.live.regionCount,
+      modules: this.live.count,
+      codeBytes: this.live.lengthBytes,
       compiledRegions: this.compiledRegions,
       compiledInstructions: this.compiledInstructions,
       batches: this.batches,
+      failedModules: this.failedModules,
       dropped: this.dropped,
       regionCalls: this.sum("regionCalls"),
       regionInstructions: this.sum("regionInstructions"),
       slowLoads: this.slowLoads,
       slowStores: this.slowStores,
+      ...this.misses(),
     };
+  }
+
+  private misses(): { fetchMisses: number; loadMisses: number; storeMisses: number } {
+    const sum = { fetchMisses: 0, loadMisses: 0, storeMisses: 0 };
+    for (const { host } of this.runs) {
+      sum.fetchMisses += host.misses.fetches;
+      sum.loadMisses += host.misses.loads;
+      sum.storeMisses += host.misses.stores;
+    }
+    return sum;
   }
 
   private sum(field: string): number {
     const { buffer } = this.options.memory;
     const at = this.options.target.layout.offset(field);
-    return this.vcpus.reduce((sum, vcpu) => sum + Number(new BigUint64Array(buffer, vcpu + at, 1)[0]!), 0);
+    return this.runs.reduce((sum, { vcpu }) => sum + Number(new BigUint64Array(buffer, vcpu + at, 1)[0]!), 0);
   }
 
   private load(width: number): number {
@@ -395,7 +408,6 @@ export class Jit implements Accelerator {
     this.records.add(region);
     this.pending.push(region);
     this.pendingInstructions += former.count;
-    this.codeBytes += region.lengthBytes;
   }
 
   /**
@@ -410,7 +422,7 @@ export class Jit implements Accelerator {
   }
 
   private misfit(tableIndex: number): void {
-    for (const region of this.live) {
+    for (const region of this.live.regions()) {
       if (region.tableIndex !== tableIndex) continue;
       if (++region.misfits < mostMisfits) return;
       this.versatile.add(region.entries[0]!.at);
@@ -419,39 +431,67 @@ export class Jit implements Accelerator {
     }
   }
 
-  /** Drops the oldest regions where there is no room for another. */
+  /** Gives modules up where there is no room for another region. */
   private makeRoom(): void {
     const isFull = (): boolean =>
-      this.freeFunctions.length === 0 || this.codeBytes > this.codeLimitBytes || this.records.freeRecords < 1000;
-    for (const region of this.live) {
-      if (!isFull()) return;
-      this.records.drop(region);
-    }
+      this.freeFunctions.length === 0 ||
+      this.live.lengthBytes + this.module.lengthBytes > this.codeLimitBytes ||
+      this.records.freeRecords < 1000;
+    while (isFull() && this.giveUpModule());
     if (this.freeFunctions.length === 0) this.compile();
     assert(this.freeFunctions.length > 0, "a region's function finds room in the table");
   }
 
+  /** False when there is none. */
+  private giveUpModule(): boolean {
+    const module = this.live.leastUseful();
+    module?.regions.forEach((region) => this.records.drop(region));
+    return module !== undefined;
+  }
+
+  /** The engine has no memory for more code: half of what there is goes, and what waits is interpreted on. */
+  private giveWay(): void {
+    this.failedModules++;
+    for (const region of this.pending) this.records.drop(region);
+    for (let left = this.live.count >> 1; left > 0; left--) this.giveUpModule();
+  }
+
+  private instantiate(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Instance | undefined {
+    try {
+      return new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+        env: { memory: this.options.memory },
+        slow: this.slowPaths as Record<string, () => unknown>,
+      });
+    } catch (error) {
+      // Any other error says that what was emitted is no module.
+      if (error instanceof RangeError) return undefined;
+      throw error;
+    }
+  }
+
   private compile(): void {
-    const { memory } = this.options;
-    const regions = this.pending;
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(this.module.finish()), {
-      env: { memory },
-      slow: this.slowPaths as Record<string, () => unknown>,
-    });
-    regions.forEach((region, i) => {
-      if (!region.isAlive) return;
-      if (region.replaces !== undefined) this.records.drop(region.replaces);
-      region.isCompiled = true;
-      this.table.set(region.tableIndex, instance.exports[String(i)]);
-      this.live.add(region);
-      this.records.enter(region);
-    });
-    this.batches++;
-    this.compiledRegions += regions.length;
-    this.compiledInstructions += this.pendingInstructions;
+    const bytes = this.module.finish();
+    const instance = this.instantiate(bytes);
+    if (instance === undefined) this.giveWay();
+    else this.enter(new CompiledModule(bytes.length), instance.exports);
     this.pending = [];
     this.pendingInstructions = 0;
     this.pendingRuns = 0;
+  }
+
+  /** Makes what was compiled enterable. */
+  private enter(module: CompiledModule, functions: WebAssembly.Instance["exports"]): void {
+    this.pending.forEach((region, i) => {
+      if (!region.isAlive) return;
+      if (region.replaces !== undefined) this.records.drop(region.replaces);
+      region.isCompiled = true;
+      this.table.set(region.tableIndex, functions[String(i)]);
+      this.live.add(module, region);
+      this.records.enter(region);
+    });
+    this.batches++;
+    this.compiledRegions += this.pending.length;
+    this.compiledInstructions += this.pendingInstructions;
   }
 
   /** Pages of decoded code for a cache of so many bytes: the compiled code takes the other half. */
@@ -461,7 +501,6 @@ export class Jit implements Accelerator {
 
   private onDropped(region: Region): void {
     this.dropped++;
-    this.codeBytes -= region.lengthBytes;
     if (this.live.delete(region)) this.table.set(region.tableIndex, null);
     this.freeFunctions.push(region.tableIndex);
   }

@@ -7,6 +7,7 @@ import {
   type HandlerTable,
   type InterpreterHost,
   type InterpreterInstance,
+  type Misses,
   type InterpreterModule,
   type Jit,
   type SoftMmu,
@@ -90,6 +91,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   readonly core: HartCore;
   readonly pmp: Pmp;
   readonly triggers: Triggers;
+  readonly misses: Misses = { fetches: 0, loads: 0, stores: 0 };
   started = true;
   waiting = false;
   private readonly parts: HartParts;
@@ -394,6 +396,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   // What generated code asks for (InterpreterHost).
 
   fetchMiss(): number {
+    this.misses.fetches++;
     // No instruction was begun; the step that leaves generated code is counted.
     if (!this.stopping && this.isLate()) this.cut = {};
     return this.fetch.miss();
@@ -412,15 +415,19 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   }
 
   loadSlow(width: number): number {
+    this.misses.loads++;
     return this.isLate() ? this.cutBefore() : this.access.load(width);
   }
 
   storeSlow(width: number): number {
+    this.misses.stores++;
     const status = this.access.store(width);
     return status === HelperStatus.next && this.isKickedLate() ? HelperStatus.leave : status;
   }
 
   atomicSlow(width: number, forStore: number): number {
+    if (forStore === 1) this.misses.stores++;
+    else this.misses.loads++;
     return this.isLate() ? this.cutBefore() : this.access.atomic(width, forStore);
   }
 
