@@ -128,7 +128,19 @@ describe("writes of devices", () => {
     expect(pagesOf(rig, round.pages)).toEqual([9]);
     expect([...round.bySource.keys()]).toEqual(["vfio d0 log"]);
     epoch.close();
-    expect(log.calls).toEqual(["start 80000000+400000", "stop"]);
+    expect(log.calls).toEqual(["start 0+100000000 100000000+100000000", "stop"]);
+  });
+
+  test("into memory that came after the log began are found where the log left room", () => {
+    const rig = makeRig();
+    const container = rig.container();
+    const log = fakeLog();
+    container.attach(rig.device(PLAIN_UNIT, { log }));
+    const epoch = rig.world.notes.openEpoch("test");
+    rig.space.root.add(ramRegion(rig.ram), 0x1_4000_0000);
+    log.written.add(0x1_4000_0000 / PAGE + 4);
+    expect(pagesOf(rig, epoch.read().pages)).toEqual([4]);
+    epoch.close();
   });
 
   test("of a device that nobody tracks may be anywhere", () => {
@@ -183,7 +195,7 @@ describe("writes of devices", () => {
   test("into memory that came after the log began count as anywhere in it, until a new log costs no more", () => {
     const rig = makeRig();
     const container = rig.container();
-    const log = fakeLog();
+    const log = fakeLog(2 ** 31);
     container.attach(rig.device(PLAIN_UNIT, { log }));
     const epoch = rig.world.notes.openEpoch("test");
     const part = aliasRegion("part", ramRegion(rig.ram), { offsetBytes: 2 * PAGE, lengthBytes: RAM_BYTES / 2 });

@@ -115,8 +115,10 @@ export const TRACKING_UNIT: UnitDescription = profile("vtd-ssads");
 export const PLAIN_UNIT: UnitDescription = profile("vtd");
 export const OTHER_UNIT: UnitDescription = profile("smmuv3");
 
-/** A DMA log of a device whose writes the test names. */
-export function fakeLog(): DmaLog & { readonly written: Set<number>; readonly calls: string[] } {
+/** A DMA log of a device whose writes the test names, and which takes ranges of so many bytes in all. */
+export function fakeLog(
+  mostBytes: number = Infinity,
+): DmaLog & { readonly written: Set<number>; readonly calls: string[] } {
   const written = new Set<number>();
   const calls: string[] = [];
   let on = false;
@@ -124,6 +126,9 @@ export function fakeLog(): DmaLog & { readonly written: Set<number>; readonly ca
     written,
     calls,
     start(ranges) {
+      if (ranges.reduce((sum, range) => sum + Number(range.lengthBytes), 0) > mostBytes) {
+        throw new IommufdError("VFIO_DEVICE_FEATURE (DMA_LOGGING_START)", Errno.ENOMEM);
+      }
       calls.push(`start ${ranges.map((r) => `${r.iova.toString(16)}+${r.lengthBytes.toString(16)}`).join(" ")}`);
       on = true;
       written.clear();

@@ -1,5 +1,6 @@
-// A device's own DMA log. Its ranges are fixed when it starts: memory that comes outside them counts as written, until as
-// much was reported in vain as starting the log anew would cost.
+// A device's own DMA log. Its ranges are fixed when it starts, so they leave room for memory that comes, where the device
+// takes that. What comes outside them counts as written, until as much was reported in vain as a new log would cost.
+import { IommufdError } from "../../iommufd/index.ts";
 import { PAGE_BYTES } from "../../memory/index.ts";
 import type { MappedRange } from "../mapped-ram.ts";
 import { allSource } from "./all-source.ts";
@@ -18,13 +19,22 @@ export function logSource(deviceName: string, log: DmaLog, ranges: () => readonl
   const everything = allSource(deviceName);
   let spans: readonly Span[] | undefined;
   let reportedInVain = 0;
-  const start = (): void => {
-    const wanted = spansOf(ranges().filter((range) => range.isWritable));
+  const startFor = (wanted: readonly Span[]): void => {
     log.start(
       wanted.map((span) => ({ iova: BigInt(span.start), lengthBytes: BigInt(span.end - span.start) })),
       BigInt(PAGE_BYTES),
     );
     spans = wanted;
+  };
+  const start = (): void => {
+    const writable = ranges().filter((range) => range.isWritable);
+    try {
+      startFor(roomySpans(writable));
+    } catch (error) {
+      // A device may have too little memory for a log of so much.
+      if (!(error instanceof IommufdError)) throw error;
+      startFor(closeSpans(writable));
+    }
     reportedInVain = 0;
   };
   const stop = (): void => {
@@ -64,8 +74,17 @@ function bytesOf(ranges: readonly MappedRange[]): number {
   return ranges.reduce((sum, { lengthBytes, isWritable }) => sum + (isWritable ? lengthBytes : 0), 0);
 }
 
+/** All below 4 GiB, and as much above, or twice what there is. */
+function roomySpans(ranges: readonly MappedRange[]): Span[] {
+  const end = Math.max(...ranges.map(({ iova, lengthBytes }) => iova + lengthBytes));
+  return [
+    { start: 0, end: LOW_END },
+    { start: LOW_END, end: Math.max(2 * LOW_END, 2 * end) },
+  ];
+}
+
 /** At most two: below 4 GiB and above, from the first to the last page. */
-function spansOf(ranges: readonly MappedRange[]): Span[] {
+function closeSpans(ranges: readonly MappedRange[]): Span[] {
   const spans: Span[] = [];
   for (const isLow of [true, false]) {
     const part = ranges.filter((range) => range.iova < LOW_END === isLow);

@@ -22,6 +22,7 @@ import { NVME_AREA_BYTES, NvmeGuest, pagesFor, type NvmeTransfer } from "./nvme-
 import { Random } from "./random.ts";
 import { sabotage, type Sabotage } from "./sabotage.ts";
 import { settle } from "./settle.ts";
+import { withSmallLogs } from "./small-logs.ts";
 import { MAX_NVME, randomTopology } from "./topology.ts";
 
 const RAM_BYTES = 0x10_0000;
@@ -143,7 +144,7 @@ class TopologyRun {
     this.#backend = new IommufdBackend({
       id: "f0",
       host: {
-        session: host.attach(caller),
+        session: this.#random.chance(1, 3) ? withSmallLogs(host.attach(caller), arena) : host.attach(caller),
         arena: { va: BigInt(arenaAt), bytes: arena },
         events: {
           open: () => {
