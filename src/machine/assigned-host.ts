@@ -1,7 +1,7 @@
 // A software host inside the machine: its devices reach guest memory through the machine's own bytes.
 import { type TimerPort, type TracePort } from "../base/index.ts";
 import type { WorkPort } from "../device/index.ts";
-import { makeLocalCaller, type EventFd, type HostPlan, type LocalFiles } from "../iommufd/index.ts";
+import { IommufdError, makeLocalCaller, type EventFd, type HostPlan, type LocalFiles } from "../iommufd/index.ts";
 import type { AddressSpace, WorldPlan } from "../memory/index.ts";
 import {
   explain,
@@ -76,6 +76,7 @@ function localEvents(files: LocalFiles): EventPort {
   return {
     open(onSignalled) {
       const fd = files.openEventFd();
+      if (fd < 0) throw new IommufdError("eventfd", -fd);
       const event = files.eventFd(fd) as EventFd;
       const end = onSignalled === undefined ? undefined : event.listen(onSignalled);
       return {

@@ -24,7 +24,10 @@ export interface AutoDomain {
 }
 
 /** The calls that the algorithm makes. */
-export type DomainCalls = Pick<IommufdClient, "getHwInfo" | "hwptAlloc" | "destroy">;
+export interface DomainCalls extends Pick<IommufdClient, "getHwInfo" | "hwptAlloc"> {
+  /** Does not throw: what the host keeps is tried again. */
+  destroy(id: number): void;
+}
 
 export class AutoDomains {
   readonly #calls: DomainCalls;
@@ -58,9 +61,13 @@ export class AutoDomains {
     return this.#shareOne(device) ?? this.#makeOne(device);
   }
 
-  /** Detaches a device; a page table goes with its last one. */
+  /** Detaches a device; a page table goes with its last one. A host that refuses sees the device's file closed next. */
   detach(device: AttachableDevice): void {
-    device.detach();
+    try {
+      device.detach();
+    } catch (error) {
+      if (!(error instanceof IommufdError)) throw error;
+    }
     const at = this.#domains.findIndex((domain) => domain.devices.has(device));
     const domain = this.#domains[at];
     if (domain === undefined) return;

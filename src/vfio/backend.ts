@@ -105,6 +105,7 @@ export class IommufdBackend {
         this.#assignments.splice(this.#assignments.indexOf(assignment), 1);
         container.detach(device);
         device.close();
+        container.sweep();
         this.#closeUnused();
       },
     };

@@ -1,7 +1,8 @@
 // One IOAS with a guest's memory in it, the page tables of its devices, and the sources that tell what devices write.
-import { IommufdError, type IommufdClient } from "../iommufd/index.ts";
+import { IommufdError, type HwptOptions, type IommufdClient } from "../iommufd/index.ts";
 import type { AddressSpace, RamBlock } from "../memory/index.ts";
 import { AutoDomains, type AttachableDevice, type AutoDomain } from "./autodomains.ts";
+import { Condemned } from "./condemned.ts";
 import { MappedRam, MappingError, type BlockFile, type MappedRange } from "./mapped-ram.ts";
 import { refused } from "./refused.ts";
 import { allSource } from "./trackers/all-source.ts";
@@ -38,6 +39,7 @@ export interface ContainerOptions {
 export class Container {
   readonly ioasId: number;
   readonly #options: ContainerOptions;
+  readonly #condemned: Condemned;
   readonly #domains: AutoDomains;
   readonly #devices: ContainedDevice[] = [];
   readonly #ram: MappedRam;
@@ -49,12 +51,19 @@ export class Container {
     const { iommufd, space, warn } = options;
     this.#options = options;
     this.ioasId = iommufd.ioasAlloc();
-    this.#domains = new AutoDomains(iommufd, this.ioasId);
+    this.#condemned = new Condemned(iommufd);
+    const calls = {
+      getHwInfo: (id: number) => iommufd.getHwInfo(id),
+      hwptAlloc: (wanted: HwptOptions) => iommufd.hwptAlloc(wanted),
+      destroy: (id: number) => this.#condemned.destroy(id),
+    };
+    this.#domains = new AutoDomains(calls, this.ioasId);
     this.#tracking = new Tracking(space.world.notes, () => this.#ram.ranges);
     this.#ram = new MappedRam({
       calls: iommufd,
       ioasId: this.ioasId,
       ...(options.fileOf !== undefined && { fileOf: options.fileOf }),
+      onStuck: (message) => warn(message),
       beforeUnmap: (range) => this.#tracking.flush(range),
       onFailure: (error) => warn(`${error.message}; devices do not reach it`),
     });
@@ -116,19 +125,35 @@ export class Container {
     this.#warnUntracked(tracked);
   }
 
-  /** Lets a device go; what it wrote is known to open epochs. */
+  /** Lets a device go; what it wrote is known to open epochs. A host that refuses calls does not hold it back. */
   detach(device: ContainedDevice): void {
     this.#devices.splice(this.#devices.indexOf(device), 1);
     // While the page table and the log are still there to be asked.
-    this.#tracking.use(this.#sources());
+    this.#trackRest();
     this.#domains.detach(device);
     if (this.#devices.length === 0) this.#stopListening();
+  }
+
+  /** Tries again what the host refused: after a device's file was closed there is less in the way. */
+  sweep(): void {
+    this.#condemned.sweep();
   }
 
   /** Gives the IOAS back; no device is attached any more. */
   close(): void {
     this.#stopListening();
-    this.#options.iommufd.destroy(this.ioasId);
+    this.#condemned.destroy(this.ioasId);
+  }
+
+  /** A device that left may change the trackers of others. One that does not start leaves all of them without. */
+  #trackRest(): void {
+    try {
+      this.#tracking.use(this.#sources());
+    } catch (error) {
+      if (!(error instanceof IommufdError)) throw error;
+      this.#tracking.use(this.#devices.map(({ name }) => allSource(name)));
+      this.#options.warn(`${error.message}; all that the others can reach counts as written`);
+    }
   }
 
   #stopListening(): void {

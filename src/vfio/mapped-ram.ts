@@ -35,6 +35,8 @@ export interface MappedRamOptions {
   readonly beforeUnmap: (range: MappedRange) => void;
   /** Memory that came while the machine runs and cannot be mapped: devices do not reach it. */
   readonly onFailure: (error: MappingError) => void;
+  /** Memory that went and cannot be unmapped: devices still reach it, so that it is still tracked. */
+  readonly onStuck: (message: string) => void;
 }
 
 /** Memory that the host does not map. */
@@ -82,13 +84,12 @@ export class MappedRam implements MemoryListener {
 
   regionAdd(section: MemorySection): void {
     const range = mappable(section);
-    if (range === undefined) return;
+    if (range === undefined || this.#has(range)) return;
     try {
       this.#map(range, section);
     } catch (cause) {
       if (!(cause instanceof IommufdError)) throw cause;
-      const where = `${section.region.name} at 0x${range.iova.toString(16)}, ${range.lengthBytes} bytes`;
-      const error = new MappingError(where, cause);
+      const error = new MappingError(placeOf(range), cause);
       if (this.#starting) this.#failures.push(error);
       else this.#options.onFailure(error);
       return;
@@ -102,9 +103,23 @@ export class MappedRam implements MemoryListener {
     // One that could not be mapped was told of then.
     if (range === undefined) return;
     this.#options.beforeUnmap(range);
+    try {
+      const bytes = this.#options.calls.unmap(this.#options.ioasId, BigInt(range.iova), BigInt(range.lengthBytes));
+      assert(bytes === BigInt(range.lengthBytes), "what was mapped is unmapped", range.name, bytes);
+    } catch (cause) {
+      if (!(cause instanceof IommufdError)) throw cause;
+      this.#options.onStuck(`Memory ${placeOf(range)} went and cannot be unmapped for devices: ${cause.message}`);
+      return;
+    }
     this.#ranges.delete(range.iova);
-    const bytes = this.#options.calls.unmap(this.#options.ioasId, BigInt(range.iova), BigInt(range.lengthBytes));
-    assert(bytes === BigInt(range.lengthBytes), "what was mapped is unmapped", range.name, bytes);
+  }
+
+  /** One that could not be unmapped is still there. */
+  #has(range: MappedRange): boolean {
+    const there = this.#ranges.get(range.iova);
+    if (there === undefined) return false;
+    const { lengthBytes, offset, isWritable } = there;
+    return lengthBytes === range.lengthBytes && offset === range.offset && isWritable === range.isWritable;
   }
 
   #map(range: MappedRange, section: MemorySection): void {
@@ -120,6 +135,10 @@ export class MappedRam implements MemoryListener {
     if (file === undefined) calls.map(BigInt(range.offset), options);
     else calls.mapFile(file.fd, file.startBytes + BigInt(range.offset - block.offset), options);
   }
+}
+
+function placeOf({ name, iova, lengthBytes }: MappedRange): string {
+  return `${name} at 0x${iova.toString(16)}, ${lengthBytes} bytes`;
 }
 
 /** What of a section lies in whole pages of RAM or ROM; registers are nobody's memory. */

@@ -11,7 +11,7 @@ export interface OpenEvent {
 }
 
 export interface EventPort {
-  /** `onSignalled` hears of what others add. */
+  /** `onSignalled` hears of what others add. Throws IommufdError when there is none to be had. */
   open(onSignalled?: () => void): OpenEvent;
 }
 

@@ -103,6 +103,7 @@ export class PciBus {
     memoryTransaction(() => {
       for (const bar of fn.bars) this.#place(bar);
     });
+    this.#wires.get(at)?.plugged();
   }
 
   /** Takes a function out: nothing of it is seen afterwards, and its pin is low. */
@@ -158,9 +159,12 @@ export class PciBus {
     return this.#lines[(slot + pin) % PIN_COUNT]!.output();
   }
 
-  #lineOf(at: number): IrqLine {
-    const pin = this.#plugged.get(at)?.fn.config.read(Header.interruptPin, 1) ?? 0;
-    assert(pin >= 1 && pin <= PIN_COUNT, "a function that interrupts is plugged and has a pin", this.name, at);
+  /** Undefined while nothing is plugged there. */
+  #lineOf(at: number): IrqLine | undefined {
+    const plugged = this.#plugged.get(at);
+    if (plugged === undefined) return undefined;
+    const pin = plugged.fn.config.read(Header.interruptPin, 1);
+    assert(pin >= 1 && pin <= PIN_COUNT, "a function that interrupts has a pin", this.name, at);
     return this.line(Math.floor(at / FUNCTIONS_PER_SLOT), pin - 1);
   }
 
@@ -184,20 +188,29 @@ export class PciBus {
   }
 }
 
-/** From a function's pin to its line, which is known when the function is plugged; nothing passes once it is cut. */
+/**
+ * From a function's pin to its line, which is known when the function is plugged: a device of a host may ask before that.
+ * Nothing passes once it is cut.
+ */
 class Wire implements IrqLine {
-  readonly #find: () => IrqLine;
+  readonly #find: () => IrqLine | undefined;
   #line: IrqLine | undefined;
+  #level = false;
   #isCut = false;
 
-  constructor(find: () => IrqLine) {
+  constructor(find: () => IrqLine | undefined) {
     this.#find = find;
   }
 
   set(level: boolean): void {
+    this.#level = level;
     if (this.#isCut || (!level && this.#line === undefined)) return;
     this.#line ??= this.#find();
-    this.#line.set(level);
+    this.#line?.set(level);
+  }
+
+  plugged(): void {
+    this.set(this.#level);
   }
 
   cut(): void {

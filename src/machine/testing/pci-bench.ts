@@ -13,6 +13,7 @@ export interface PciBenchOptions {
   readonly boardOptions?: MachineConfig["boardOptions"];
   readonly blockNodes?: readonly BlockNode[];
   readonly iommufds?: MachineConfig["iommufds"];
+  readonly memoryBytes?: number;
 }
 
 export class PciBench {
@@ -25,14 +26,14 @@ export class PciBench {
 
   constructor(
     devices: readonly DeviceConfig[],
-    { boardOptions = {}, blockNodes = [], iommufds = [] }: PciBenchOptions = {},
+    { boardOptions = {}, blockNodes = [], iommufds = [], memoryBytes = 32 << 20 }: PciBenchOptions = {},
   ) {
     const config: MachineConfig = {
       board: "virt",
       boardOptions,
       cpu: { model: "rv64", features: {} },
       smp: 1,
-      memoryBytes: 32 << 20,
+      memoryBytes,
       firmware: "default",
       kernel: { name: "Image", bytes: testImage(0x1000) },
       commandLine: "",

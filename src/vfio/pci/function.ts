@@ -11,7 +11,8 @@ import { HostConfig } from "./host-config.ts";
 import { AssignedInterrupts } from "./interrupts.ts";
 import { RegionBar, type Overlay } from "./region-bar.ts";
 
-const { BarFlag, CapabilityId, Command, Header, HEADER_MULTIFUNCTION, Msi, MsiControl, Msix, MsixControl } = pciSpec;
+const { BarFlag, CapabilityId, Command, Header, HEADER_MULTIFUNCTION, Msi, MsiControl, Msix, MsixControl, PIN_COUNT } =
+  pciSpec;
 
 export interface AssignedFunctionOptions {
   /** As traces call it. */
@@ -78,11 +79,12 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
     this.#host = new HostConfig(client, client.region(VfioPciRegion.CONFIG), onFailure);
     this.#own = new ConfigSpace(this.#host.lengthBytes);
     this.#isOwn = new Uint8Array(this.#host.lengthBytes);
+    const pin = this.#takePin();
     this.#interrupts = new AssignedInterrupts({
       client,
       events,
       intx: ports.intx,
-      hasLine: this.#host.read(Header.interruptPin, 1) !== 0,
+      hasLine: pin !== 0,
       onMessage: (vector) => this.#messageCame(vector),
       onFailure,
     });
@@ -230,6 +232,15 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
       placed.push({ bar, registers });
     }
     return placed;
+  }
+
+  /** Which pin it has, as it was at the start: a device that vanishes must not change its wiring. 0 for none. */
+  #takePin(): number {
+    const given = this.#host.read(Header.interruptPin, 1);
+    const pin = given <= PIN_COUNT ? given : 0;
+    this.#take(Header.interruptPin, 1);
+    this.#own.define("interruptPin", Header.interruptPin, { pin: { at: 0, widthBytes: 1, reset: pin } });
+    return pin;
   }
 
   /** MSI is answered here, pointer to the next capability included. */

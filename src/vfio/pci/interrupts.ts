@@ -29,7 +29,8 @@ export class AssignedInterrupts {
   useLine(): void {
     this.#stopMessages();
     if (!this.#options.hasLine || this.#line !== undefined) return;
-    const line = this.#options.events.open(() => this.#setLine(true));
+    const line = this.#open(() => this.#setLine(true));
+    if (line === undefined) return;
     this.#line = line;
     this.#change({ index: VfioPciIrq.INTX, action: "trigger", eventFds: [line.fd] });
   }
@@ -41,7 +42,7 @@ export class AssignedInterrupts {
     this.#messages = index;
     const count = Math.max(1, ...vectors.map((vector) => vector + 1));
     const eventFds = Array.from({ length: count }, (_, vector) =>
-      vectors.includes(vector) ? this.#openVector(vector).fd : -1,
+      vectors.includes(vector) ? this.#openVector(vector) : -1,
     );
     this.#change({ index, action: "trigger", eventFds });
   }
@@ -49,7 +50,8 @@ export class AssignedInterrupts {
   /** A further vector of MSI-X; one that is there already is left alone. */
   addVector(vector: number): void {
     if (this.#messages !== VfioPciIrq.MSIX || this.#vectors[vector] !== undefined) return;
-    const { fd } = this.#openVector(vector);
+    const fd = this.#openVector(vector);
+    if (fd < 0) return;
     this.#change({ index: VfioPciIrq.MSIX, start: vector, action: "trigger", eventFds: [fd] });
   }
 
@@ -82,10 +84,21 @@ export class AssignedInterrupts {
     this.#options.intx.set(level);
   }
 
-  #openVector(vector: number): OpenEvent {
-    const event = this.#options.events.open(() => this.#options.onMessage(vector));
+  /** A descriptor, or -1: there are no more, and the guest goes without that message. */
+  #openVector(vector: number): number {
+    const event = this.#open(() => this.#options.onMessage(vector));
     this.#vectors[vector] = event;
-    return event;
+    return event?.fd ?? -1;
+  }
+
+  #open(onSignalled: () => void): OpenEvent | undefined {
+    try {
+      return this.#options.events.open(onSignalled);
+    } catch (error) {
+      if (!(error instanceof IommufdError)) throw error;
+      this.#options.onFailure(error.message);
+      return undefined;
+    }
   }
 
   #stopLine(): void {

@@ -1,10 +1,12 @@
 // `vfio-pci`: an assigned device in a slot of a board.
 import type { PciPorts } from "../../device/pci/index.ts";
 import type { Device } from "../../device/port.ts";
+import { IommufdError } from "../../iommufd/index.ts";
 import { describeState, type DescriptionOf } from "../../state/index.ts";
 import type { Assignment } from "../backend.ts";
 import type { MovingDevice } from "../migration/moving-device.ts";
 import type { EventPort } from "../port.ts";
+import { refused } from "../refused.ts";
 import { AssignedFunction } from "./function.ts";
 
 export interface VfioPciOptions {
@@ -34,7 +36,8 @@ export class VfioPci implements Device {
       this.pci = new AssignedFunction({ name, device: assignment.device, ports, events });
     } catch (error) {
       assignment.release();
-      throw error;
+      if (!(error instanceof IommufdError)) throw error;
+      throw refused("cannotOpen", "attachment", assignment.device.name, error);
     }
   }
 

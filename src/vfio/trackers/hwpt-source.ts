@@ -1,5 +1,5 @@
 // The dirty bits of one I/O page table.
-import type { IommufdClient } from "../../iommufd/index.ts";
+import { IommufdError, type IommufdClient } from "../../iommufd/index.ts";
 import { PAGE_BYTES } from "../../memory/index.ts";
 import { forEachRun } from "./bitmap-runs.ts";
 import type { TrackingSource } from "./source.ts";
@@ -26,7 +26,12 @@ export function hwptSource(calls: DirtyBitCalls, hwptId: number): TrackingSource
     stop(): void {
       if (!isOn) return;
       isOn = false;
-      calls.setDirtyTracking(hwptId, false);
+      try {
+        calls.setDirtyTracking(hwptId, false);
+      } catch (error) {
+        // It goes on setting bits, which the next start clears.
+        if (!(error instanceof IommufdError)) throw error;
+      }
     },
   };
 }

@@ -40,7 +40,12 @@ export function logSource(deviceName: string, log: DmaLog, ranges: () => readonl
   const stop = (): void => {
     if (spans === undefined) return;
     spans = undefined;
-    log.stop();
+    try {
+      log.stop();
+    } catch (error) {
+      // It goes on, and the next start is refused if it still does.
+      if (!(error instanceof IommufdError)) throw error;
+    }
   };
   const isLogged = ({ iova, lengthBytes }: MappedRange): boolean =>
     spans?.some((span) => span.start <= iova && iova + lengthBytes <= span.end) === true;
