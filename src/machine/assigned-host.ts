@@ -27,6 +27,8 @@ export interface AssignedHostParts {
   readonly disks: DiskSource;
   readonly work?: WorkPort | undefined;
   readonly warn: (message: string) => void;
+  /** Told of what devices of hosts write, beside their trackers. */
+  readonly onDeviceWrite?: ((device: string, offset: number, lengthBytes: number) => void) | undefined;
   /** Told of each host that is made. */
   readonly made: (host: DescribedHost) => void;
 }
@@ -54,15 +56,20 @@ export function planIommufds(plan: WorldPlan, configs: readonly IommufdConfig[])
 }
 
 function assigningHost(plan: HostPlan, arenaAt: number, parts: AssignedHostParts): AssigningHost {
-  const { space, timers, trace, disks, work } = parts;
+  const { space, timers, trace, disks, work, onDeviceWrite } = parts;
   const { world } = space;
-  const made = makeDescribedHost(plan, { timers, trace, disks, work });
+  let writer = "";
+  const beforeWrite = onDeviceWrite === undefined ? undefined : (device: string) => void (writer = device);
+  const made = makeDescribedHost(plan, { timers, trace, disks, work, beforeWrite });
   parts.made(made);
   const { host, vfio } = made;
   const caller = makeLocalCaller({
     bytes: world.u8,
     // Which pages are dirty is asked of the IOMMU, or of the device; translated code is ours to watch.
-    onDeviceWrite: (offset, lengthBytes) => world.notes.noteForeignWrite(offset, lengthBytes),
+    onDeviceWrite: (offset, lengthBytes) => {
+      world.notes.noteForeignWrite(offset, lengthBytes);
+      onDeviceWrite?.(writer, offset, lengthBytes);
+    },
   });
   return {
     session: host.attach(caller),

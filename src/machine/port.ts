@@ -60,6 +60,8 @@ export interface MachineConfig {
   readonly serials: readonly (string | undefined)[];
   readonly devices: readonly DeviceConfig[];
   readonly iommufds?: readonly IommufdConfig[];
+  /** Dirty tracking is compared with what is written, for people who debug device models. */
+  readonly dirtyOracle?: boolean;
   readonly noReboot: boolean;
   readonly noShutdown: boolean;
   readonly startPaused: boolean;

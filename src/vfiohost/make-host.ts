@@ -26,6 +26,8 @@ export interface VfioHostOptions {
   readonly disks?: DiskSource | undefined;
   /** For devices that wait for files of the host. Absent: they begin at once. */
   readonly work?: WorkPort | undefined;
+  /** Told the name of the device before each of its DMA writes. */
+  readonly beforeWrite?: ((device: string) => void) | undefined;
   /** Further kinds of device. */
   readonly kinds?: readonly DeviceKind[];
 }
@@ -74,7 +76,7 @@ class SoftwareVfioHost implements VfioHost {
         return driver;
       },
     });
-    wires.connect(device.logged(dma!), driver!, () => device.activity === "running");
+    wires.connect(device.logged(this.#announced(description.name, dma!)), driver!, () => device.activity === "running");
     this.devices.push(device);
     host.addFile(device.path, () => (host.memory.failAt("alloc") ? -Errno.ENOMEM : new DeviceFile(device)));
     return device;
@@ -144,6 +146,18 @@ class SoftwareVfioHost implements VfioHost {
       onFault: (fault) => this.#keep({ device: description.name, ...fault }),
     });
     return { driver, dma: driver.dma };
+  }
+
+  #announced(device: string, dma: HostDma): HostDma {
+    const { beforeWrite } = this.#options;
+    if (beforeWrite === undefined) return dma;
+    return {
+      read: (iova, into) => dma.read(iova, into),
+      write(iova, from) {
+        beforeWrite(device);
+        return dma.write(iova, from);
+      },
+    };
   }
 
   #note(device: string, { iova, pasid, write, result }: DmaFault): void {

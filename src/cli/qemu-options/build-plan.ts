@@ -46,6 +46,7 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
     chardevs,
     blockNodes,
     ...(draft.incoming !== undefined && { incoming: true }),
+    ...(draft.dirtyOracle && { dirtyOracle: true }),
     ...given({ kernel, initrd, dtb, name, uuid, icount, accelerator: draft.accelerator }),
   };
   return {

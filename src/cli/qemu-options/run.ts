@@ -32,8 +32,8 @@ const dirtyOracle: QemuOption = {
   name: "x-dirty-oracle",
   section: "Running",
   description:
-    "While the machine migrates, compare memory after each round with the round before: QMP's x-query-migration tells of pages that changed and were not found dirty. Costs a copy of guest memory",
-  example: "-x-dirty-oracle -qmp unix:/tmp/qmp,server=on,wait=off",
+    "Compare all of RAM with what dirty trackers report, once a second and after each round of a migration; tell the pages that they miss, and who wrote them",
+  example: "-x-dirty-oracle",
   differs: "QEMU has no such option",
   apply(draft) {
     draft.dirtyOracle = true;

@@ -14,19 +14,21 @@ export interface PciBenchOptions {
   readonly blockNodes?: readonly BlockNode[];
   readonly iommufds?: MachineConfig["iommufds"];
   readonly memoryBytes?: number;
+  readonly dirtyOracle?: MachineConfig["dirtyOracle"];
 }
 
 export class PciBench {
   readonly machine: VirtualMachine;
   readonly timers: ManualTimers = new ManualTimers();
   readonly guestErrors: string[] = [];
+  readonly notices: string[] = [];
   world!: World;
   #surroundings!: HartSurroundings;
   #bus!: CpuBus;
 
   constructor(
     devices: readonly DeviceConfig[],
-    { boardOptions = {}, blockNodes = [], iommufds = [], memoryBytes = 32 << 20 }: PciBenchOptions = {},
+    { boardOptions = {}, blockNodes = [], iommufds = [], memoryBytes = 32 << 20, dirtyOracle }: PciBenchOptions = {},
   ) {
     const config: MachineConfig = {
       board: "virt",
@@ -40,6 +42,7 @@ export class PciBench {
       serials: [],
       devices,
       iommufds,
+      ...(dirtyOracle === undefined ? {} : { dirtyOracle }),
       noReboot: false,
       noShutdown: false,
       startPaused: false,
@@ -59,6 +62,7 @@ export class PciBench {
       rng: new SeededRng(1n),
       trace: { guestError: (source: string, message: string) => void this.guestErrors.push(`${source}: ${message}`) },
       yield: { turn: () => Promise.resolve(), sleep: () => Promise.resolve(), wake: () => undefined },
+      notice: (message: string) => void this.notices.push(message),
       chardevs: new Map(),
       blockNodes: new Map(blockNodes.map((node) => [node.nodeName, node])),
     };

@@ -24,6 +24,7 @@ import { RNG_SEED_BYTES } from "../boot/chosen.ts";
 import { MachineError } from "../errors.ts";
 import { BuiltInSbi } from "../firmware/sbi/sbi.ts";
 import type { GuestRequest } from "../guest-request.ts";
+import { DirtyWatch } from "../dirty-watch.ts";
 import { HartLines } from "../hart-lines.ts";
 import type { DeviceConfig, HartPlanner, MachineConfig, MachineHost } from "../port.ts";
 import { rtcTime } from "../rtc-time.ts";
@@ -97,6 +98,7 @@ class VirtBoard implements Board {
   readonly #plugs: Plugs;
   readonly #iommufds: ReadonlyMap<string, IommufdBackend>;
   readonly #hosts: VfioHost[] = [];
+  readonly #watch: DirtyWatch | undefined;
   readonly #uart: Ns16550a;
   readonly #boot: BootPlan;
   readonly #sbi: BuiltInSbi | undefined;
@@ -125,6 +127,10 @@ class VirtBoard implements Board {
     lines.connect(this.harts);
     for (const hart of this.harts) system.saveables.set(`hart${hart.id}`, hart);
 
+    if (config.dirtyOracle === true) {
+      const tell = (text: string): void => host.notice?.(text);
+      this.#watch = new DirtyWatch({ space: system.space, timers, tell });
+    }
     placeFwCfg(system, config, host.trace);
     const rootBus = placePciHost(system, irqChip, config.memoryBytes, host.trace);
     const backends = new Backends(parts.host);
@@ -141,6 +147,7 @@ class VirtBoard implements Board {
         this.#hosts.push(made.vfio);
         host.softwareHostMade?.(made);
       },
+      onDeviceWrite: this.#watch === undefined ? undefined : this.#watch.noteWrite.bind(this.#watch),
     });
     this.#plugs = this.#plugDevices(backends, rootBus);
 
@@ -215,6 +222,7 @@ class VirtBoard implements Board {
   }
 
   close(): void {
+    this.#watch?.close();
     this.#system.close();
   }
 
