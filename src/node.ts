@@ -112,7 +112,8 @@ function draftOf(options: VirtualMachineOptions): ConfigDraft {
   draft.smp = options.cpus ?? 1;
   if (options.memory !== undefined) draft.memoryBytes = memoryBytes(options.memory);
   if (options.cpu !== undefined) draft.cpu = { model: options.cpu, features: {} };
-  if (options.accelerator !== undefined) draft.accelerator = { ...defaultAccelerator, tier: options.accelerator };
+  if (options.accelerator !== undefined)
+    draft.accelerators.chosen = { ...defaultAccelerator, tier: options.accelerator };
   draft.noReboot = options.noReboot ?? false;
   draft.kernel = fileRef("kernel", options.kernel);
   draft.initrd = fileRef("initrd", options.initrd);

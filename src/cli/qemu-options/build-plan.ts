@@ -2,6 +2,7 @@
 import { OptionError, readProperties } from "../../object/index.ts";
 import { CliError } from "../errors.ts";
 import type { BlockPlan, CharPlan, MachinePlan, ProgramPlan } from "../plan.ts";
+import { chosenAccelerator } from "./accelerator.ts";
 import type { ConfigDraft, DraftBlockNode } from "./draft.ts";
 import { catalogue } from "./known.ts";
 import { unknownDevice } from "./lists.ts";
@@ -47,7 +48,7 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
     blockNodes,
     ...(draft.incoming !== undefined && { incoming: true }),
     ...(draft.dirtyOracle && { dirtyOracle: true }),
-    ...given({ kernel, initrd, dtb, name, uuid, icount, accelerator: draft.accelerator }),
+    ...given({ kernel, initrd, dtb, name, uuid, icount, accelerator: chosenAccelerator(draft) }),
   };
   return {
     machine,

@@ -1,5 +1,6 @@
 // What the options said, in the order they said it, before defaults and cross-checks.
 import type { AcceleratorConfig } from "../../accel/port.ts";
+import type { OptionError } from "../../object/index.ts";
 import type { IcountConfig } from "../../machine/port.ts";
 import type { BlockPlan, CharPlan, DevicePlan, FileRef, IommufdPlan, MonitorPlan } from "../plan.ts";
 
@@ -22,7 +23,8 @@ export class ConfigDraft {
   board: string | undefined;
   readonly boardOptions: Record<string, string> = {};
   cpu: { model: string; features: Record<string, boolean> } | undefined;
-  accelerator: AcceleratorConfig | undefined;
+  /** What was asked for, by which option; the first that there is, and why the first that there is not cannot be had. */
+  readonly accelerators: { source?: string; chosen?: AcceleratorConfig; refusal?: OptionError } = {};
   smp = 1;
   memoryBytes: number | undefined;
   firmware: "default" | "none" | FileRef = "default";

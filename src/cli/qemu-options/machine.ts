@@ -1,19 +1,18 @@
-// The machine and what is plugged into it: -machine, -cpu, -accel, -smp, -m, -device, -name, -uuid.
+// The machine and what is plugged into it: -machine, -cpu, -smp, -m, -device, -name, -uuid.
 import {
   bool,
   convert,
   intRange,
   OptionError,
   OptionReader,
-  oneOf,
   sizeInMebibytes,
   str,
   type GivenOption,
   type ParsedOptions,
 } from "../../object/index.ts";
-import { defaultAccelerator, type AcceleratorConfig } from "../../accel/port.ts";
 import { cpuFeatures } from "../../target/riscv/index.ts";
 import { withSubject } from "../errors.ts";
+import { accel, takeAccelerator } from "./accelerator.ts";
 import { catalogue } from "./known.ts";
 import type { ConfigDraft } from "./draft.ts";
 import { boardList, cpuList, deviceList, devicePropertyList } from "./lists.ts";
@@ -43,39 +42,6 @@ const MACHINE_REFUSED: Readonly<Record<string, string>> = {
   smp: "use -smp",
 };
 
-/** Decoded code lies in the machine's memory of 4 GiB. */
-const MAX_CACHE_MEBIBYTES = 1024;
-/** By QEMU's name or ours: what executes guest code. */
-const ACCELERATORS: Readonly<Record<string, AcceleratorConfig["tier"]>> = {
-  interpreter: "interpreter",
-  jit: "jit",
-  tcg: defaultAccelerator.tier,
-};
-const FOREIGN_ACCELERATORS: Readonly<Record<string, string>> = {
-  kvm: "riscv64 guests are translated here, whatever the host's CPU; use tcg",
-  hvf: "Ratite does not use the host's hypervisor; use tcg",
-  whpx: "Ratite does not use the host's hypervisor; use tcg",
-  nvmm: "Ratite does not use the host's hypervisor; use tcg",
-  xen: "Ratite does not run on Xen's interfaces; use tcg",
-  hax: "Ratite does not use the host's hypervisor; use tcg",
-  mshv: "Ratite does not use the host's hypervisor; use tcg",
-  qtest: "there is no qtest monitor yet; use tcg",
-};
-
-function applyAccelerator(draft: ConfigDraft, text: string, subject: string): void {
-  // QEMU takes a list and uses the first one that works.
-  const names = text.split(":");
-  const refusals = names.map((name) => {
-    if (Object.hasOwn(ACCELERATORS, name)) return undefined;
-    const reason = FOREIGN_ACCELERATORS[name];
-    if (reason === undefined) return new OptionError("badValue", `invalid accelerator ${name}`, { subject });
-    return new OptionError("unsupported", `Accelerator '${name}' is not supported: ${reason}`, { subject });
-  });
-  const works = names[refusals.indexOf(undefined)];
-  if (works !== undefined) draft.accelerator = { ...defaultAccelerator, tier: ACCELERATORS[works]! };
-  else if (refusals[0] !== undefined) throw refusals[0];
-}
-
 function applyMachine(draft: ConfigDraft, given: GivenOption): void {
   const parsed = partsOf(given);
   if (parsed.helpWanted) {
@@ -86,7 +52,7 @@ function applyMachine(draft: ConfigDraft, given: GivenOption): void {
   const reader = new OptionReader(parsed);
   draft.board = reader.optional("type", str) ?? draft.board;
   const accelerator = reader.optional("accel", str);
-  if (accelerator !== undefined) applyAccelerator(draft, accelerator, given.subject);
+  if (accelerator !== undefined) takeAccelerator(draft, accelerator, given.subject, "-machine accel=");
   const dumpPath = reader.optional("dumpdtb", str);
   if (dumpPath !== undefined) draft.dumpDeviceTree = { subject: given.subject, path: dumpPath };
   applyBootProperties(draft, reader);
@@ -238,48 +204,6 @@ const cpu: QemuOption = {
   example: "-cpu rv64,sstc=off",
   differs: "extensions are switches; parameters with numbers (`vlen=`) are refused",
   apply: applyCpu,
-};
-
-const accel: QemuOption = {
-  name: "accel",
-  section: "Machine",
-  argument: { impliedKey: "accel" },
-  synopsis: "[accel=]tcg|jit|interpreter[,thread=single][,tb-size=MIB][,one-insn-per-tb=on|off]",
-  description: "How guest code is run: `jit` compiles hot code to WebAssembly, `interpreter` does not",
-  example: "-accel tcg",
-  differs:
-    "`tcg` is another name of our default; other ones are refused; `tb-size` (default 128) is for decoded and compiled code together; `one-insn-per-tb=on` means `interpreter`",
-  refusedParameters: {
-    "split-wx": "generated code is WebAssembly",
-    "kernel-irqchip": "there is no KVM",
-    "kvm-shadow-mem": "there is no KVM",
-    "dirty-ring-size": "there is no KVM",
-    "eager-split-size": "there is no KVM",
-    "notify-vmexit": "there is no KVM",
-    "igd-passthru": "there is no Xen",
-    device: "there is no KVM",
-  },
-  apply(draft, given) {
-    const parsed = partsOf(given);
-    if (parsed.helpWanted) {
-      draft.information = `Accelerators supported by this program:\n${Object.keys(ACCELERATORS).join("\n")}\n`;
-      return;
-    }
-    refuseParameters(parsed, accel.refusedParameters ?? {});
-    const reader = new OptionReader(parsed);
-    applyAccelerator(draft, reader.required("accel", str), given.subject);
-    const thread = reader.optional("thread", oneOf("thread", ["single", "multi"]));
-    requireValue(parsed, "thread", thread, ["single"], "harts share one thread");
-    const cacheMebibytes = reader.optional("tb-size", intRange("uint32", 1, MAX_CACHE_MEBIBYTES));
-    const oneByOne = reader.optional("one-insn-per-tb", bool) ?? false;
-    reader.end();
-    draft.accelerator = {
-      ...(draft.accelerator ?? defaultAccelerator),
-      ...(cacheMebibytes === undefined ? {} : { cacheBytes: cacheMebibytes * 2 ** 20 }),
-      // The interpreter executes each instruction by itself.
-      ...(oneByOne ? { tier: "interpreter" as const } : {}),
-    };
-  },
 };
 
 const smp: QemuOption = {

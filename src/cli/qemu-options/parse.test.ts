@@ -254,12 +254,22 @@ describe("accelerators", () => {
     ["-accel kvm:interpreter", { tier: "interpreter", cacheBytes: 128 << 20 }],
     ["-accel jit,tb-size=64", { tier: "jit", cacheBytes: 64 << 20 }],
     ["-accel jit,one-insn-per-tb=on", { tier: "interpreter", cacheBytes: 128 << 20 }],
+    ["-accel interpreter,tb-size=0", { tier: "interpreter", cacheBytes: 128 << 20 }],
+    ["-accel kvm -accel jit,tb-size=32 -accel interpreter", { tier: "jit", cacheBytes: 32 << 20 }],
+    ["-machine virt,accel=kvm:jit", { tier: "jit", cacheBytes: 128 << 20 }],
   ])("%s", (line, accelerator) => {
     expect(plan(line).machine.accelerator).toEqual(accelerator);
   });
 
-  test("a cache that is no cache is refused", () => {
-    expect(refusal("-accel jit,tb-size=0")).toContain("tb-size");
+  test.each([
+    ["-accel jit,tb-size=1025", "Parameter 'tb-size' expects an integer from 0 to 1024"],
+    ["-accel jit,tb-size=all", "prog: -accel jit,tb-size=all: Parameter 'tb-size' expects"],
+    ["-accel tcg,one-insn-per-tb=maybe", "Parameter 'one-insn-per-tb' expects 'on' or 'off'"],
+    ["-accel tcg,thread=multi", "Parameter 'thread=multi' is not supported: harts share one thread"],
+    ["-accel kvm -accel foo", "prog: -accel kvm: Accelerator 'kvm' is not supported"],
+    ["-accel tcg -machine accel=tcg", 'The -accel and "-machine accel=" options are incompatible'],
+  ])("%s is refused", (line, expected) => {
+    expect(refusal(line)).toContain(expected);
   });
 });
 
