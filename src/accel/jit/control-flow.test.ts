@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ControlFlow } from "./control-flow.ts";
 import type { RegionFormer } from "./region-former.ts";
 
-/** Blocks of one instruction, at rising addresses. */
+/** Blocks at rising addresses, too long to be written more than once. */
 function blocks(edges: readonly (readonly number[])[], entries: readonly number[]): RegionFormer {
   const n = edges.length;
   return {
@@ -10,7 +10,8 @@ function blocks(edges: readonly (readonly number[])[], entries: readonly number[
     onward: Int16Array.from(edges, ([onward = -1]) => onward),
     taken: Int16Array.from(edges, ([, taken = -1]) => taken),
     first: Int16Array.from(edges.keys()),
-    length: new Int16Array(n).fill(1),
+    length: new Int16Array(n).fill(100),
+    page: new Uint8Array(n),
     offset: Int32Array.from(edges.keys(), (i) => 4 * i),
     entryCount: entries.length,
     entryBlocks: Int16Array.from(entries),

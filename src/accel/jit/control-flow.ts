@@ -7,9 +7,10 @@
 // budget finds that out (see `RegionEmitter`), so that loops have no way in but one and pay nothing for it.
 // Dominators follow Cooper, Harvey and Kennedy, "A simple, fast dominance algorithm" (2001).
 import { LoopNest } from "./loop-nest.ts";
-import { instructionLimit, type RegionFormer } from "./region-former.ts";
+import { blockLimit, type RegionFormer } from "./region-former.ts";
+import { unroll } from "./unroll.ts";
 
-const nodeLimit = instructionLimit + 1;
+const nodeLimit = blockLimit + 1;
 
 export class ControlFlow {
   /** The dispatch node's number; blocks have theirs from the former. */
@@ -24,7 +25,9 @@ export class ControlFlow {
   readonly edgeTo: Int16Array = new Int16Array(2 * nodeLimit);
   /** The label to go there with, or -1. */
   readonly edgeLabel: Int16Array = new Int16Array(2 * nodeLimit);
-  /** Place in reverse postorder. */
+  /** Nodes in reverse postorder, and the place of each. */
+  readonly sequence: Int16Array = new Int16Array(nodeLimit);
+  sequenceLength = 0;
   readonly order: Int16Array = new Int16Array(nodeLimit);
   readonly isLoop: Uint8Array = new Uint8Array(nodeLimit);
   /** Reached by more than one forward edge, so that it needs a label of its own. */
@@ -38,8 +41,6 @@ export class ControlFlow {
   greatestNeed = 0;
 
   private readonly former: RegionFormer;
-  private readonly sequence: Int16Array = new Int16Array(nodeLimit);
-  private sequenceLength = 0;
   private readonly dominator: Int16Array = new Int16Array(nodeLimit);
   private readonly stack: Int16Array = new Int16Array(nodeLimit);
   private readonly progress: Int16Array = new Int16Array(nodeLimit);
@@ -58,6 +59,7 @@ export class ControlFlow {
   analyse(): void {
     const { former } = this;
     this.nest.find();
+    unroll(former, this.nest);
     const n = former.blockCount;
     this.root = n;
     this.label.fill(-1, 0, n + 1);
@@ -72,6 +74,14 @@ export class ControlFlow {
     this.sort();
     this.dominate();
     this.classify();
+  }
+
+  /** The block that is written right behind the end of another one, where the edge leads there and nothing else; or -1. */
+  behind(block: number, edge: 0 | 1): number {
+    const at = 2 * block + edge;
+    const next = this.edgeTo[at]!;
+    if (next < 0 || this.edgeLabel[at]! >= 0 || this.isMerge[next] === 1 || this.isLoop[next] === 1) return -1;
+    return next;
   }
 
   /** Whether ways to the block of a label pass the header of `loop` (-1: the dispatch node). */

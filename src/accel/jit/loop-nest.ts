@@ -5,9 +5,9 @@
 // A loop has one header, the only block that it is entered at in the code that is written; ways in at other blocks lead there
 // first. So the header is where code comes in by itself; where the region's own entries are the only ways in, the lowest block,
 // which compilers mostly make the header.
-import { instructionLimit, type RegionFormer } from "./region-former.ts";
+import { blockLimit, type RegionFormer } from "./region-former.ts";
 
-const nodeLimit = instructionLimit + 1;
+const nodeLimit = blockLimit + 1;
 
 export class LoopNest {
   count = 0;
@@ -51,6 +51,15 @@ export class LoopNest {
     for (let block = 0; block < n; block++) this.members[block] = block;
     this.split(-1, 0, n);
     for (let loop = 0; loop < this.count; loop++) this.split(loop, this.from[loop]!, this.size[loop]!);
+  }
+
+  /** How many blocks a loop has, and one of them: not of copies. */
+  sizeOf(loop: number): number {
+    return this.size[loop]!;
+  }
+
+  member(loop: number, place: number): number {
+    return this.members[this.from[loop]! + place]!;
   }
 
   /** How many loops around a block it is not the header of: so many headers a way in at the block passes. */

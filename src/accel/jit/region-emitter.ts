@@ -103,8 +103,15 @@ export class RegionEmitter extends RegionWriter {
   private readonly floatCells: number[] = [];
   private readonly isDirty: Uint8Array;
   private readonly isFloat: Uint8Array;
-  private readonly groups: AccessGroups = new AccessGroups();
+  private readonly groups: AccessGroups;
   private readonly level: Int16Array = new Int16Array(2048);
+  /**
+   * The instruction that is written: its block and its place there, and how many instructions before it are executed that the
+   * budget does not know of yet.
+   */
+  private block = 0;
+  private place = 0;
+  private behind = 0;
   private tableIndex = 0;
   private tables: Tables | undefined;
   private dispatchLevel = 0;
@@ -119,6 +126,11 @@ export class RegionEmitter extends RegionWriter {
     this.localOf = new Int16Array(parts.layout.lengthBytes >>> 3);
     this.isDirty = new Uint8Array(parts.layout.lengthBytes >>> 3);
     this.isFloat = new Uint8Array(parts.layout.lengthBytes >>> 3);
+    this.groups = new AccessGroups(former, flow, {
+      halves: this.halves,
+      zero: parts.zero,
+      cells: parts.layout.lengthBytes >>> 3,
+    });
     for (const name of parts.layout.names) {
       const { type, offset, count } = parts.layout.get(name);
       if (type === "f64") this.isFloat.fill(1, offset >>> 3, (offset >>> 3) + count);
@@ -135,6 +147,7 @@ export class RegionEmitter extends RegionWriter {
     this.depth = 0;
     this.dispatches = former.entryCount > 1;
     this.collectCells();
+    this.groups.find();
     this.emitHead(tables);
     this.open(control.block);
     this.open(control.block);
@@ -142,13 +155,13 @@ export class RegionEmitter extends RegionWriter {
     if (this.dispatches) {
       this.open(control.loop);
       this.dispatchLevel = this.depth;
-      this.within(flow.root, flow.lastMerge[flow.root]!);
+      this.within(flow.root, flow.lastMerge[flow.root]!, 0);
       this.end();
     } else {
       const entry = former.entryBlocks[0]!;
       const next = flow.nest.next(-1, entry);
       if (next !== entry) this.markBudget();
-      this.tree(next);
+      this.tree(next, 0);
     }
     out.u8(control.unreachable);
     this.end();
@@ -275,35 +288,36 @@ export class RegionEmitter extends RegionWriter {
 
   // Structure.
 
-  private tree(node: number): void {
+  /** `behind` instructions are executed that the budget does not know of yet. */
+  private tree(node: number, behind: number): void {
     const { flow } = this;
     const isLoop = flow.isLoop[node] === 1;
     if (isLoop) {
       this.open(control.loop);
       this.level[node] = this.depth;
     }
-    this.within(node, flow.lastMerge[node]!);
+    this.within(node, flow.lastMerge[node]!, behind);
     if (isLoop) this.end();
   }
 
   /** The code of `node` inside the blocks of the merge nodes from `merge` back, each followed by its own code. */
-  private within(node: number, merge: number): void {
+  private within(node: number, merge: number, behind: number): void {
     const { flow } = this;
     if (merge < 0) {
       if (node === flow.root) {
         this.emitDispatch();
       } else {
         if (flow.isLoop[node] === 1) this.checkBudget(node);
-        this.emitBlock(node);
+        this.emitBlock(node, behind);
       }
       return;
     }
     this.open(control.block);
     // A loop's own level is that of the loop, from where it is entered; until then this block's end is its beginning.
     this.level[merge] = this.depth;
-    this.within(node, flow.mergeBefore[merge]!);
+    this.within(node, flow.mergeBefore[merge]!, behind);
     this.end();
-    this.tree(merge);
+    this.tree(merge, 0);
   }
 
   private emitDispatch(): void {
@@ -344,61 +358,76 @@ export class RegionEmitter extends RegionWriter {
     this.set(budgetLocal);
   }
 
-  private emitBlock(block: number): void {
-    const { former, out } = this;
+  private emitBlock(block: number, behind: number): void {
+    const { former, groups } = this;
     const first = former.first[block]!;
     const length = former.length[block]!;
     const otherPage = former.otherPage[first]!;
-    if (otherPage >= 0) this.checkPage(otherPage, former.offset[first]! + 2, former.offset[first]!);
-    const { groups } = this;
-    groups.find(former, this.halves, first, length, this.parts.zero);
-    for (let i = 0; i < length; i++) {
-      const group = groups.of[i]!;
-      if (group >= 0 && groups.first[group] === i) this.emitGroup(group);
-      this.emitInstruction(first + i, i, group);
+    if (otherPage >= 0) {
+      this.spendBudget(behind);
+      behind = 0;
+      this.checkPage(otherPage, former.offset[first]! + 2, former.offset[first]!);
     }
-    this.get(budgetLocal);
-    this.i32(length);
-    out.u8(i32Sub);
-    this.set(budgetLocal);
+    this.block = block;
+    for (let i = 0; i < length; i++) {
+      const place = groups.start[block]! + i;
+      const group = groups.of[place]!;
+      if (group >= 0 && groups.first[group] === place) this.emitGroup(group);
+      this.place = place;
+      this.behind = behind + i;
+      this.emitInstruction(first + i, group);
+    }
     const { flow: ends } = former.templates[first + length - 1]!;
     if (ends === Flow.jump) {
       this.set(exitPcLocal);
+      this.spendBudget(behind + length);
       this.emitJump();
       return;
     }
     if (ends === Flow.conditional) {
       this.open(control.if);
-      this.goTo(block, 1);
-      out.u8(control.else);
+      this.goTo(block, 1, behind + length);
+      this.out.u8(control.else);
     }
-    this.goTo(block, 0);
+    this.goTo(block, 0, behind + length);
     if (ends === Flow.conditional) this.end();
   }
 
+  private spendBudget(instructions: number): void {
+    if (instructions === 0) return;
+    this.get(budgetLocal);
+    this.i32(instructions);
+    this.out.u8(i32Sub);
+    this.set(budgetLocal);
+  }
+
   /** Takes the edge of a block: 0 onward, 1 taken. */
-  private goTo(block: number, edge: 0 | 1): void {
+  private goTo(block: number, edge: 0 | 1, behind: number): void {
     const { former, flow } = this;
     const next = flow.edgeTo[2 * block + edge]!;
     const label = flow.edgeLabel[2 * block + edge]!;
     const offset = edge === 0 ? former.onwardOffset[block]! : former.takenOffset[block]!;
     if (next < 0) {
+      this.spendBudget(behind);
       this.leaveTo(offset);
       return;
     }
     const target = label < 0 ? next : flow.labelBlocks[label]!;
     const page = former.page[former.first[target]!]!;
-    if (page !== former.page[former.first[block]!]!) this.checkPage(page, offset, offset);
+    const otherPage = page !== former.page[former.first[block]!]!;
+    if (!otherPage && flow.behind(block, edge) >= 0) {
+      this.tree(next, behind);
+      return;
+    }
+    this.spendBudget(behind);
+    if (otherPage) this.checkPage(page, offset, offset);
     if (label >= 0) {
       this.i32(label);
       this.set(labelLocal);
       this.markBudget();
     }
-    if (flow.isMerge[next] === 1 || flow.order[next]! <= flow.order[block]!) {
-      this.br(this.level[next]!);
-    } else {
-      this.tree(next);
-    }
+    if (flow.isMerge[next] === 1 || flow.order[next]! <= flow.order[block]!) this.br(this.level[next]!);
+    else this.tree(next, 0);
   }
 
   /** On at the address in `exitPcLocal`: inside the region where it has a label, else outside. */
@@ -550,7 +579,7 @@ export class RegionEmitter extends RegionWriter {
     const { address, slot } = accessLocals;
     const table = groups.isStore[group]!;
     this.getRegister(groups.base[group]!);
-    this.i64(groups.least[group]!);
+    this.i64(groups.fromBase[group]!);
     out.u8(i64Add);
     this.set(address);
     this.get(address);
@@ -588,10 +617,11 @@ export class RegionEmitter extends RegionWriter {
     this.set(groupLocal(groups.local[group]!));
   }
 
-  /** A slow path may have changed translations: groups that go on behind `place` are looked up anew, one by one. */
-  private endGroups(place: number): void {
-    const { groups } = this;
-    for (let group = 0; group < groups.count; group++) {
+  /** A slow path may have changed translations: groups that go on behind the place are looked up anew, one by one. */
+  private endGroups(): void {
+    const { groups, place } = this;
+    const tree = groups.tree[this.block]!;
+    for (let group = groups.treeFrom[tree]!; group < groups.treeEnd[tree]!; group++) {
       const local = groups.local[group]!;
       if (local < 0 || groups.first[group]! > place || groups.last[group]! <= place) continue;
       this.i32(0);
@@ -599,8 +629,8 @@ export class RegionEmitter extends RegionWriter {
     }
   }
 
-  /** Instruction `i` of the region, the `place`-th of its block; `group` is that of its access or -1. */
-  private emitInstruction(i: number, place: number, group: number): void {
+  /** Instruction `i` of the region; `group` is that of its access or -1. */
+  private emitInstruction(i: number, group: number): void {
     const { former, out, groups } = this;
     const template = group < 0 ? former.templates[i]! : this.parts.grouped(former.templates[i]!);
     const { tokens, bytes } = template;
@@ -631,7 +661,7 @@ export class RegionEmitter extends RegionWriter {
           this.get(groupLocal(groups.local[group]!));
           break;
         case Token.displacement:
-          this.i32(former.imm[i]! - groups.least[group]!);
+          this.i32(groups.displacement[this.place]!);
           break;
         case Token.table:
           this.findEntry(tokens[++at]!);
@@ -641,7 +671,7 @@ export class RegionEmitter extends RegionWriter {
           at += 3;
           break;
         case Token.slowed:
-          this.endGroups(place);
+          this.endGroups();
           break;
         case Token.leaveWith:
           this.emitLeaveWith(tokens[++at]!);
@@ -660,7 +690,7 @@ export class RegionEmitter extends RegionWriter {
           break;
         case Token.budget:
           this.get(budgetLocal);
-          this.i32(place + 1);
+          this.i32(this.behind + 1);
           out.u8(i32Sub);
           break;
         case Token.leaveIf:
@@ -669,7 +699,7 @@ export class RegionEmitter extends RegionWriter {
           out.u32(this.depth + tokens[++at]! - leftLevel);
           break;
         case Token.interpret:
-          this.emitInterpret(offset, place, tokens[++at]!);
+          this.emitInterpret(offset, this.behind, tokens[++at]!);
           break;
         default:
           this.hintNext(tokens[++at]!);
@@ -691,18 +721,13 @@ export class RegionEmitter extends RegionWriter {
     this.memory(op, base + offset);
   }
 
-  private emitInterpret(offset: number, place: number, depthInside: number): void {
+  private emitInterpret(offset: number, behind: number, depthInside: number): void {
     const { out } = this;
     this.pushPlace(offset);
     this.set(exitPcLocal);
     this.i32(RegionExit.interpret);
     this.set(kindLocal);
-    if (place > 0) {
-      this.get(budgetLocal);
-      this.i32(place);
-      out.u8(i32Sub);
-      this.set(budgetLocal);
-    }
+    this.spendBudget(behind);
     out.u8(control.br);
     out.u32(this.depth + depthInside - exitLevel);
   }

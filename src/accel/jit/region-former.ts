@@ -10,7 +10,11 @@ import { Flow, type Template } from "./template.ts";
 
 export const instructionLimit = 600;
 export const pageLimit = 8;
-const blockLimit = instructionLimit;
+/** Instructions of the copies that `unroll` makes. */
+export const copiedLimit = 300;
+/** Blocks, and instructions that are written: with copies. */
+export const blockLimit: number = instructionLimit + copiedLimit;
+export const emittedLimit: number = instructionLimit + copiedLimit;
 const queueLimit = 4 * instructionLimit;
 const entriesPerPage = 2048;
 
@@ -281,6 +285,15 @@ export class RegionFormer {
       for (let j = 0; j < this.entryCount; j++) if (this.entryBlocks[j] === block) there = true;
       if (!there) this.entryBlocks[this.entryCount++] = block;
     }
+  }
+
+  /** Makes a new block of the same instructions: `to` is one of the numbers behind the last one. */
+  copyBlock(block: number, to: number): void {
+    this.blockCount = Math.max(this.blockCount, to + 1);
+    this.first[to] = this.first[block]!;
+    this.length[to] = this.length[block]!;
+    this.onwardOffset[to] = this.onwardOffset[block]!;
+    this.takenOffset[to] = this.takenOffset[block]!;
   }
 
   private connect(block: number): void {

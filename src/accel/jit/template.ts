@@ -79,6 +79,8 @@ export interface Template {
   /** Its one access, when it is a load or store at its first operand plus its immediate: how many bytes. */
   readonly access: "load" | "store" | undefined;
   readonly widthBytes: number;
+  /** It does nothing but add to its first operand: its immediate or its second operand. */
+  readonly sum: "immediate" | "register" | undefined;
   readonly tokens: Int32Array;
   readonly bytes: Uint8Array;
 }
@@ -218,6 +220,7 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
       reads: this.reads,
       writes: this.writes,
       ...accessOf(code),
+      sum: sumOf(code),
       tokens: Int32Array.from(this.f.tokens),
       bytes: this.f.body.written().slice(),
     };
@@ -438,6 +441,14 @@ const isBaseAndImmediate = (expr: Expr): boolean =>
   expr.args[0]?.kind === "reg" &&
   expr.args[0].slot === "src1" &&
   expr.args[1]?.kind === "imm";
+
+function sumOf(code: readonly Stmt[]): Template["sum"] {
+  const [only] = code;
+  if (code.length !== 1 || only?.kind !== "setReg" || only.value.kind !== "op" || only.value.op !== "i64.add") return;
+  if (isBaseAndImmediate(only.value)) return "immediate";
+  const [a, b] = only.value.args;
+  return a?.kind === "reg" && a.slot === "src1" && b?.kind === "reg" && b.slot === "src2" ? "register" : undefined;
+}
 
 const callsHelper = (code: readonly Stmt[]): boolean => code.some(({ kind }) => kind === "helper");
 const isBranch = (stmt: Stmt): boolean => stmt.kind === "branch" || stmt.kind === "jump";
