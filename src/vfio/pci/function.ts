@@ -64,7 +64,7 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
   readonly #msix: MessageTable | undefined;
   #command = 0;
 
-  /** Throws VfioError for a device that is no PCI function. */
+  /** Throws VfioError for a device that is no PCI function, IommufdError where the host does not say what it is. */
   constructor({ name, device, ports, events }: AssignedFunctionOptions) {
     const { client } = device;
     if ((device.facts.flags & VfioDeviceFlag.PCI) === 0) {
@@ -97,6 +97,7 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
       read: (at, widthBytes) => this.#readConfig(at, widthBytes),
       write: (at, widthBytes, value) => this.#writeConfig(at, widthBytes, value),
     };
+    this.#host.known();
     this.#interrupts.useLine();
   }
 
@@ -251,7 +252,7 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
     // The short forms cannot be masked; no device of a software host has them.
     if ((control & MsiControl.is64) === 0 || (control & MsiControl.perVectorMask) === 0) return undefined;
     this.#takeCapability("msi", at, Msi.lengthBytes);
-    const vectorCount = 2 ** ((control >> MsiControl.capableShift) & 7);
+    const vectorCount = 2 ** Math.min(5, (control >> MsiControl.capableShift) & 7);
     return new MsiCapability(this.#own, at, vectorCount, this.#ports.msi, () => this.#enableChanged());
   }
 

@@ -8,6 +8,7 @@ export class HostConfig {
   readonly #region: VfioRegion;
   readonly #onFailure: (what: string) => void;
   readonly #bytes: Uint8Array = new Uint8Array(4);
+  #isKnown = false;
 
   constructor(client: VfioDeviceClient, region: VfioRegion, onFailure: (what: string) => void) {
     this.#client = client;
@@ -16,7 +17,12 @@ export class HostConfig {
     this.lengthBytes = Number(region.lengthBytes);
   }
 
-  /** Ones where the host refuses. */
+  /** The function is made: from now on a guest reads ones where the host refuses. Before, that is thrown. */
+  known(): void {
+    this.#isKnown = true;
+  }
+
+  /** Ones where the host refuses. Throws IommufdError before `known`. */
   read(at: number, widthBytes: number): number {
     const into = this.#bytes.subarray(0, widthBytes);
     if (!this.#attempt(() => this.#client.read(this.#region, BigInt(at), into))) into.fill(0xff);
@@ -48,7 +54,7 @@ export class HostConfig {
       access();
       return true;
     } catch (error) {
-      if (!(error instanceof IommufdError)) throw error;
+      if (!(error instanceof IommufdError) || !this.#isKnown) throw error;
       this.#onFailure(`configuration space: ${error.message}`);
       return false;
     }

@@ -18,6 +18,10 @@ export interface SeamCall {
   readonly name: string;
   /** The path of the file that it is on. */
   readonly path: string;
+  /** Reads the caller's memory, from the request on; undefined for a call without one. */
+  readonly request?: (lengthBytes: number) => Uint8Array;
+  /** Where the request lies in the caller's memory. */
+  readonly at?: bigint;
 }
 
 const NAMES = new Map(
@@ -28,7 +32,8 @@ const MAX_DESCRIPTORS = 1024;
 export class FaultSeam {
   /** What a call is answered with instead, or undefined. */
   decide: (call: SeamCall) => Errno | undefined = () => undefined;
-  readonly calls: SeamCall[] = [];
+  /** Calls so far. */
+  count = 0;
   readonly #hosts: { readonly host: SoftwareHost; readonly caller: Caller }[] = [];
   readonly #attach = SoftwareHost.prototype.attach;
 
@@ -37,7 +42,7 @@ export class FaultSeam {
     const hosts = this.#hosts;
     SoftwareHost.prototype.attach = function (caller) {
       hosts.push({ host: this, caller });
-      return wrap(attach.call(this, caller));
+      return wrap(attach.call(this, caller), caller);
     };
     return this;
   }
@@ -59,15 +64,20 @@ export class FaultSeam {
     return sum;
   }
 
-  #wrap(session: HostSession): HostSession {
+  #wrap(session: HostSession, caller: Caller): HostSession {
     const paths = new Map<number, string>();
-    const asked = (name: string, path: string): Errno | undefined => {
-      const call = { n: this.calls.length + 1, name, path };
-      this.calls.push(call);
+    const asked = (name: string, path: string, at?: bigint): Errno | undefined => {
+      const request = (lengthBytes: number): Uint8Array => {
+        const bytes = new Uint8Array(lengthBytes);
+        caller.memory.read(at!, bytes);
+        return bytes;
+      };
+      const call = { n: this.count + 1, name, path, ...(at !== undefined && { at, request }) };
+      this.count += 1;
       return this.decide(call);
     };
-    const through = (name: string, fd: number, call: () => number): number => {
-      const errno = asked(name, paths.get(fd) ?? "");
+    const through = (name: string, fd: number, call: () => number, at?: bigint): number => {
+      const errno = asked(name, paths.get(fd) ?? "", at);
       return errno === undefined ? call() : -errno;
     };
     return {
@@ -78,7 +88,7 @@ export class FaultSeam {
         paths.set(fd, path);
         return fd;
       },
-      ioctl: (fd, command, va) => through(NAMES.get(command) ?? "?", fd, () => session.ioctl(fd, command, va)),
+      ioctl: (fd, command, va) => through(NAMES.get(command) ?? "?", fd, () => session.ioctl(fd, command, va), va),
       read: (fd, va, bytes, at) => through("read", fd, () => session.read(fd, va, bytes, at)),
       write: (fd, va, bytes, at) => through("write", fd, () => session.write(fd, va, bytes, at)),
       poll: (fd) => session.poll(fd),

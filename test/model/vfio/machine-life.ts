@@ -58,7 +58,7 @@ export async function liveOnce(): Promise<Life> {
   }
 }
 
-export function makeBench(): PciBench {
+export function makeBench(boardOptions: Readonly<Record<string, string>> = {}): PciBench {
   return new PciBench(
     [
       { driver: "vfio-pci", id: "e0", properties: { host: ENGINE, iommufd: "f0", addr: "2" } },
@@ -69,6 +69,7 @@ export function makeBench(): PciBench {
       iommufds: [{ id: "f0", host: readHostDescription(description, builtInKinds), policy: "mixed" }],
       blockNodes: [new MemoryNode({ nodeName: "d0", content: 0x1_0000 })],
       memoryBytes: 8 << 20,
+      boardOptions,
     },
   );
 }
@@ -92,16 +93,16 @@ export class MachineLife {
   async live(): Promise<void> {
     this.place();
     const epoch = this.#try(() => this.#bench.world.notes.openEpoch("meter"));
-    this.#fill(RAM + 0x1_0000);
-    await this.#read(RAM + 0x2_0000);
+    this.fill(RAM + 0x1_0000);
+    await this.read(RAM + 0x2_0000);
     this.#meter(epoch);
     this.#bench.machine.reset();
     this.place();
-    await this.#read(RAM + 0x3_0000);
-    this.#swap();
+    await this.read(RAM + 0x3_0000);
+    this.swap();
     this.place();
-    await this.#read(RAM + 0x4_0000);
-    this.#fill(RAM + 0x5_0000);
+    await this.read(RAM + 0x4_0000);
+    this.fill(RAM + 0x5_0000);
     this.#meter(epoch);
     epoch?.close();
     this.#bench.machine.migrationBlockers.map(({ message }) => message);
@@ -142,7 +143,7 @@ export class MachineLife {
     bench.write(drive + at + 2, 0x8000, 2);
   }
 
-  #fill(to: number): void {
+  fill(to: number): void {
     const bench = this.#bench;
     bench.write(ENGINE_AT + 0x08, 1);
     bench.write(ENGINE_AT + 0x28, to);
@@ -155,20 +156,21 @@ export class MachineLife {
   }
 
   /** Enables the controller, and identifies it into memory. */
-  async #read(to: number): Promise<void> {
+  async read(to: number): Promise<void> {
     const bench = this.#bench;
     bench.write(NVME_AT + 0x14, 0);
     bench.write(NVME_AT + 0x24, 0x000f_000f);
-    bench.write(NVME_AT + 0x28, RAM + 0x6_0000);
-    bench.write(NVME_AT + 0x30, RAM + 0x6_1000);
-    bench.write(NVME_AT + 0x14, 0x0046_0001);
-    for (const [word, value] of [
-      [0, 6],
-      [6, to],
-      [10, 1],
+    for (const [at, value] of [
+      [0x28, RAM + 0x6_0000],
+      [0x2c, 0],
+      [0x30, RAM + 0x6_1000],
+      [0x34, 0],
     ] as const) {
-      bench.write(RAM + 0x6_0000 + 4 * word, value);
+      bench.write(NVME_AT + at, value);
     }
+    bench.write(NVME_AT + 0x14, 0x0046_0001);
+    const words: Readonly<Record<number, number>> = { 0: 6, 6: to, 10: 1 };
+    for (let word = 0; word < 16; word++) bench.write(RAM + 0x6_0000 + 4 * word, words[word] ?? 0);
     bench.write(NVME_AT + 0x1000, 1);
     bench.runTimers();
     await settle();
@@ -176,7 +178,7 @@ export class MachineLife {
   }
 
   /** The drive goes through its root port, and comes again. */
-  #swap(): void {
+  swap(): void {
     const bench = this.#bench;
     const port = bench.ecam(0, 4);
     let express = bench.read(port + 0x34, 1);
