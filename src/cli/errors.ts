@@ -1,7 +1,15 @@
 // What an operator can get wrong on a command line; printed as `program: subject: message`.
 import { VmError } from "../base/index.ts";
 
-export type CliErrorCode = "badUsage" | "unknownCommand" | "badFile" | "unsupported";
+export type CliErrorCode =
+  | "badUsage"
+  | "unknownCommand"
+  | "badFile"
+  | "unsupported"
+  /** A machine that this program started has gone, or refuses a command. */
+  | "machineFailed"
+  /** The guest has not what it should have. */
+  | "guestFailed";
 
 export class CliError extends VmError<CliErrorCode> {
   override readonly room = "cli";

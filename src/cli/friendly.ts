@@ -5,6 +5,7 @@ import { parseArguments, type Arguments } from "./arguments.ts";
 import { CliError, errorLine } from "./errors.ts";
 import { fetchWithProgress, guestCommand, GUEST_SOURCE } from "./guest-commands.ts";
 import { hostCommand } from "./host/commands.ts";
+import { LAB_HELP, labCommand } from "./lab/commands.ts";
 import { nearestName } from "../base/index.ts";
 import type { ConfigDraft } from "./qemu-options/draft.ts";
 import { parseQemuOptions } from "./qemu-options/parse.ts";
@@ -17,7 +18,7 @@ import type { Machine } from "../machine/index.ts";
 import { StatusLine } from "./status-line.ts";
 
 const PROGRAM = "ratite";
-const COMMANDS = ["run", "guest", "host", "help", "version"];
+const COMMANDS = ["run", "guest", "host", "lab", "help", "version"];
 const RUN_OPTIONS = {
   ...GUEST_SOURCE,
   ...({ memory: "text", cpus: "text", drive: "list", nvme: "list", "no-nvme": "flag", append: "text" } as const),
@@ -61,6 +62,9 @@ const HELP = `usage: ratite COMMAND [options]
         Example: ratite host exec -- ./my-vfio-tool
         ratite host --help has the options.
 
+  ratite lab migrate             Move a guest with an assigned disk from process
+        to process while it works; ratite lab --help has the options.
+
   ratite --help, ratite --version
 
 ratite-system-riscv64 takes QEMU's command line: ratite-system-riscv64 -help.
@@ -80,6 +84,10 @@ export async function ratiteMain(args: readonly string[]): Promise<number> {
       return await interruptible(async (signal) => print(await guestCommand(rest, status, signal)));
     }
     if (command === "host") return await hostCommand(rest);
+    if (command === "lab") {
+      if (asksForHelp(rest)) return print(LAB_HELP);
+      return await labCommand(rest, status, interruptible);
+    }
     if (/^(?:--?version|-V|version)$/.test(command)) return print(versionText());
     if (/^(?:--?help|-h|help)$/.test(command)) return print(HELP);
     if (command === "") {

@@ -163,9 +163,16 @@ export class IncomingMigration {
     return new MigrationError("badStream", `The stream has a frame of kind ${kind} where ${wanted} is due`);
   }
 
+  /** Rejects with MigrationError when the source is not there any more. */
   async #answer(kind: number, text = ""): Promise<void> {
-    await this.#channel.write(frame(kind, [new TextEncoder().encode(text)]));
-    await this.#channel.flush();
+    const { name } = this.#channel;
+    try {
+      await this.#channel.write(frame(kind, [new TextEncoder().encode(text)]));
+      await this.#channel.flush();
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new MigrationError("channelLost", `Answering to ${name} failed: ${why}`, { cause });
+    }
   }
 
   /** The source should know, where it can be told. */
@@ -173,8 +180,9 @@ export class IncomingMigration {
     if (!this.#channel.isDuplex) return;
     try {
       await this.#answer(kind, text);
-    } catch {
+    } catch (error) {
       // It is gone; what happened here is what counts.
+      if (!(error instanceof MigrationError)) throw error;
     }
   }
 }

@@ -212,7 +212,9 @@ export class OutgoingMigration {
       const ownMs = durationMs - (this.#turnsNs - before.turnsNs) / 1e6;
       this.#pace = (doneBytes / Math.max(ownMs, 0.001)) * 1000;
     }
-    const { dirtyPageCount, bySource } = this.#readDirty();
+    const found = this.#readDirty();
+    this.#askOracle(found);
+    const { dirtyPageCount, bySource } = found;
     this.#pendingPages = dirtyPageCount;
     this.#pendingDeviceBytes = this.#streams.leftBytes;
     this.#dirtyBytesPerSecond = (dirtyPageCount * PAGE_BYTES * 1000) / durationMs;
@@ -238,8 +240,10 @@ export class OutgoingMigration {
     this.#enter("device");
     this.#patience.begin(this.parameters.stallLimitMs, () => channel.close());
     await this.#send(frame(FrameKind.stopped));
-    const { dirtyPageCount } = this.#readDirty();
-    this.#pendingPages += dirtyPageCount;
+    const last = this.#readDirty();
+    const lastPages =
+      this.#oracle === undefined ? undefined : new PageSet(this.#pending.pageCount, this.#pending.words.slice());
+    this.#pendingPages += last.dirtyPageCount;
     await this.#sendPending();
     await this.#streams.sendRest();
     this.#pendingDeviceBytes = 0;
@@ -249,6 +253,8 @@ export class OutgoingMigration {
     if (this.#answers === undefined) await this.#giveUp();
     else await this.#handOver(this.#answers);
     this.#downtimeMs = (this.#nowNs - this.#stoppedAtNs) / 1e6;
+    // Memory stands still here, and nobody waits for the answer any more.
+    if (lastPages !== undefined) this.#askOracle({ ...last, pages: lastPages });
   }
 
   /**
@@ -349,9 +355,11 @@ export class OutgoingMigration {
   }
 
   #readDirty(): DirtyRound {
-    const round = this.#calling("Reading dirty pages", () => this.#epoch!.read(this.#pending));
+    return this.#calling("Reading dirty pages", () => this.#epoch!.read(this.#pending));
+  }
+
+  #askOracle(round: DirtyRound): void {
     this.#missed.push(...(this.#oracle?.check(round) ?? []));
-    return round;
   }
 
   /** Dirty tracking that cannot be turned off costs time and loses nothing. */

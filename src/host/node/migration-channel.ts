@@ -9,6 +9,8 @@ import { errnoText, HostError } from "./errors.ts";
 /** What a stream holds before `write` waits. */
 const BUFFER_BYTES = 2 * 2 ** 20;
 
+const KEEP_ALIVE_MS = 10_000;
+
 interface Target {
   readonly kind: "tcp" | "unix" | "file" | "fd";
   readonly path: string;
@@ -52,10 +54,9 @@ export async function connectMigration(uri: string): Promise<MigrationChannel> {
   try {
     if (target.kind === "file") return new StreamChannel(uri, await fileOut(target.path));
     if (target.kind === "fd") return socketOrFile(uri, Number(target.path), "out");
-    const socket = connect(target.kind === "unix" ? { path: target.path } : target);
+    const socket = connect(addressOf(target));
     await settled(socket, "connect");
-    socket.setNoDelay(true);
-    return new StreamChannel(uri, socket, socket);
+    return socketChannel(uri, socket);
   } catch (cause) {
     throw failed("connect to", uri, cause);
   }
@@ -68,16 +69,20 @@ export async function acceptMigration(uri: string, onListening?: (uri: string) =
     if (target.kind === "file") return new StreamChannel(uri, undefined, await fileIn(target.path));
     if (target.kind === "fd") return socketOrFile(uri, Number(target.path), "in");
     const server = createServer();
-    server.listen(target.kind === "unix" ? { path: target.path } : target);
+    server.listen(addressOf(target));
     await settled(server, "listening");
     onListening?.(uri);
     const socket = await new Promise<Socket>((resolve) => server.once("connection", resolve));
     server.close();
-    socket.setNoDelay(true);
-    return new StreamChannel(uri, socket, socket);
+    return socketChannel(uri, socket);
   } catch (cause) {
     throw failed("listen on", uri, cause);
   }
+}
+
+/** A path and a port in one object would be taken for a path. */
+function addressOf({ kind, path, host, port }: Target): { path: string } | { host: string; port: number } {
+  return kind === "unix" ? { path } : { host, port };
 }
 
 function failed(what: string, uri: string, cause: unknown): HostError {
@@ -91,6 +96,13 @@ function settled(emitter: NodeJS.EventEmitter, event: string): Promise<void> {
     emitter.once(event, () => resolve());
     emitter.once("error", reject);
   });
+}
+
+function socketChannel(uri: string, socket: Socket): MigrationChannel {
+  socket.setNoDelay(true);
+  // A peer whose host has gone says nothing: without this its end would be waited for forever.
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  return new StreamChannel(uri, socket, socket);
 }
 
 async function fileOut(path: string): Promise<WriteStream> {

@@ -50,6 +50,11 @@ export class HostMemory {
     this.#countdown.set(point, nth);
   }
 
+  /** What was to fail and was not reached does not fail any more. */
+  forgetFailures(): void {
+    this.#countdown.clear();
+  }
+
   /** Counts steps from now on, into the map that it returns. */
   countSteps(): ReadonlyMap<FailPoint, number> {
     return (this.#counts = new Map());

@@ -1,0 +1,101 @@
+// A machine in a process of its own: `ratite-system-riscv64`, its monitor and its console.
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Expecter, type ExpectMatch } from "../../chardev/index.ts";
+import { connectWhenThere, QmpClient } from "./qmp-client.ts";
+
+const PROMPT = /root@ratite:\S*# /;
+const BOOT_MS = 600_000;
+const COMMAND_MS = 180_000;
+const PROGRAM = fileURLToPath(new URL("../ratite-system-riscv64.js", import.meta.url));
+
+export interface MachineProcessOptions {
+  /** Names its sockets in `folder`. */
+  readonly name: string;
+  readonly folder: string;
+  /** QEMU's options, without monitor and console. */
+  readonly options: readonly string[];
+}
+
+export class MachineProcess {
+  readonly name: string;
+  readonly qmp: QmpClient;
+  readonly #child: ChildProcess;
+  readonly #console: Socket;
+  readonly #errors: { text: string };
+  readonly #expecter = new Expecter();
+
+  /** Rejects with CliError that has what the machine said, when it does not come up. */
+  static async start({ name, folder, options }: MachineProcessOptions): Promise<MachineProcess> {
+    const [monitor, console] = [join(folder, `${name}.qmp`), join(folder, `${name}.console`)];
+    const wiring = [`-qmp`, `unix:${monitor},server=on,wait=off`, "-serial", `unix:${console},server=on,wait=off`];
+    const args = [...process.execArgv, PROGRAM, ...options, "-display", "none", ...wiring];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+    const errors = { text: "" };
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (errors.text = (errors.text + text).slice(-4000)));
+    const isAlive = (): boolean => child.exitCode === null;
+    try {
+      const consoleSocket = await connectWhenThere(console, isAlive);
+      const qmp = await QmpClient.open(await connectWhenThere(monitor, isAlive), monitor);
+      return new MachineProcess(name, child, { qmp, console: consoleSocket, errors });
+    } catch (error) {
+      child.kill("SIGKILL");
+      if (errors.text === "") throw error;
+      throw new Error(errors.text.trim(), { cause: error });
+    }
+  }
+
+  private constructor(
+    name: string,
+    child: ChildProcess,
+    ends: { readonly qmp: QmpClient; readonly console: Socket; readonly errors: { text: string } },
+  ) {
+    this.name = name;
+    this.qmp = ends.qmp;
+    this.#child = child;
+    this.#console = ends.console;
+    this.#errors = ends.errors;
+    this.#console.on("data", (bytes: Buffer) => this.#expecter.feed(bytes));
+    this.#console.on("error", () => undefined);
+    child.once("exit", (code, signal) => this.#expecter.end(`its process ended (${signal ?? code})${this.said}`));
+  }
+
+  /** What the program wrote to standard error. */
+  get said(): string {
+    return this.#errors.text === "" ? "" : `: ${this.#errors.text.trim()}`;
+  }
+
+  /** Resolves at the guest's first prompt, with the echo off. */
+  async booted(): Promise<void> {
+    await this.#expect(PROMPT, BOOT_MS);
+    this.#console.write("stty -echo\n");
+    await this.#expect(PROMPT, COMMAND_MS);
+  }
+
+  /** Runs one line in the guest's shell; what it printed. Rejects when its exit status is not 0. */
+  async run(line: string): Promise<string> {
+    this.#console.write(`${line}; echo status=$?\n`);
+    const { before, text } = await this.#expect(/status=\d+/, COMMAND_MS);
+    await this.#expect(PROMPT, COMMAND_MS);
+    const output = before.replaceAll("\r", "").trim();
+    if (text !== "status=0") throw new Error(`"${line}" ended with ${text} in the guest:\n${output}`);
+    return output;
+  }
+
+  /** Ends it, however it is. */
+  async end(): Promise<void> {
+    this.qmp.close();
+    this.#console.destroy();
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const gone = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await gone;
+  }
+
+  #expect(pattern: RegExp, limitMs: number): Promise<ExpectMatch> {
+    return this.#expecter.expect(pattern, { signal: AbortSignal.timeout(limitMs) });
+  }
+}

@@ -1,0 +1,87 @@
+// A machine's monitor from outside, by QMP on a Unix socket.
+import { connect, type Socket } from "node:net";
+import { CliError } from "../errors.ts";
+
+export type QmpObject = Readonly<Record<string, unknown>>;
+
+interface Waiter {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class QmpClient {
+  readonly #socket: Socket;
+  readonly #path: string;
+  readonly #waiters: Waiter[] = [];
+  #text = "";
+
+  /** Resolves when commands can be given. Rejects with CliError when the monitor goes first. */
+  static async open(socket: Socket, path: string): Promise<QmpClient> {
+    const client = new QmpClient(socket, path);
+    await client.execute("qmp_capabilities");
+    return client;
+  }
+
+  private constructor(socket: Socket, path: string) {
+    this.#socket = socket;
+    this.#path = path;
+    socket.setEncoding("utf8");
+    socket.on("data", (text: string) => this.#take(text));
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      for (const { reject } of this.#waiters.splice(0)) reject(this.#error("the machine has gone"));
+    });
+  }
+
+  /** What the command returns. Rejects with CliError that has its error text. */
+  execute(name: string, args?: object): Promise<unknown> {
+    if (this.#socket.destroyed) return Promise.reject(this.#error("the machine has gone"));
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+      this.#socket.write(`${JSON.stringify({ execute: name, ...(args !== undefined && { arguments: args }) })}\n`);
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #take(text: string): void {
+    this.#text += text;
+    const lines = this.#text.split("\n");
+    this.#text = lines.pop() ?? "";
+    for (const line of lines) {
+      if (line.trim() === "") continue;
+      const message = JSON.parse(line) as QmpObject;
+      if ("return" in message) this.#waiters.shift()?.resolve(message["return"]);
+      else if ("error" in message) {
+        this.#waiters.shift()?.reject(this.#error((message["error"] as { readonly desc: string }).desc));
+      }
+    }
+  }
+
+  #error(message: string): CliError {
+    return new CliError("machineFailed", message, { subject: this.#path });
+  }
+}
+
+const TRIES = 400;
+const TRY_MS = 50;
+
+/** Connects as soon as somebody listens, for as long as `isAlive` says that somebody may. */
+export async function connectWhenThere(path: string, isAlive: () => boolean): Promise<Socket> {
+  for (let i = 0; ; i++) {
+    try {
+      return await new Promise<Socket>((resolve, reject) => {
+        const socket = connect(path);
+        socket.once("connect", () => resolve(socket));
+        socket.once("error", reject);
+      });
+    } catch (cause) {
+      if (i === TRIES || !isAlive()) {
+        throw new CliError("machineFailed", "The machine did not come up", { subject: path, cause });
+      }
+      await new Promise((resolve) => setTimeout(resolve, TRY_MS));
+    }
+  }
+}

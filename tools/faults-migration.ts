@@ -1,0 +1,68 @@
+// Moves while something goes wrong, chosen from a seed:
+//   npm run faults:migration -- [--seed N] [--runs N] [--fresh]
+// Runs that were right are remembered in test/results, and a further call with the same seed goes on where they ended.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { FaultFinding, FaultRuns } from "../test/model/migration/fault-run.ts";
+
+const REPORT_MS = 5000;
+/** Runs of one series of machines; each series has a seed of its own, so that it can be repeated alone. */
+const SERIES = 24;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    runs: { type: "string", default: "1000" },
+    series: { type: "string" },
+    fresh: { type: "boolean", default: false },
+  },
+});
+const [seed, wanted] = [Number(values.seed), Number(values.runs)];
+if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(wanted) || wanted <= 0) {
+  process.stderr.write("--seed and --runs: whole numbers would do\n");
+  process.exit(1);
+}
+
+interface Totals {
+  runs: number;
+  outcomes: Record<string, number>;
+  findings: string[];
+}
+
+const folder = join(import.meta.dirname, "../test/results");
+const file = join(folder, `faults-migration-${seed}.json`);
+mkdirSync(folder, { recursive: true });
+const isAlone = values.series !== undefined;
+const totals: Totals =
+  !values.fresh && !isAlone && existsSync(file)
+    ? (JSON.parse(readFileSync(file, "utf8")) as Totals)
+    : { runs: 0, outcomes: {}, findings: [] };
+if (totals.runs > 0) process.stdout.write(`${totals.runs} runs were made before\n`);
+
+let reportedAt = performance.now();
+const first = isAlone ? Number(values.series) : Math.floor(totals.runs / SERIES);
+const end = isAlone ? first + 1 : Infinity;
+for (let series = first; totals.runs < wanted && series < end; series++) {
+  const runs = new FaultRuns(seed * 1_000_000 + series);
+  for (let n = 0; n < SERIES && totals.runs < wanted; n++) {
+    totals.runs++;
+    try {
+      const { outcome, fault } = await runs.run();
+      totals.outcomes[outcome] = (totals.outcomes[outcome] ?? 0) + 1;
+      if (isAlone) process.stdout.write(`${fault}: ${outcome}\n`);
+    } catch (error) {
+      if (!(error instanceof FaultFinding)) throw error;
+      totals.findings.push(`--seed ${seed} --series ${series}, run ${n + 1}: ${error.message}`);
+      process.stdout.write(`${totals.findings.at(-1)}\n`);
+      if (isAlone) process.stdout.write(`${error.stack}\n`);
+    }
+    if (performance.now() - reportedAt < REPORT_MS) continue;
+    reportedAt = performance.now();
+    process.stdout.write(`${totals.runs} of ${wanted} runs: ${JSON.stringify(totals.outcomes)}\n`);
+  }
+  await runs.end();
+  if (!isAlone) writeFileSync(file, JSON.stringify(totals));
+}
+process.stdout.write(`${totals.runs} runs: ${JSON.stringify(totals.outcomes)}, ${totals.findings.length} findings\n`);
+process.exit(totals.findings.length === 0 ? 0 : 1);
