@@ -6,7 +6,7 @@
 import type { FunctionType } from "../wasm/index.ts";
 
 /** A jump target that was reached so often is worth a region. Counts below it and record numbers from it on share a field. */
-export const hotCount = 1024;
+export const hotCount = 2048;
 export const recordCount = 0x10000;
 export const recordBytes = 32;
 /** Offsets in a record. */
