@@ -29,6 +29,7 @@ import {
   kindLocal,
   labelLocal,
   localRuns,
+  tagLocal,
   vcpuLocal,
 } from "./region-locals.ts";
 import { RegionWriter } from "./region-writer.ts";
@@ -51,7 +52,7 @@ const i32LtU = numericOps["i32.lt_u"];
 const i32GeU = numericOps["i32.ge_u"];
 const i32Ne = numericOps["i32.ne"];
 const i64Ne = numericOps["i64.ne"];
-const i32LeU = numericOps["i32.le_u"];
+const i64Or = numericOps["i64.or"];
 const i64Eqz = numericOps["i64.eqz"];
 const i64Xor = numericOps["i64.xor"];
 const i64And = numericOps["i64.and"];
@@ -372,7 +373,6 @@ export class RegionEmitter extends RegionWriter {
     for (let i = 0; i < length; i++) {
       const place = groups.start[block]! + i;
       const group = groups.of[place]!;
-      if (group >= 0 && groups.first[group] === place) this.emitGroup(group);
       this.place = place;
       this.behind = behind + i;
       this.emitInstruction(first + i, group);
@@ -573,16 +573,15 @@ export class RegionEmitter extends RegionWriter {
 
   // Instructions.
 
-  /** Looks up the host address of a group of accesses: 0 when they are not in one page that the TLB has. */
-  private emitGroup(group: number): void {
+  /** Pushes whether all of a group lies in one page that the TLB has: its first and its last byte differ from the tag nowhere. */
+  private probeGroup(group: number): void {
     const { out, groups } = this;
     const { address, slot } = accessLocals;
     const table = groups.isStore[group]!;
     this.getRegister(groups.base[group]!);
     this.i64(groups.fromBase[group]!);
     out.u8(i64Add);
-    this.set(address);
-    this.get(address);
+    this.tee(address);
     this.i64(tlbIndexShift);
     out.u8(i64ShrU);
     out.u8(i32Wrap);
@@ -591,30 +590,34 @@ export class RegionEmitter extends RegionWriter {
     this.findEntry(table);
     this.tee(slot);
     this.loadFromEntry(table, i64Load, 0);
+    this.tee(tagLocal);
     this.get(address);
     out.u8(i64Xor);
+    this.get(tagLocal);
+    this.get(address);
+    this.i64(groups.span[group]! - 1);
+    out.u8(i64Add);
+    out.u8(i64Xor);
+    out.u8(i64Or);
     this.i64(-4096);
     out.u8(i64And);
     out.u8(i64Eqz);
-    this.get(address);
+  }
+
+  /** Pushes the host address of a group: with the first member, where it is found. */
+  private pushGroup(group: number): void {
+    const { out, groups } = this;
+    const local = groupLocal(groups.local[group]!);
+    if (groups.first[group] !== this.place) {
+      this.get(local);
+      return;
+    }
+    this.get(accessLocals.address);
     out.u8(i32Wrap);
-    this.i32(0xfff);
-    out.u8(i32And);
-    this.i32(4096 - groups.span[group]!);
-    out.u8(i32LeU);
-    out.u8(i32And);
-    this.hintNext(1);
-    out.u8(control.if);
-    out.u8(valueTypeCode.i32);
-    this.get(address);
-    out.u8(i32Wrap);
-    this.get(slot);
-    this.loadFromEntry(table, i32Load, tlbAddendOffset);
+    this.get(accessLocals.slot);
+    this.loadFromEntry(groups.isStore[group]!, i32Load, tlbAddendOffset);
     out.u8(i32Add);
-    out.u8(control.else);
-    this.i32(0);
-    out.u8(control.end);
-    this.set(groupLocal(groups.local[group]!));
+    this.tee(local);
   }
 
   /** A slow path may have changed translations: groups that go on behind the place are looked up anew, one by one. */
@@ -624,9 +627,13 @@ export class RegionEmitter extends RegionWriter {
     for (let group = groups.treeFrom[tree]!; group < groups.treeEnd[tree]!; group++) {
       const local = groups.local[group]!;
       if (local < 0 || groups.first[group]! > place || groups.last[group]! <= place) continue;
-      this.i32(0);
-      this.set(groupLocal(local));
+      this.clearGroup(group);
     }
+  }
+
+  private clearGroup(group: number): void {
+    this.i32(0);
+    this.set(groupLocal(this.groups.local[group]!));
   }
 
   /** Instruction `i` of the region; `group` is that of its access or -1. */
@@ -657,8 +664,15 @@ export class RegionEmitter extends RegionWriter {
         case Token.vcpu:
           this.vcpu();
           break;
+        case Token.isGrouped:
+          if (groups.first[group] === this.place) this.probeGroup(group);
+          else this.get(groupLocal(groups.local[group]!));
+          break;
+        case Token.ungrouped:
+          if (groups.first[group] === this.place) this.clearGroup(group);
+          break;
         case Token.group:
-          this.get(groupLocal(groups.local[group]!));
+          this.pushGroup(group);
           break;
         case Token.displacement:
           this.i32(groups.displacement[this.place]!);

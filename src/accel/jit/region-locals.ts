@@ -42,8 +42,11 @@ export const groupLimit = 6;
 const firstGroup = firstTemporary.f64 + temporaryLimit.f64;
 export const groupLocal = (index: number): Local => local(firstGroup + index);
 
+/** The tag of a TLB entry (i64). */
+export const tagLocal: Local = local(firstGroup + groupLimit);
+
 /** The first cell: registers in locals. */
-export const firstCell: number = firstGroup + groupLimit;
+export const firstCell: number = firstGroup + groupLimit + 1;
 
 /** Locals after the parameters up to the cells, as runs of one type. */
 export const localRuns: readonly { readonly count: number; readonly type: ValueType }[] = [
@@ -53,4 +56,5 @@ export const localRuns: readonly { readonly count: number; readonly type: ValueT
   { count: temporaryLimit.f32, type: "f32" },
   { count: temporaryLimit.f64, type: "f64" },
   { count: groupLimit, type: "i32" },
+  { count: 1, type: "i64" },
 ];

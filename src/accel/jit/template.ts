@@ -35,7 +35,7 @@ export const Token = {
   /** As `get` and `set`, for a value of type f64. */
   getFloat: 13,
   setFloat: 14,
-  /** Pushes the host address of the group that the access belongs to, or 0; and how far behind it the access is. */
+  /** Pushes the host address of the group that the access belongs to, and how far behind it the access is. */
   group: 15,
   displacement: 16,
   /** A slow path was taken: groups that are begun hold no longer. */
@@ -44,6 +44,9 @@ export const Token = {
   table: 18,
   /** Pops what the former left and pushes a part of that entry: which table, opcode, offset. */
   entry: 19,
+  /** Pushes whether the group has a host address: the first member looks for it. And: it has none. */
+  isGrouped: 20,
+  ungrouped: 21,
 } as const;
 
 /** The tables that tokens name. */
@@ -392,10 +395,11 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
 class GroupedLowering extends TemplateLowering {
   protected override translate(stmt: Extract<Stmt, { kind: "translate" }>): void {
     const { f } = this;
-    f.token(Token.group);
+    f.token(Token.isGrouped);
     f.if("i32", "likely");
     this.pushGrouped();
     f.else();
+    f.token(Token.ungrouped);
     this.push(stmt.address);
     f.set(accessLocals.address);
     this.loadMissed(stmt);
@@ -407,12 +411,13 @@ class GroupedLowering extends TemplateLowering {
     const { f } = this;
     this.push(stmt.value);
     f.set(accessLocals.value);
-    f.token(Token.group);
+    f.token(Token.isGrouped);
     f.if(undefined, "likely");
     this.pushGrouped();
     f.get(accessLocals.value);
     f.memory(hostStores[stmt.width]);
     f.else();
+    f.token(Token.ungrouped);
     this.push(stmt.address);
     f.set(accessLocals.address);
     this.storeMissed(stmt.width);

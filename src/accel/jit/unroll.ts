@@ -4,8 +4,10 @@
 import type { LoopNest } from "./loop-nest.ts";
 import { blockLimit, copiedLimit, type RegionFormer } from "./region-former.ts";
 
-/** Instructions of a loop that is written several times, and of all its copies. */
+/** What a loop has that is written several times: with more ways through it and out of it, that gains nothing. */
 const longestLoop = 24;
+const mostBlocks = 2;
+/** Instructions of all copies of a loop. */
 const unrolledInstructions = 40;
 const mostCopies = 4;
 
@@ -23,9 +25,10 @@ export function unroll(former: RegionFormer, nest: LoopNest): void {
   }
 }
 
-/** How many instructions are in a loop, or 0 when it is too long or lies in several pages. */
+/** How many instructions are in a loop, or 0 when it is not one to write several times. */
 function lengthOf(former: RegionFormer, nest: LoopNest, loop: number): number {
   let length = 0;
+  if (nest.sizeOf(loop) > mostBlocks) return 0;
   const page = former.page[former.first[nest.header[loop]!]!]!;
   for (let i = 0; i < nest.sizeOf(loop); i++) {
     const block = nest.member(loop, i);
