@@ -1,6 +1,6 @@
 // Compiles bench/guest with the riscv64 cross compiler.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,6 +18,21 @@ const FLAGS = [
   ..."-fno-stack-protector -Wall -Wextra -Werror -Tlink.ld -Wl,--build-id=none".split(" "),
   "-fno-tree-loop-distribute-patterns",
 ];
+
+/** A program of bench/guest for a Linux guest, linked statically. Throws as `GuestBuild`. */
+export function buildLinuxProgram(name: string): Uint8Array {
+  firstLine(COMPILER, ["--version"], "the Debian package gcc-riscv64-linux-gnu has it");
+  const folder = mkdtempSync(join(tmpdir(), "ratite-bench-"));
+  try {
+    const program = join(folder, name);
+    const cwd = fileURLToPath(new URL("../guest", import.meta.url));
+    const flags = ["-O2", "-static", "-Wall", "-Wextra", "-Werror"];
+    execFileSync(COMPILER, [...flags, `${name}.c`, "-o", program], { cwd, stdio: "inherit" });
+    return readFileSync(program);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
 
 /** Folder of the kernels, gone when disposed. */
 export class GuestBuild implements Disposable {

@@ -70,15 +70,21 @@ export function watch(
   });
 }
 
+/** User and system time of all threads so far; throws where there is no /proc. */
+export function processCpuMs(pid: number | undefined): number {
+  let ns = 0;
+  // schedstat: nanoseconds on a CPU, then waiting for one, then time slices (Linux, Documentation/scheduler/sched-stats).
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    ns += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "latin1").split(" ")[0]);
+  }
+  return ns / 1e6;
+}
+
 function usage(pid: number | undefined): { cpuMs: number; peakBytes: number } {
   try {
-    let ns = 0;
-    // schedstat: nanoseconds on a CPU, then waiting for one, then time slices (Linux, Documentation/scheduler/sched-stats).
-    for (const task of readdirSync(`/proc/${pid}/task`)) {
-      ns += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "latin1").split(" ")[0]);
-    }
+    const cpuMs = processCpuMs(pid);
     const peakKiB = /VmHWM:\s*(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
-    return { cpuMs: ns / 1e6, peakBytes: Number(peakKiB ?? NaN) * 1024 };
+    return { cpuMs, peakBytes: Number(peakKiB ?? NaN) * 1024 };
   } catch {
     return { cpuMs: NaN, peakBytes: NaN };
   }

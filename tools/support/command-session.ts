@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 const PROGRAM = fileURLToPath(new URL("../../dist/cli/ratite.js", import.meta.url));
 const PROMPT = /root@ratite:\S*# /;
 const BOOT_LIMIT_MS = 300_000;
-const COMMAND_LIMIT_MS = 120_000;
+const COMMAND_LIMIT_MS = 240_000;
 
 export class CommandSession implements AsyncDisposable {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;

@@ -18,13 +18,21 @@ export interface UnattendedGuest {
   readonly initrd: Uint8Array;
 }
 
-/** `release` as `ratite guest list` has them for debian, default the first; the script should end with `poweroff`. */
-export async function unattendedGuest(release: string | undefined, script: string): Promise<UnattendedGuest> {
+/**
+ * `release` as `ratite guest list` has them for debian, default the first; the script should end with `poweroff`.
+ * `programs` are put where the shell finds them.
+ */
+export async function unattendedGuest(
+  release: string | undefined,
+  script: string,
+  programs: readonly { readonly name: string; readonly content: Uint8Array }[] = [],
+): Promise<UnattendedGuest> {
   const files: GuestFiles = await fetchGuest(nodeGuestHost(), "debian", release === undefined ? {} : { release });
   const text = new TextEncoder();
   const overlay = writeCpio([
     { path: "etc/inittab", type: "file", content: text.encode(INITTAB), mode: 0o644 },
     { path: "etc/session", type: "file", content: text.encode(script), mode: 0o644 },
+    ...programs.map(({ name, content }) => ({ path: `usr/bin/${name}`, type: "file", content, mode: 0o755 }) as const),
   ]);
   const own = await readFile(files.initrdPath);
   const padding = Buffer.alloc((ARCHIVE_ALIGNMENT - (own.length % ARCHIVE_ALIGNMENT)) % ARCHIVE_ALIGNMENT);

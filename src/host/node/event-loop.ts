@@ -3,6 +3,8 @@
 import type { ClockPort, Timer, TimerPort, YieldPort } from "../../base/index.ts";
 
 const MAX_TIMEOUT_MS = 0x7fff_ffff;
+/** For how long the thread is blocked at a time at most; what comes in meanwhile (a disk's answer, say) waits as long. */
+const BLOCK_MS = 0.1;
 
 class NodeTimer implements Timer {
   readonly name: string;
@@ -111,9 +113,9 @@ export class NodeEventLoop implements TimerPort, YieldPort {
       return;
     }
     this.#sleepImmediate = setImmediate(() => {
-      // Less than a millisecond: block instead of spinning. Input that arrives meanwhile waits no longer than that.
+      // Less than a millisecond: block instead of spinning.
       const restMs = (untilNs - this.clock.nowNs()) / 1e6;
-      if (restMs > 0) Atomics.wait(this.#sleepCell, 0, 0, restMs);
+      if (restMs > 0) Atomics.wait(this.#sleepCell, 0, 0, Math.min(restMs, BLOCK_MS));
       this.#slept();
     });
   }

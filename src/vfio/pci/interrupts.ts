@@ -16,6 +16,8 @@ export interface InterruptOptions {
 export class AssignedInterrupts {
   readonly #options: InterruptOptions;
   #line: OpenEvent | undefined;
+  /** Unmasks the line at its host; without it a call does. */
+  #unmask: OpenEvent | undefined;
   #isLineHigh = false;
   /** Which of `VfioPciIrq` sends messages now. */
   #messages: number | undefined;
@@ -33,6 +35,10 @@ export class AssignedInterrupts {
     if (line === undefined) return;
     this.#line = line;
     this.#change({ index: VfioPciIrq.INTX, action: "trigger", eventFds: [line.fd] });
+    const unmask = this.#open();
+    if (unmask === undefined) return;
+    if (this.#change({ index: VfioPciIrq.INTX, action: "unmask", eventFds: [unmask.fd] })) this.#unmask = unmask;
+    else unmask.close();
   }
 
   /** Goes over to messages of a kind, with these vectors. */
@@ -62,7 +68,8 @@ export class AssignedInterrupts {
   acknowledge(): void {
     if (!this.#isLineHigh) return;
     this.#setLine(false);
-    this.#change({ index: VfioPciIrq.INTX, action: "unmask", count: 1 });
+    if (this.#unmask !== undefined) this.#unmask.signal();
+    else this.#change({ index: VfioPciIrq.INTX, action: "unmask", count: 1 });
   }
 
   get isLineHigh(): boolean {
@@ -91,7 +98,7 @@ export class AssignedInterrupts {
     return event?.fd ?? -1;
   }
 
-  #open(onSignalled: () => void): OpenEvent | undefined {
+  #open(onSignalled?: () => void): OpenEvent | undefined {
     try {
       return this.#options.events.open(onSignalled);
     } catch (error) {
@@ -106,6 +113,8 @@ export class AssignedInterrupts {
     this.#change({ index: VfioPciIrq.INTX, action: "trigger", count: 0 });
     this.#line.close();
     this.#line = undefined;
+    this.#unmask?.close();
+    this.#unmask = undefined;
     this.#setLine(false);
   }
 
@@ -118,12 +127,14 @@ export class AssignedInterrupts {
   }
 
   /** A host that refuses leaves the guest without that interrupt; the machine goes on. */
-  #change(change: Parameters<VfioDeviceClient["setIrqs"]>[0]): void {
+  #change(change: Parameters<VfioDeviceClient["setIrqs"]>[0]): boolean {
     try {
       this.#options.client.setIrqs(change);
+      return true;
     } catch (error) {
       if (!(error instanceof IommufdError)) throw error;
       this.#options.onFailure(error.message);
+      return false;
     }
   }
 }
