@@ -72,6 +72,10 @@ const nvme: DeviceKind = {
   properties: nvmeInfo.properties,
   make({ description, timers, ports, disks, work }) {
     const { name, properties = {} } = description;
+    if (properties["serial"] === undefined) {
+      const message = `${name}: serial property not set; "serial" among its properties would do`;
+      throw new VfioHostError("noSerial", message, { subject: name });
+    }
     const config = readNvmeConfig(properties, name);
     const { drive, blockShift } = config;
     if (drive === undefined || disks === undefined) {
