@@ -171,6 +171,50 @@ describe("code that the hart rewrites", () => {
   });
 });
 
+describe("code that several harts run", () => {
+  test("one of them rewrites it while all call it, each with stores of its own", () => {
+    const target = ramBase + 0x2000;
+    const { figures, m } = sameInBothTiers({
+      machine: { harts: 3 },
+      prepare: (machine) => {
+        program((p) => {
+          p.readCsr(s1, "mhartid");
+          p.la(s0, target);
+          p.la(s2, ramBase + 0x3000);
+          p.op("slli", { rd: t0, rs1: s1, imm: 6 });
+          p.op("add", { rd: s2, rs1: s2, rs2: t0 });
+          p.op("lui", { rd: s3, imm: 1 << 20 });
+          p.label("loop");
+          p.op("jalr", { rd: ra, rs1: s0 });
+          p.op("sd", { rs1: s2, rs2: a0 });
+          p.op("ld", { rd: a1, rs1: s2 });
+          p.op("add", { rd: a3, rs1: a3, rs2: a1 });
+          p.op("addi", { rd: a2, rs1: a2, imm: 1 });
+          p.op("andi", { rd: t0, rs1: a2, imm: 63 });
+          p.to("bne", "loop", { rs1: t0, rs2: zero });
+          // Hart 1 writes; the others only say that they would fetch anew.
+          p.op("addi", { rd: t1, rs1: s1, imm: -1 });
+          p.to("bne", "fence", { rs1: t1, rs2: zero });
+          p.op("lw", { rd: t1, rs1: s0 });
+          p.op("addw", { rd: t1, rs1: t1, rs2: s3 });
+          p.op("sw", { rs1: s0, rs2: t1 });
+          p.label("fence");
+          p.op("fence.i");
+          p.jump("loop");
+        })(machine);
+        machine.load(target, [
+          a("addi", { rd: a0, rs1: a0, imm: 1 }),
+          a("xor", { rd: a4, rs1: a4, rs2: a0 }),
+          a("jalr", { rs1: ra }),
+        ]);
+      },
+    });
+    expect(figures.dropped).toBeGreaterThan(50);
+    expect(figures.regionInstructions).toBeGreaterThan(50_000);
+    expect(m.harts[2]!.x(a0)).not.toBe(0n);
+  });
+});
+
 /** A loop that adds a constant to a0 and stores to a device at `device`. */
 const device = 0x1000_0000;
 function storingLoop(p: Assembler): void {

@@ -97,7 +97,6 @@ const loops: readonly (readonly [string, (p: Assembler) => void])[] = [
 describe("interrupts of the timer", () => {
   test.each(loops)("in %s come at the same instruction", (_kind, loop) => {
     const { m } = sameInBothTiers({
-      instructions: 60_000,
       prepare: (machine) => {
         // The timer's next time is 3 ticks later.
         const more = (p: Assembler): void => {

@@ -27,7 +27,6 @@ describe("traps in the middle of regions", () => {
     ["all zeroes", (p: Assembler) => p.word(0)],
   ])("%s: every register and counter is exact", (_what, trapping) => {
     const { figures, m } = sameInBothTiers({
-      instructions: 60_000,
       prepare: (machine) => {
         withHandler(machine, { isSkipped: true });
         program((p) => {
@@ -199,7 +198,6 @@ describe("triggers and watches on compiled code", () => {
     ["stores", 2n, (p: Assembler) => p.la(t5, ramBase + 0x1010)],
   ])("the guest arms one for %s, and takes it away", (_what, kind, address) => {
     const { figures, m } = sameInBothTiers({
-      instructions: 60_000,
       prepare: (machine) => {
         withHandler(machine, { isSkipped: true });
         program((p) => {
