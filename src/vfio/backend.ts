@@ -7,6 +7,7 @@ import { AssignedDevice, type DeviceOptions } from "./device.ts";
 import { VfioError } from "./errors.ts";
 import { explain, reasonText, type Reason } from "./explain.ts";
 import type { BlockFile } from "./mapped-ram.ts";
+import { PeerMemory } from "./peer-memory.ts";
 import type { AssigningHost, HostDevice } from "./port.ts";
 import { refused } from "./refused.ts";
 import type { TrackerPolicy } from "./trackers/policy.ts";
@@ -32,6 +33,8 @@ export interface AssignmentOptions extends DeviceOptions {
 export interface Assignment {
   readonly device: AssignedDevice;
   readonly container: Container;
+  /** Where its memory is shared with the other devices. */
+  readonly peers: PeerMemory;
   readonly migration: MigrationWish;
   release(): void;
 }
@@ -42,6 +45,7 @@ export class IommufdBackend {
   #iommufd: IommufdClient | undefined;
   readonly #containers: Container[] = [];
   readonly #assignments: Assignment[] = [];
+  readonly #peers: PeerMemory = new PeerMemory();
 
   constructor(options: BackendOptions) {
     this.id = options.id;
@@ -98,6 +102,7 @@ export class IommufdBackend {
     const assignment: Assignment = {
       device,
       container,
+      peers: this.#peers,
       migration: options.migration,
       release: () => {
         if (!isHeld) return;
@@ -140,7 +145,7 @@ export class IommufdBackend {
 
   #makeContainer(iommufd: IommufdClient): Container {
     const { space, policy, fileOf, warn } = this.#options;
-    return new Container({ iommufd, space, policy, warn, ...(fileOf !== undefined && { fileOf }) });
+    return new Container({ iommufd, space, peers: this.#peers, policy, warn, ...(fileOf !== undefined && { fileOf }) });
   }
 
   /** A device that is to migrate and cannot is not taken. One that nobody tracks is, with QEMU's warning. */

@@ -5,6 +5,7 @@ import { AutoDomains, type AttachableDevice, type AutoDomain } from "./autodomai
 import { Condemned } from "./condemned.ts";
 import { MappedRam, MappingError, type BlockFile, type MappedRange } from "./mapped-ram.ts";
 import { refused } from "./refused.ts";
+import { MappedPeers, PeerMemory } from "./peer-memory.ts";
 import { allSource } from "./trackers/all-source.ts";
 import { hwptSource } from "./trackers/hwpt-source.ts";
 import { logSource } from "./trackers/log-source.ts";
@@ -32,6 +33,8 @@ export interface ContainerOptions {
   readonly space: AddressSpace;
   readonly policy: TrackerPolicy;
   readonly fileOf?: (block: RamBlock) => BlockFile | undefined;
+  /** Memory of the machine's devices, for the others. */
+  readonly peers?: PeerMemory;
   /** What an operator should know though everything goes on. */
   readonly warn: (message: string) => void;
 }
@@ -43,6 +46,7 @@ export class Container {
   readonly #domains: AutoDomains;
   readonly #devices: ContainedDevice[] = [];
   readonly #ram: MappedRam;
+  readonly #peers: MappedPeers;
   readonly #tracking: Tracking;
   #unlisten: (() => void) | undefined;
 
@@ -59,6 +63,12 @@ export class Container {
     };
     this.#domains = new AutoDomains(calls, this.ioasId);
     this.#tracking = new Tracking(space.world.notes, () => this.#ram.ranges);
+    this.#peers = new MappedPeers({
+      calls: iommufd,
+      ioasId: this.ioasId,
+      peers: options.peers ?? new PeerMemory(),
+      warn,
+    });
     this.#ram = new MappedRam({
       calls: iommufd,
       ioasId: this.ioasId,
@@ -114,7 +124,7 @@ export class Container {
       this.#devices.push(device);
       undo.push(() => this.#devices.splice(this.#devices.indexOf(device), 1));
       // Only now: with the device's reserved regions in the IOAS, a mapping over one of them fails here.
-      this.#unlisten ??= this.#ram.follow(this.#options.space);
+      this.#unlisten ??= this.#listen(this.#options.space);
       undo.push(() => this.#devices.length === 0 && this.#stopListening());
       this.#tracking.use(this.#sources());
     } catch (cause) {
@@ -154,6 +164,11 @@ export class Container {
       this.#tracking.use(this.#devices.map(({ name }) => allSource(name)));
       this.#options.warn(`${error.message}; all that the others can reach counts as written`);
     }
+  }
+
+  #listen(space: AddressSpace): () => void {
+    const ends = [this.#ram.follow(space), space.addListener(this.#peers)];
+    return () => ends.forEach((end) => end());
   }
 
   #stopListening(): void {

@@ -313,6 +313,11 @@ export class VfioDeviceClient {
     return result;
   }
 
+  /** What is mapped of it stays so. */
+  closeDmaBuf(fd: number): void {
+    this.#session.close(fd);
+  }
+
   /** Bits of `VfioMigrationFlag`; 0 when the device cannot migrate. */
   migrationFlags(): number {
     const layout = VfioDeviceFeatureMigration;

@@ -6,6 +6,7 @@ import { IommufdError, VfioDeviceFlag, VfioPciIrq, VfioPciRegion, type VfioRegio
 import { blob, bool, describeState, field, u16, type DescriptionOf, type Saveable } from "../../state/index.ts";
 import type { AssignedDevice } from "../device.ts";
 import { VfioError } from "../errors.ts";
+import type { PeerMemory } from "../peer-memory.ts";
 import type { EventPort } from "../port.ts";
 import { HostConfig } from "./host-config.ts";
 import { AssignedInterrupts } from "./interrupts.ts";
@@ -20,6 +21,8 @@ export interface AssignedFunctionOptions {
   readonly device: AssignedDevice;
   readonly ports: Pick<PciPorts, "intx" | "msi" | "trace">;
   readonly events: EventPort;
+  /** Where memory in its BARs is shared with the machine's other devices. */
+  readonly peers: PeerMemory;
 }
 
 /**
@@ -65,7 +68,7 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
   #command = 0;
 
   /** Throws VfioError for a device that is no PCI function, IommufdError where the host does not say what it is. */
-  constructor({ name, device, ports, events }: AssignedFunctionOptions) {
+  constructor({ name, device, ports, events, peers }: AssignedFunctionOptions) {
     const { client } = device;
     if ((device.facts.flags & VfioDeviceFlag.PCI) === 0) {
       throw new VfioError("unknownDevice", `Device ${device.name} is no PCI device; vfio-pci takes no other`, {
@@ -90,7 +93,7 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
     });
     this.#msi = this.#takeMsi();
     this.#msix = this.#takeMsix();
-    this.#bars = this.#takeBars(onFailure);
+    this.#bars = this.#takeBars(peers, onFailure);
     this.bars = this.#bars.map(({ bar }) => bar);
     this.config = {
       lengthBytes: this.#host.lengthBytes,
@@ -118,6 +121,7 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
 
   close(): void {
     this.#interrupts.close();
+    for (const { bar } of this.#bars) bar.close();
   }
 
   /** Before anything else, as a reset by VFIO leaves configuration space as it was. */
@@ -196,7 +200,7 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
     }
   }
 
-  #takeBars(onFailure: (what: string) => void): PlacedBar[] {
+  #takeBars(peers: PeerMemory, onFailure: (what: string) => void): PlacedBar[] {
     this.#take(Header.romBar, 4);
     const placed: PlacedBar[] = [];
     let isUpperHalf = false;
@@ -218,6 +222,7 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
         region,
         kind,
         client: this.#device.client,
+        peers,
         overlays: this.#overlays(region),
         onAccess: () => this.#interrupts.acknowledge(),
         onFailure,

@@ -1,6 +1,7 @@
 // A BAR of an assigned device: accesses go to the device's region, but for the MSI-X table, which is the VMM's.
 import { containerRegion, mmioRegion, type MemoryRegion, type MmioHandler } from "../../memory/index.ts";
 import type { BusBar } from "../../device/pci/index.ts";
+import type { PeerMemory } from "../peer-memory.ts";
 import { IommufdError, type VfioDeviceClient, type VfioRegion } from "../../iommufd/index.ts";
 
 /** A stretch of a BAR that the device does not see. */
@@ -15,6 +16,7 @@ export interface RegionBarOptions {
   readonly region: VfioRegion;
   readonly kind: "memory" | "io";
   readonly client: VfioDeviceClient;
+  readonly peers: PeerMemory;
   readonly overlays: readonly Overlay[];
   /** Called after each access that reached the device. */
   readonly onAccess: () => void;
@@ -30,6 +32,7 @@ export class RegionBar implements BusBar {
   readonly #options: RegionBarOptions;
   readonly #bytes: Uint8Array = new Uint8Array(8);
   readonly #view: DataView = new DataView(this.#bytes.buffer);
+  readonly #unshare: readonly (() => void)[];
   readonly #parts: readonly Uint8Array[] = [1, 2, 4, 8].map((width) => this.#bytes.subarray(0, width));
 
   constructor(options: RegionBarOptions) {
@@ -39,32 +42,44 @@ export class RegionBar implements BusBar {
     this.kind = options.kind;
     this.lengthBytes = Number(region.lengthBytes);
     this.region = containerRegion(name, this.lengthBytes);
-    this.region.add(mmioRegion(`${name}.device`, this.lengthBytes, this.#handler()), 0);
+    this.region.add(mmioRegion(`${name}.device`, this.lengthBytes, this.#handler(0)), 0);
+    this.#unshare = region.mappable.map((area) => {
+      const at = Number(area.offset);
+      const memory = mmioRegion(`${name}.memory`, Number(area.lengthBytes), this.#handler(at));
+      this.region.add(memory, at, 1);
+      return options.peers.share(memory, options.client, region, area.offset);
+    });
     for (const { at, lengthBytes, handler } of overlays) {
-      this.region.add(mmioRegion(`${name}.messages`, lengthBytes, handler), at, 1);
+      this.region.add(mmioRegion(`${name}.messages`, lengthBytes, handler), at, 2);
     }
   }
 
-  #handler(): MmioHandler {
+  /** The region is seen no more. */
+  close(): void {
+    for (const end of this.#unshare) end();
+  }
+
+  /** Of what begins `from` bytes into the region. */
+  #handler(from: number): MmioHandler {
     const view = this.#view;
     return {
       valid: { min: 1, max: 8, unaligned: true },
       impl: { min: 1, max: 8 },
       read: (at, width) => {
-        this.#read(at, width);
+        this.#read(from + at, width);
         return width === 4 ? view.getUint32(0, true) : width === 2 ? view.getUint16(0, true) : view.getUint8(0);
       },
       write: (at, width, value) => {
         view.setUint32(0, value, true);
-        this.#write(at, width);
+        this.#write(from + at, width);
       },
       read64: (at) => {
-        this.#read(at, 8);
+        this.#read(from + at, 8);
         return view.getBigUint64(0, true);
       },
       write64: (at, value) => {
         view.setBigUint64(0, value, true);
-        this.#write(at, 8);
+        this.#write(from + at, 8);
       },
     };
   }

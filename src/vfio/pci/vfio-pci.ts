@@ -33,7 +33,7 @@ export class VfioPci implements Device {
     this.assignment = assignment;
     this.tellsStates = tellsStates;
     try {
-      this.pci = new AssignedFunction({ name, device: assignment.device, ports, events });
+      this.pci = new AssignedFunction({ name, device: assignment.device, peers: assignment.peers, ports, events });
     } catch (error) {
       assignment.release();
       if (!(error instanceof IommufdError)) throw error;
