@@ -11,16 +11,13 @@
 //     end
 //     store registers; where to go on, budget and exit
 import { control, memoryOps, numericOps, valueTypeCode, type Local } from "../../wasm/index.ts";
-import { entryBytes, entryOffset } from "../code-cache.ts";
-import { exitShift, recordBytes, recordOffset, RegionExit } from "../region-entry.ts";
+import { exitShift, RegionExit } from "../region-entry.ts";
 import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
-import type { VcpuLayout } from "../vcpu-layout.ts";
 import { AccessGroups } from "./access-groups.ts";
 import type { ControlFlow } from "./control-flow.ts";
 import type { RegionFormer } from "./region-former.ts";
 import {
   accessLocals,
-  baseLocal,
   budgetLocal,
   exitPcLocal,
   fieldLocal,
@@ -30,61 +27,30 @@ import {
   labelLocal,
   localRuns,
   tagLocal,
-  vcpuLocal,
 } from "./region-locals.ts";
-import { RegionWriter } from "./region-writer.ts";
-import { Flow, Token, type Template } from "./template.ts";
+import { exitLevel, leftLevel, RegionWays, type EmitterParts } from "./region-ways.ts";
+import { Flow, Token } from "./template.ts";
 
-/** Budgets are smaller. */
-const budgetMark = -0x80000000;
-/** Nesting levels of the blocks around a region. */
-const exitLevel = 1;
-const leftLevel = 2;
 const i64Add = numericOps["i64.add"];
 const i32Add = numericOps["i32.add"];
 const i32Sub = numericOps["i32.sub"];
 const i32And = numericOps["i32.and"];
 const i32Or = numericOps["i32.or"];
 const i32Shl = numericOps["i32.shl"];
-const i32Mul = numericOps["i32.mul"];
-const i32LtS = numericOps["i32.lt_s"];
-const i32LtU = numericOps["i32.lt_u"];
-const i32GeU = numericOps["i32.ge_u"];
 const i32Ne = numericOps["i32.ne"];
-const i64Ne = numericOps["i64.ne"];
 const i64Or = numericOps["i64.or"];
 const i64Eqz = numericOps["i64.eqz"];
 const i64Xor = numericOps["i64.xor"];
 const i64And = numericOps["i64.and"];
-const i64Sub = numericOps["i64.sub"];
 const i64ShrU = numericOps["i64.shr_u"];
 const i32Wrap = numericOps["i32.wrap_i64"];
 const i32Load = memoryOps["i32.load"].code;
-const i32Load16 = memoryOps["i32.load16_u"].code;
 const i64Load = memoryOps["i64.load"].code;
-const i64Load32 = memoryOps["i64.load32_s"].code;
 const i64Store = memoryOps["i64.store"].code;
 const f64Load = memoryOps["f64.load"].code;
 const f64Store = memoryOps["f64.store"].code;
 const floatOfBits = numericOps["f64.reinterpret_i64"];
 const bitsOfFloat = numericOps["i64.reinterpret_f64"];
-
-export interface EmitterParts {
-  readonly layout: VcpuLayout;
-  readonly cachedFields: readonly string[];
-  /** Offset of a register that reads as zero, and of one that nobody reads. */
-  readonly zero: number;
-  readonly sink: number;
-  /** Address of the records of entries. */
-  readonly records: number;
-  readonly buffer: ArrayBufferLike;
-  /** Address of the vCPU's block where there is only one. */
-  readonly onlyVcpu: number | undefined;
-  /** Index of the import that is told of a misfit. */
-  readonly misfitImport: number;
-  /** The template of the same instruction as a member of a group. */
-  readonly grouped: (template: Template) => Template;
-}
 
 /** Addresses of the TLB's tables for loads and stores. */
 export interface Tables {
@@ -92,10 +58,7 @@ export interface Tables {
   readonly store: number;
 }
 
-export class RegionEmitter extends RegionWriter {
-  private readonly former: RegionFormer;
-  private readonly flow: ControlFlow;
-  private readonly parts: EmitterParts;
+export class RegionEmitter extends RegionWays {
   private readonly halves: Uint16Array;
   /** Local of each register, by its offset in units of 8 bytes; 0 when it has none yet. */
   private readonly localOf: Int16Array;
@@ -105,7 +68,6 @@ export class RegionEmitter extends RegionWriter {
   private readonly isDirty: Uint8Array;
   private readonly isFloat: Uint8Array;
   private readonly groups: AccessGroups;
-  private readonly level: Int16Array = new Int16Array(2048);
   /**
    * The instruction that is written: its block and its place there, and how many instructions before it are executed that the
    * budget does not know of yet.
@@ -113,16 +75,10 @@ export class RegionEmitter extends RegionWriter {
   private block = 0;
   private place = 0;
   private behind = 0;
-  private tableIndex = 0;
   private tables: Tables | undefined;
-  private dispatchLevel = 0;
-  private dispatches = false;
 
   constructor(former: RegionFormer, flow: ControlFlow, parts: EmitterParts) {
-    super();
-    this.former = former;
-    this.flow = flow;
-    this.parts = parts;
+    super(former, flow, parts);
     this.halves = new Uint16Array(parts.buffer);
     this.localOf = new Int16Array(parts.layout.lengthBytes >>> 3);
     this.isDirty = new Uint8Array(parts.layout.lengthBytes >>> 3);
@@ -149,6 +105,7 @@ export class RegionEmitter extends RegionWriter {
     this.dispatches = former.entryCount > 1;
     this.collectCells();
     this.groups.find();
+    this.findNear();
     this.emitHead(tables);
     this.open(control.block);
     this.open(control.block);
@@ -321,44 +278,6 @@ export class RegionEmitter extends RegionWriter {
     this.tree(merge, 0);
   }
 
-  private emitDispatch(): void {
-    const { flow, out } = this;
-    const direct = flow.labelsWithin(0);
-    if (direct < flow.labelCount) {
-      this.get(budgetLocal);
-      this.get(labelLocal);
-      this.i32(direct);
-      out.u8(i32GeU);
-      this.i32(31);
-      out.u8(i32Shl);
-      out.u8(i32Or);
-      this.set(budgetLocal);
-    }
-    this.branchByLabel(-1);
-  }
-
-  /** Goes on to the block of the label, or to the next header on the way there from that of `loop`. */
-  private branchByLabel(loop: number): void {
-    const { flow, out } = this;
-    let other = -1;
-    for (let i = 0; other < 0; i++) if (flow.leadsTo(loop, i)) other = i;
-    this.get(labelLocal);
-    out.u8(control.brTable);
-    out.u32(flow.labelCount - 1);
-    for (let i = 0; i < flow.labelCount; i++) {
-      const to = flow.leadsTo(loop, i) ? i : other;
-      out.u32(this.depth - this.level[flow.nest.next(loop, flow.labelBlocks[to]!)]!);
-    }
-  }
-
-  /** Makes the budget negative, so that the check of a loop's header fails: the block to go to is that of the label. */
-  private markBudget(): void {
-    this.get(budgetLocal);
-    this.i32(budgetMark);
-    this.out.u8(i32Or);
-    this.set(budgetLocal);
-  }
-
   private emitBlock(block: number, behind: number): void {
     const { former, groups } = this;
     const first = former.first[block]!;
@@ -393,14 +312,6 @@ export class RegionEmitter extends RegionWriter {
     if (ends === Flow.conditional) this.end();
   }
 
-  private spendBudget(instructions: number): void {
-    if (instructions === 0) return;
-    this.get(budgetLocal);
-    this.i32(instructions);
-    this.out.u8(i32Sub);
-    this.set(budgetLocal);
-  }
-
   /** Takes the edge of a block: 0 onward, 1 taken. */
   private goTo(block: number, edge: 0 | 1, behind: number): void {
     const { former, flow } = this;
@@ -428,147 +339,6 @@ export class RegionEmitter extends RegionWriter {
     }
     if (flow.isMerge[next] === 1 || flow.order[next]! <= flow.order[block]!) this.br(this.level[next]!);
     else this.tree(next, 0);
-  }
-
-  /** On at the address in `exitPcLocal`: inside the region where it has a label, else outside. */
-  private emitJump(): void {
-    const { out, parts } = this;
-    const { slot } = accessLocals;
-    if (!this.dispatches) {
-      this.br(exitLevel);
-      return;
-    }
-    this.get(exitPcLocal);
-    this.pushFetchEntry();
-    this.tee(slot);
-    this.memory(i64Load, 0);
-    this.get(exitPcLocal);
-    this.i64(-4096);
-    out.u8(i64And);
-    out.u8(i64Ne);
-    this.brIf(exitLevel);
-    // The decoded entry's record.
-    this.get(slot);
-    this.memory(i32Load, tlbAddendOffset);
-    this.get(exitPcLocal);
-    out.u8(i32Wrap);
-    this.i32(0xfff);
-    out.u8(i32And);
-    this.i32(entryBytes / 2);
-    out.u8(i32Mul);
-    out.u8(i32Add);
-    this.memory(i32Load16, entryOffset.count);
-    this.i32(recordBytes);
-    out.u8(i32Mul);
-    this.i32(parts.records);
-    out.u8(i32Add);
-    this.tee(slot);
-    this.memory(i32Load, recordOffset.function);
-    this.i32(this.tableIndex);
-    out.u8(i32Ne);
-    this.get(budgetLocal);
-    this.i32(this.flow.greatestNeed);
-    out.u8(i32LtS);
-    out.u8(i32Or);
-    this.brIf(exitLevel);
-    // The same page may be mapped elsewhere, too.
-    this.get(exitPcLocal);
-    this.get(slot);
-    this.memory(i64Load32, recordOffset.offset);
-    out.u8(i64Sub);
-    this.set(baseLocal);
-    this.get(slot);
-    this.memory(i32Load16, recordOffset.label);
-    this.set(labelLocal);
-    this.br(this.dispatchLevel);
-  }
-
-  /** Pops an address and pushes that of its entry in the fetch TLB. */
-  private pushFetchEntry(): void {
-    const { out, parts } = this;
-    this.i64(tlbIndexShift);
-    out.u8(i64ShrU);
-    out.u8(i32Wrap);
-    this.i32(tlbIndexMask);
-    out.u8(i32And);
-    this.vcpu();
-    this.memory(i32Load, parts.layout.offset("tlbFetch"));
-    out.u8(i32Add);
-  }
-
-  /** Leaves for `leaveAt` unless the page of `offset` is mapped as it was when the region was formed. */
-  private checkPage(page: number, offset: number, leaveAt: number): void {
-    const { out, former } = this;
-    const { slot } = accessLocals;
-    this.pushPlace(leaveAt);
-    this.set(exitPcLocal);
-    this.pushPlace(offset & ~0xfff);
-    this.pushFetchEntry();
-    this.tee(slot);
-    this.memory(i64Load, 0);
-    this.pushPlace(offset & ~0xfff);
-    out.u8(i64Ne);
-    this.get(slot);
-    this.memory(i32Load, tlbAddendOffset);
-    this.i32(former.pageEntries[page]!);
-    out.u8(i32Ne);
-    out.u8(i32Or);
-    this.brIf(exitLevel);
-  }
-
-  /**
-   * Leaves before the header of a loop when a run has too little left. Where the budget is marked, somebody is on the way to
-   * another block of the loop.
-   */
-  private checkBudget(header: number): void {
-    const { flow, former, out } = this;
-    this.get(budgetLocal);
-    this.i32(flow.need[header]!);
-    out.u8(i32LtS);
-    this.hintNext(0);
-    this.open(control.if);
-    const loop = flow.nest.of[header]!;
-    let leads = false;
-    for (let i = 0; i < flow.labelCount && !leads; i++) leads = flow.leadsTo(loop, i);
-    if (leads) {
-      this.get(budgetLocal);
-      this.i32(0);
-      out.u8(i32LtS);
-      this.open(control.if);
-      this.unmarkBudget(flow.labelsWithin(flow.nest.depth[loop]!));
-      this.branchByLabel(loop);
-      this.end();
-    }
-    this.leaveTo(former.offset[former.first[header]!]!);
-    this.end();
-  }
-
-  /** For the labels below `direct`; those from there on have more headers before them. */
-  private unmarkBudget(direct: number): void {
-    const { out } = this;
-    this.get(budgetLocal);
-    this.i32(~budgetMark);
-    if (direct < this.flow.labelCount) {
-      this.i32(-1);
-      this.get(labelLocal);
-      this.i32(direct);
-      out.u8(i32LtU);
-      out.u8(control.select);
-    }
-    out.u8(i32And);
-    this.set(budgetLocal);
-  }
-
-  private leaveTo(offset: number): void {
-    this.pushPlace(offset);
-    this.set(exitPcLocal);
-    this.br(exitLevel);
-  }
-
-  private pushPlace(offset: number): void {
-    this.get(baseLocal);
-    this.i64(offset);
-    this.out.u8(i64Add);
   }
 
   // Instructions.
@@ -784,12 +554,5 @@ export class RegionEmitter extends RegionWriter {
     }
     if (valueIsFloat !== this.isFloat[offset >>> 3]) this.out.u8(valueIsFloat === 1 ? bitsOfFloat : floatOfBits);
     this.set(this.localOf[offset >>> 3] as Local);
-  }
-
-  /** Pushes the address of the vCPU's block: a constant where there is only one. */
-  private vcpu(): void {
-    const { onlyVcpu } = this.parts;
-    if (onlyVcpu === undefined) this.get(vcpuLocal);
-    else this.i32(onlyVcpu);
   }
 }

@@ -1,0 +1,363 @@
+// hot: bench/boot.ts
+// How a region's code gets from one block to another where that is more than a branch: by number from the dispatch node and the
+// headers of loops, through indirect jumps, into another page, and out of the region.
+import { control, memoryOps, numericOps } from "../../wasm/index.ts";
+import { entryBytes, entryOffset } from "../code-cache.ts";
+import { recordBytes, recordOffset } from "../region-entry.ts";
+import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
+import type { VcpuLayout } from "../vcpu-layout.ts";
+import type { ControlFlow } from "./control-flow.ts";
+import type { RegionFormer } from "./region-former.ts";
+import { accessLocals, baseLocal, budgetLocal, exitPcLocal, labelLocal, tagLocal, vcpuLocal } from "./region-locals.ts";
+import { RegionWriter } from "./region-writer.ts";
+import type { Template } from "./template.ts";
+
+/** Nesting levels of the blocks around a region. */
+export const exitLevel = 1;
+export const leftLevel = 2;
+/** Budgets are smaller. */
+const budgetMark = -0x80000000;
+/** Entries that an indirect jump finds by their distance lie within so many steps of two bytes. */
+const mostSteps = 512;
+
+const i64Add = numericOps["i64.add"];
+const i32Add = numericOps["i32.add"];
+const i32Sub = numericOps["i32.sub"];
+const i32And = numericOps["i32.and"];
+const i32Or = numericOps["i32.or"];
+const i32Mul = numericOps["i32.mul"];
+const i32ShrU = numericOps["i32.shr_u"];
+const i32LtS = numericOps["i32.lt_s"];
+const i32LtU = numericOps["i32.lt_u"];
+const i32Ne = numericOps["i32.ne"];
+const i64Ne = numericOps["i64.ne"];
+const i64And = numericOps["i64.and"];
+const i64Sub = numericOps["i64.sub"];
+const i64LtU = numericOps["i64.lt_u"];
+const i64ShrU = numericOps["i64.shr_u"];
+const i32Wrap = numericOps["i32.wrap_i64"];
+const i32Load = memoryOps["i32.load"].code;
+const i32Load16 = memoryOps["i32.load16_u"].code;
+const i64Load = memoryOps["i64.load"].code;
+const i64Load32 = memoryOps["i64.load32_s"].code;
+
+export interface EmitterParts {
+  readonly layout: VcpuLayout;
+  readonly cachedFields: readonly string[];
+  /** Offset of a register that reads as zero, and of one that nobody reads. */
+  readonly zero: number;
+  readonly sink: number;
+  /** Address of the records of entries. */
+  readonly records: number;
+  readonly buffer: ArrayBufferLike;
+  /** Address of the vCPU's block where there is only one. */
+  readonly onlyVcpu: number | undefined;
+  /** Index of the import that is told of a misfit. */
+  readonly misfitImport: number;
+  /** The template of the same instruction as a member of a group. */
+  readonly grouped: (template: Template) => Template;
+}
+
+export abstract class RegionWays extends RegionWriter {
+  protected readonly former: RegionFormer;
+  protected readonly flow: ControlFlow;
+  protected readonly parts: EmitterParts;
+  protected readonly level: Int16Array = new Int16Array(2048);
+  protected tableIndex = 0;
+  protected dispatchLevel = 0;
+  /** There is a dispatch node: several ways in. */
+  protected dispatches = false;
+  /** The entries that indirect jumps find by their distance: the offset of the first, and steps of two bytes to the last. */
+  private nearFrom = 0;
+  private nearSteps = 0;
+
+  constructor(former: RegionFormer, flow: ControlFlow, parts: EmitterParts) {
+    super();
+    this.former = former;
+    this.flow = flow;
+    this.parts = parts;
+  }
+
+  // The dispatch node and the headers of loops.
+
+  /** Chooses the stretch of code that has the most entries. */
+  protected findNear(): void {
+    const { former } = this;
+    let most = 0;
+    this.nearSteps = 0;
+    for (let i = 0; i < former.entryCount; i++) {
+      const from = this.entryAt(i);
+      let last = from;
+      let count = 0;
+      for (let j = 0; j < former.entryCount; j++) {
+        const at = this.entryAt(j);
+        if (at < from || at >= from + 2 * mostSteps) continue;
+        count++;
+        last = Math.max(last, at);
+      }
+      if (count <= most) continue;
+      most = count;
+      this.nearFrom = from;
+      this.nearSteps = (last - from) / 2 + 1;
+    }
+  }
+
+  private entryAt(i: number): number {
+    const { former } = this;
+    return former.offset[former.first[former.entryBlocks[i]!]!]!;
+  }
+
+  /**
+   * Goes on by `labelLocal`: a label, or behind the labels a step from `nearFrom`; anything else is looked up. Ways that need
+   * more than a branch have a stub.
+   */
+  protected emitDispatch(): void {
+    const { flow, former, out, nearFrom, nearSteps } = this;
+    this.open(control.block);
+    const general = this.depth;
+    for (let i = 0; i < former.entryCount; i++) if (this.needsStub(i)) this.open(control.block);
+    let stubs = 0;
+    const levelOfEntry: number[] = [];
+    for (let i = 0; i < former.entryCount; i++) {
+      const direct = this.level[flow.nest.next(-1, former.entryBlocks[i]!)]!;
+      levelOfEntry.push(this.needsStub(i) ? this.depth - stubs++ : direct);
+    }
+    const targets = Array.from({ length: flow.labelCount + nearSteps }, () => general);
+    for (let i = 0; i < former.entryCount; i++) {
+      const block = former.entryBlocks[i]!;
+      const step = (this.entryAt(i) - nearFrom) / 2;
+      // Who comes by a label comes by the page that it lies in.
+      const isFar = flow.nest.next(-1, block) !== block;
+      targets[flow.label[block]!] = isFar ? levelOfEntry[i]! : this.level[block]!;
+      if (step >= 0 && step < nearSteps) targets[flow.labelCount + step] = levelOfEntry[i]!;
+    }
+    this.get(labelLocal);
+    out.u8(control.brTable);
+    out.u32(targets.length);
+    for (const target of targets) out.u32(this.depth - target);
+    out.u32(this.depth - general);
+    for (let i = 0; i < former.entryCount; i++) if (this.needsStub(i)) this.emitStub(former.entryBlocks[i]!);
+    this.end();
+    this.lookUpJump();
+  }
+
+  private needsStub(i: number): boolean {
+    const block = this.former.entryBlocks[i]!;
+    return this.former.pageCount > 1 || this.flow.nest.next(-1, block) !== block;
+  }
+
+  private emitStub(block: number): void {
+    const { flow, former } = this;
+    const next = flow.nest.next(-1, block);
+    const offset = former.offset[former.first[block]!]!;
+    this.end();
+    if (former.pageCount > 1) this.checkPage(former.page[former.first[block]!]!, offset, offset);
+    if (next !== block) {
+      this.i32(flow.label[block]!);
+      this.set(labelLocal);
+      this.markBudget();
+    }
+    this.br(this.level[next]!);
+  }
+
+  /** Goes on to the block of the label, or to the next header on the way there from that of `loop`. */
+  private branchByLabel(loop: number): void {
+    const { flow, out } = this;
+    let other = -1;
+    for (let i = 0; other < 0; i++) if (flow.leadsTo(loop, i)) other = i;
+    this.get(labelLocal);
+    out.u8(control.brTable);
+    out.u32(flow.labelCount - 1);
+    for (let i = 0; i < flow.labelCount; i++) {
+      const to = flow.leadsTo(loop, i) ? i : other;
+      out.u32(this.depth - this.level[flow.nest.next(loop, flow.labelBlocks[to]!)]!);
+    }
+  }
+
+  /** Makes the budget negative, so that the check of a loop's header fails: the block to go to is that of the label. */
+  protected markBudget(): void {
+    this.get(budgetLocal);
+    this.i32(budgetMark);
+    this.out.u8(i32Or);
+    this.set(budgetLocal);
+  }
+
+  /**
+   * Leaves before the header of a loop when a run has too little left. Where the budget is marked, somebody is on the way to
+   * another block of the loop.
+   */
+  protected checkBudget(header: number): void {
+    const { flow, former, out } = this;
+    this.get(budgetLocal);
+    this.i32(flow.need[header]!);
+    out.u8(i32LtS);
+    this.hintNext(0);
+    this.open(control.if);
+    const loop = flow.nest.of[header]!;
+    let leads = false;
+    for (let i = 0; i < flow.labelCount && !leads; i++) leads = flow.leadsTo(loop, i);
+    if (leads) {
+      this.get(budgetLocal);
+      this.i32(0);
+      out.u8(i32LtS);
+      this.open(control.if);
+      this.unmarkBudget(flow.labelsWithin(flow.nest.depth[loop]!));
+      this.branchByLabel(loop);
+      this.end();
+    }
+    this.leaveTo(former.offset[former.first[header]!]!);
+    this.end();
+  }
+
+  /** For the labels below `direct`; those from there on have more headers before them. */
+  private unmarkBudget(direct: number): void {
+    const { out } = this;
+    this.get(budgetLocal);
+    this.i32(~budgetMark);
+    if (direct < this.flow.labelCount) {
+      this.i32(-1);
+      this.get(labelLocal);
+      this.i32(direct);
+      out.u8(i32LtU);
+      out.u8(control.select);
+    }
+    out.u8(i32And);
+    this.set(budgetLocal);
+  }
+
+  protected spendBudget(instructions: number): void {
+    if (instructions === 0) return;
+    this.get(budgetLocal);
+    this.i32(instructions);
+    this.out.u8(i32Sub);
+    this.set(budgetLocal);
+  }
+
+  // Indirect jumps.
+
+  /** On at the address in `exitPcLocal`: inside the region where it has an entry there, else outside. */
+  protected emitJump(): void {
+    const { flow, out } = this;
+    if (!this.dispatches) {
+      this.br(exitLevel);
+      return;
+    }
+    this.get(budgetLocal);
+    this.i32(flow.greatestNeed);
+    out.u8(i32LtS);
+    this.brIf(exitLevel);
+    this.get(exitPcLocal);
+    this.pushPlace(this.nearFrom);
+    out.u8(i64Sub);
+    this.tee(tagLocal);
+    out.u8(i32Wrap);
+    this.i32(1);
+    out.u8(i32ShrU);
+    this.i32(flow.labelCount);
+    out.u8(i32Add);
+    this.i32(-1);
+    this.get(tagLocal);
+    this.i64(2 * this.nearSteps);
+    out.u8(i64LtU);
+    out.u8(control.select);
+    this.set(labelLocal);
+    this.br(this.dispatchLevel);
+  }
+
+  /** Dispatches anew by the record of the entry at `exitPcLocal`, or leaves when that is not this region's. */
+  private lookUpJump(): void {
+    const { out, parts } = this;
+    const { slot } = accessLocals;
+    this.get(exitPcLocal);
+    this.pushFetchEntry();
+    this.tee(slot);
+    this.memory(i64Load, 0);
+    this.get(exitPcLocal);
+    this.i64(-4096);
+    out.u8(i64And);
+    out.u8(i64Ne);
+    this.brIf(exitLevel);
+    // The decoded entry's record.
+    this.get(slot);
+    this.memory(i32Load, tlbAddendOffset);
+    this.get(exitPcLocal);
+    out.u8(i32Wrap);
+    this.i32(0xfff);
+    out.u8(i32And);
+    this.i32(entryBytes / 2);
+    out.u8(i32Mul);
+    out.u8(i32Add);
+    this.memory(i32Load16, entryOffset.count);
+    this.i32(recordBytes);
+    out.u8(i32Mul);
+    this.i32(parts.records);
+    out.u8(i32Add);
+    this.tee(slot);
+    this.memory(i32Load, recordOffset.function);
+    this.i32(this.tableIndex);
+    out.u8(i32Ne);
+    this.brIf(exitLevel);
+    // The same page may be mapped elsewhere, too.
+    this.get(exitPcLocal);
+    this.get(slot);
+    this.memory(i64Load32, recordOffset.offset);
+    out.u8(i64Sub);
+    this.set(baseLocal);
+    this.get(slot);
+    this.memory(i32Load16, recordOffset.label);
+    this.set(labelLocal);
+    this.br(this.dispatchLevel);
+  }
+
+  /** Pops an address and pushes that of its entry in the fetch TLB. */
+  private pushFetchEntry(): void {
+    const { out, parts } = this;
+    this.i64(tlbIndexShift);
+    out.u8(i64ShrU);
+    out.u8(i32Wrap);
+    this.i32(tlbIndexMask);
+    out.u8(i32And);
+    this.vcpu();
+    this.memory(i32Load, parts.layout.offset("tlbFetch"));
+    out.u8(i32Add);
+  }
+
+  /** Leaves for `leaveAt` unless the page of `offset` is mapped as it was when the region was formed. */
+  protected checkPage(page: number, offset: number, leaveAt: number): void {
+    const { out, former } = this;
+    const { slot } = accessLocals;
+    this.pushPlace(leaveAt);
+    this.set(exitPcLocal);
+    this.pushPlace(offset & ~0xfff);
+    this.pushFetchEntry();
+    this.tee(slot);
+    this.memory(i64Load, 0);
+    this.pushPlace(offset & ~0xfff);
+    out.u8(i64Ne);
+    this.get(slot);
+    this.memory(i32Load, tlbAddendOffset);
+    this.i32(former.pageEntries[page]!);
+    out.u8(i32Ne);
+    out.u8(i32Or);
+    this.brIf(exitLevel);
+  }
+
+  protected leaveTo(offset: number): void {
+    this.pushPlace(offset);
+    this.set(exitPcLocal);
+    this.br(exitLevel);
+  }
+
+  protected pushPlace(offset: number): void {
+    this.get(baseLocal);
+    this.i64(offset);
+    this.out.u8(i64Add);
+  }
+
+  /** Pushes the address of the vCPU's block: a constant where there is only one. */
+  protected vcpu(): void {
+    const { onlyVcpu } = this.parts;
+    if (onlyVcpu === undefined) this.get(vcpuLocal);
+    else this.i32(onlyVcpu);
+  }
+}
