@@ -110,10 +110,10 @@ test("a module of which little is left makes room before others, and counts as a
   const instances = countInstances();
   const count = 64;
   const m = bareMachine({ ramBytes: 1 << 20, accelerator: { tier: "jit", cacheBytes: 1 << 20 } });
-  program((p) => callAll(p, count, 2000))(m);
+  program((p) => callAll(p, count, 3000))(m);
   load(m, count);
   const { accelerator } = m.hart;
-  const round = count * 2000 * (functionBytes / 4 + 3);
+  const round = count * 3000 * (functionBytes / 4 + 3);
   for (let i = 0; i < 12; i++) {
     // All but the first of every 32 become other code.
     for (let n = 0; n < count; n++) if (n % 32 !== 0) m.load(functions + n * functionBytes, functionOf(n + i * count));
