@@ -1,7 +1,7 @@
 // A machine as migration sees it: parts, memory, and a run state of its own while it is on its way.
 import type { DirtyNotes, RamBlock } from "../memory/index.ts";
 import type { MigratableMachine, StreamedPart } from "../migration/port.ts";
-import { describeState, f64, field, type DescriptionOf, type Saveable } from "../state/index.ts";
+import { describeState, f64, field, StateError, type DescriptionOf, type Saveable } from "../state/index.ts";
 import type { GuestClock } from "./pace.ts";
 
 type ClockState = { elapsedNs: number };
@@ -20,6 +20,9 @@ class ClockPart implements Saveable<DescriptionOf<ClockState>> {
   }
 
   loadState({ elapsedNs }: ClockState): void {
+    if (!(elapsedNs >= 0 && elapsedNs <= Number.MAX_SAFE_INTEGER)) {
+      throw new StateError("malformed", `A clock does not stand at ${elapsedNs} ns`, { subject: "guest-clock" });
+    }
     this.#clock.load(elapsedNs);
   }
 }

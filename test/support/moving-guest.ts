@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { MemoryNode, type BlockNode } from "../../src/block/index.ts";
 import { readHostDescription } from "../../src/iommufd/index.ts";
-import type { Machine, MachineConfig, MachineHost } from "../../src/machine/index.ts";
+import type { DeviceConfig, Machine, MachineConfig, MachineHost } from "../../src/machine/index.ts";
 import { createMachine } from "../../src/machine/index.ts";
 import type { TrackerPolicy } from "../../src/vfio/index.ts";
 import { builtInKinds, type DescribedHost, type MigrationAbility } from "../../src/vfiohost/index.ts";
@@ -29,6 +29,9 @@ export interface MovingGuestOptions {
   /** The disk that both sides have. */
   readonly disk?: BlockNode;
   readonly properties?: Readonly<Record<string, string>>;
+  /** Further devices, of the board's own. */
+  readonly more?: readonly DeviceConfig[];
+  readonly boardOptions?: Readonly<Record<string, string>>;
 }
 
 export interface MovingGuest {
@@ -44,12 +47,13 @@ export interface MovingGuest {
 
 export const ALL_ABILITIES: readonly MigrationAbility[] = ["stop-copy", "p2p", "pre-copy"];
 
-export function makeDisk(): BlockNode {
-  return new MemoryNode({ nodeName: "disk0", content: DISK_BYTES });
+export function makeDisk(nodeName = "disk0"): BlockNode {
+  return new MemoryNode({ nodeName, content: DISK_BYTES });
 }
 
 export function makeMovingGuest(options: MovingGuestOptions): MovingGuest {
   const { devices, incoming = false, smp = 1, memoryBytes = 16 << 20, policy = "mixed", properties } = options;
+  const { more = [], boardOptions = {} } = options;
   const clock = { nowNs: () => performance.now() * 1e6 };
   const loop = new NodeEventLoop(clock);
   const text = { value: "" };
@@ -87,11 +91,13 @@ export function makeMovingGuest(options: MovingGuestOptions): MovingGuest {
         },
       ],
     ]),
-    blockNodes: new Map([["disk0", options.disk ?? makeDisk()]]),
+    blockNodes: new Map(
+      ["disk0", "disk1", "disk2"].map((name) => [name, (name === "disk0" && options.disk) || makeDisk(name)]),
+    ),
   };
   const config: MachineConfig = {
     board: "virt",
-    boardOptions: {},
+    boardOptions,
     cpu: { model: "rv64", features: {} },
     smp,
     memoryBytes,
@@ -99,10 +105,13 @@ export function makeMovingGuest(options: MovingGuestOptions): MovingGuest {
     kernel: { name: "guest.elf", bytes: guest },
     commandLine: "",
     serials: ["serial0"],
-    devices: devices.map((_, n) => ({
-      driver: "vfio-pci",
-      properties: { host: address(n), iommufd: "f0", addr: `${n + 2}`, ...properties },
-    })),
+    devices: [
+      ...devices.map((_, n) => ({
+        driver: "vfio-pci",
+        properties: { host: address(n), iommufd: "f0", addr: `${n + 2}`, ...properties },
+      })),
+      ...more,
+    ],
     iommufds: [{ id: "f0", host: readHostDescription(JSON.stringify(description), builtInKinds), policy }],
     noReboot: false,
     noShutdown: false,

@@ -1,0 +1,61 @@
+// Streams of released machine types that must load forever, and the machines that they are of.
+import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+import type { MigrationChannel } from "../../src/migration/index.ts";
+import type { MovingGuestOptions } from "./moving-guest.ts";
+
+const FOLDER = new URL("../fixtures/migration/streams/", import.meta.url);
+
+/** By file name. A machine type that changes gets further entries; none is ever made anew. */
+export const goldenStreams: Readonly<Record<string, MovingGuestOptions>> = {
+  "virt-1.0-assigned": {
+    devices: [{ kind: "dma-engine" }, { kind: "nvme" }, { kind: "dma-engine", dmaLog: true }],
+    smp: 2,
+  },
+  "virt-1.0-devices": {
+    devices: [],
+    more: [
+      { driver: "virtio-blk-device", properties: { drive: "disk1" } },
+      { driver: "virtio-rng-device", properties: {} },
+      { driver: "virtio-serial-device", properties: {} },
+      { driver: "dma-engine", properties: { addr: "2" } },
+      { driver: "nvme", properties: { serial: "s", drive: "disk0", addr: "3" } },
+      { driver: "edu", properties: { addr: "4" } },
+      { driver: "virtio-blk-pci", properties: { drive: "disk2", addr: "5" } },
+      { driver: "virtio-rng-pci", properties: { addr: "6" } },
+      { driver: "pcie-root-port", id: "rp0", properties: { addr: "7" } },
+    ],
+  },
+  "virt-1.0-imsic": {
+    devices: [{ kind: "nvme", dmaLog: true }],
+    more: [{ driver: "dma-engine", properties: { addr: "4" } }],
+    boardOptions: { aia: "aplic-imsic", aclint: "on" },
+    smp: 2,
+  },
+};
+
+export function goldenFile(name: string): URL {
+  return new URL(`${name}.gz`, FOLDER);
+}
+
+export function readGolden(name: string): Uint8Array {
+  // A Buffer's `slice` is no copy.
+  return new Uint8Array(gunzipSync(readFileSync(goldenFile(name))));
+}
+
+/** A file with these bytes. */
+export function streamChannel(bytes: Uint8Array): MigrationChannel {
+  let isRead = false;
+  return {
+    name: "file",
+    isDuplex: false,
+    write: () => Promise.reject(new Error("it is read")),
+    read: async () => {
+      if (isRead) return undefined;
+      isRead = true;
+      return bytes;
+    },
+    flush: async () => undefined,
+    close: () => undefined,
+  };
+}

@@ -1,0 +1,34 @@
+// Writes the streams of test/support/golden-streams.ts that are not there yet; those that are there stay as they are.
+//   npx tsx tools/golden-streams.ts
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { OutgoingMigration } from "../src/migration/index.ts";
+import { goldenFile, goldenStreams } from "../test/support/golden-streams.ts";
+import { makeDisk, makeMovingGuest, until } from "../test/support/moving-guest.ts";
+
+for (const [name, options] of Object.entries(goldenStreams)) {
+  const file = goldenFile(name);
+  if (existsSync(file)) continue;
+  const disk = makeDisk();
+  const { machine, host, text, close } = makeMovingGuest({ ...options, disk });
+  machine.start();
+  await until(() => text.value.length >= 2);
+  const chunks: Uint8Array[] = [];
+  const channel = {
+    name: "file",
+    isDuplex: false,
+    write: async (bytes: Uint8Array) => void chunks.push(bytes.slice()),
+    read: async () => undefined,
+    flush: async () => undefined,
+    close: () => undefined,
+  };
+  await machine.stop();
+  await new OutgoingMigration({ machine: machine.movable, channel, timers: host.timers, yield: host.yield }).run();
+  const content = new Uint8Array(disk.lengthBytes);
+  await disk.read(0, content);
+  await close();
+  mkdirSync(new URL(".", file), { recursive: true });
+  writeFileSync(file, gzipSync(Buffer.concat(chunks), { level: 9 }));
+  writeFileSync(goldenFile(`${name}.disk`), gzipSync(content, { level: 9 }));
+  console.log(`${name}: written`);
+}
