@@ -30,7 +30,11 @@ export function randomTopology(random: Random, favoured?: TrackingSourceKind): T
     }),
   }));
   const physical = host.devices.filter(({ kind }) => kind !== "mdev-serial" || favoured !== "dirty bits");
-  const devices = physical.map((device) => ({ ...device, dmaLog: favoured === "device log" }));
+  // What one untracked device reaches covers all others; a lone one shows what is lost of it.
+  const isLone = favoured === "untracked reach" && random.chance(1, 2);
+  const devices = physical
+    .slice(0, isLone ? 1 : undefined)
+    .map((device) => ({ ...device, dmaLog: favoured === "device log" }));
   return {
     host: readHostDescription(JSON.stringify({ units, devices }), builtInKinds),
     policy: favoured === "dirty bits" ? "iommu-only" : "device-only",
