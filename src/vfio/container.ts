@@ -121,11 +121,11 @@ export class Container {
       if (mode === "ioas") device.attach(this.ioasId);
       else this.#domains.attach(device);
       undo.push(() => this.#domains.detach(device));
+      undo.push(() => this.#devices.length === 0 && this.#stopListening());
       this.#devices.push(device);
       undo.push(() => this.#devices.splice(this.#devices.indexOf(device), 1));
       // Only now: with the device's reserved regions in the IOAS, a mapping over one of them fails here.
       this.#unlisten ??= this.#listen(this.#options.space);
-      undo.push(() => this.#devices.length === 0 && this.#stopListening());
       this.#tracking.use(this.#sources());
     } catch (cause) {
       for (const step of undo.reverse()) step();
