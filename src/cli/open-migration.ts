@@ -1,11 +1,11 @@
 // Migration of a machine of this process, over this platform's channels.
-import { acceptMigration, connectMigration, type NodeHost } from "../host/node/index.ts";
+import { acceptMigration, connectMigration } from "../host/node/index.ts";
 import type { Machine } from "../machine/index.ts";
-import { MigrationControl } from "../migration/index.ts";
+import { MigrationControl, type MigrationHost } from "../migration/index.ts";
 import { reasonText } from "../vfio/index.ts";
 
 export interface MigrationOptions {
-  readonly host: Pick<NodeHost, "timers" | "yield">;
+  readonly host: Pick<MigrationHost, "timers" | "yield">;
   readonly startsOnArrival: boolean;
   readonly withOracle: boolean;
   readonly line: (text: string) => void;
