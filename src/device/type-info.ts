@@ -8,4 +8,6 @@ export interface DeviceTypeInfo {
   /** The bus it is plugged into; absent for devices that only a board makes. */
   readonly bus?: string;
   readonly properties: PropertyTable;
+  /** Properties that QEMU's device has besides, with the reason why this one has not. */
+  readonly refusedProperties?: Readonly<Record<string, string>>;
 }

@@ -171,6 +171,22 @@ export type PropertyValues<P extends PropertyTable> = {
 };
 
 /**
+ * For properties that QEMU's type of this name has and ours has not: throws OptionError `unsupported` with the reason when
+ * one of them is given.
+ */
+export function refuseProperties(
+  typeName: string,
+  refused: Readonly<Record<string, string>>,
+  given: Readonly<Record<string, unknown>>,
+  subject?: string,
+): void {
+  const name = Object.keys(given).find((key) => Object.hasOwn(refused, key));
+  if (name === undefined) return;
+  const message = `Property '${typeName}.${name}' is not supported: ${refused[name]}`;
+  throw new OptionError("unsupported", message, about(subject));
+}
+
+/**
  * Takes given properties into typed values with defaults. Throws OptionError `unknownProperty` or `badValue`.
  *
  * @param typeName appears in errors as QEMU writes it: `Property 'virtio-blk-device.foo' not found`

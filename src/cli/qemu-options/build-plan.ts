@@ -1,5 +1,5 @@
 // Defaults and cross-checks: from what the options said to one machine plan.
-import { OptionError, readProperties } from "../../object/index.ts";
+import { OptionError, readProperties, refuseProperties } from "../../object/index.ts";
 import { CliError } from "../errors.ts";
 import type { BlockPlan, CharPlan, MachinePlan, ProgramPlan } from "../plan.ts";
 import { chosenAccelerator } from "./accelerator.ts";
@@ -157,6 +157,7 @@ function checkDevices(draft: ConfigDraft, chardevs: readonly CharPlan[], nodes: 
     if (type?.bus === undefined) throw unknownDevice(driver, subject);
     // The board checks and uses `bus`; it is a property of no device.
     const { bus: _bus, ...own } = properties;
+    refuseProperties(driver, type.refusedProperties ?? {}, own, subject);
     const values: Readonly<Record<string, unknown>> = readProperties(driver, type.properties, own, subject);
     if (id !== undefined) {
       if (ids.has(id)) throw new OptionError("duplicate", `Duplicate device ID '${id}'`, { subject });

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { errorLine } from "../errors.ts";
 import type { ProgramPlan } from "../plan.ts";
+import { catalogue } from "./known.ts";
 import { parseQemuOptions } from "./parse.ts";
 import { allOptions, isRefused, workingOptions } from "./table.ts";
 
@@ -35,6 +36,24 @@ describe("the table", () => {
 
   test.each(qemuNames)("-%s of QEMU works or is refused with a reason", (name) => {
     expect(ourNames).toContain(name);
+  });
+
+  const vfioProperties = readFileSync(
+    new URL("../../../test/fixtures/qemu/vfio-pci-properties.txt", import.meta.url),
+    "utf8",
+  )
+    .split("\n")
+    .filter((line) => line !== "" && !line.startsWith("#"));
+
+  test.each(vfioProperties)("%s of QEMU's vfio-pci works or is refused with a reason", (name) => {
+    const { properties, refusedProperties = {} } = catalogue.deviceTypes.find(
+      ({ typeName }) => typeName === "vfio-pci",
+    )!;
+    if (Object.hasOwn(properties, name)) return;
+    expect(refusedProperties[name]).toMatch(/.{15,}/);
+    expect(refusal(`-device vfio-pci,host=01:00.0,iommufd=f0,${name}=1`)).toContain(
+      `Property 'vfio-pci.${name}' is not supported: `,
+    );
   });
 
   test("no name stands twice", () => {
@@ -192,6 +211,14 @@ describe("lines that are refused", () => {
     ["-drive file=a.qcow2,format=qcow2,if=virtio", "Parameter 'format=qcow2' is not supported: only raw images"],
     ["-drive file=a,format=raw,if=ide", "Parameter 'if=ide' is not supported: the board has no ide controller"],
     ["-drive file=a,format=raw,if=virtio,cache=none", "Parameter 'cache=none' is not supported"],
+    ["-object iommufd,id=f0", 'iommufd "f0": an iommufd object of this machine\'s kernel is not implemented yet'],
+    ["-object iommufd,id=f0,host=/dev/iommu", "is not implemented yet; host=software:FILE takes a host description"],
+    ["-object iommufd,id=f0,fd=7", "Parameter 'fd' is not supported: an iommufd object of this machine's kernel"],
+    ["-object iommufd,host=software:h.json", "Parameter 'id' is missing"],
+    ["-object iommufd,id=f0,host=software:h.json,mode=x", "mode"],
+    ["-object rng-random,id=r", "Object type 'rng-random' is not supported: the host's random bytes"],
+    ["-device vfio-pci,host=01:00.0,iommufd=f0,fd=9", "Property 'vfio-pci.fd' is not supported: this program opens"],
+    ["-device vfio-pci,host=01:00.0,iommufd=f0,x-vag=on", "Property 'vfio-pci.x-vag' not found"],
     ["-chardev pty,id=p", "Character device 'pty' is not supported: Node cannot make pseudo-terminals"],
     ["-chardev socket,id=s,path=p,reconnect=1", "Parameter 'reconnect' is not supported"],
     ["-serial pty", "Character device 'pty' is not supported"],

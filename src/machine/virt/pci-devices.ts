@@ -22,7 +22,13 @@ import {
 import type { Device } from "../../device/index.ts";
 import type { VirtioContext } from "../../device/virtio/index.ts";
 import type { Saveable } from "../../state/index.ts";
-import { readVfioPciConfig, VfioPci, vfioPciProperties, type IommufdBackend } from "../../vfio/index.ts";
+import {
+  readVfioPciConfig,
+  refusedVfioPci,
+  VfioPci,
+  vfioPciProperties,
+  type IommufdBackend,
+} from "../../vfio/index.ts";
 import { MachineError } from "../errors.ts";
 import type { Given } from "./given.ts";
 import type { PciPlace } from "./pci-slots.ts";
@@ -95,6 +101,7 @@ const types: readonly PciDeviceType[] = [
       description: "a device of a host, assigned through IOMMUFD",
       bus: "PCI",
       properties: vfioPciProperties,
+      refusedProperties: refusedVfioPci,
     },
     make({ properties, subject }, { name, ports, iommufds }) {
       const { iommufdId, assignment, tellsStates } = readVfioPciConfig(properties, subject);
