@@ -2,7 +2,7 @@
 // entered there (`Handler.region`), numbers a record that says how.
 //
 // record: function (i32, index in the table, -1: none) · label (u16) · handler that it replaced (u16) · offset (i32) · budget (i32) ·
-// how often it followed another region at once (i32) · unused (12 bytes)
+// how often it followed another region at once (i32) · whether it was entered since it was asked last (i32) · unused (8 bytes)
 import type { FunctionType } from "../wasm/index.ts";
 
 /** A jump target that was reached so often is worth a region. Counts below it and record numbers from it on share a field. */
@@ -19,6 +19,7 @@ export const recordOffset = {
   /** What a run must have left to enter: no path to the next check of the budget is longer. */
   budget: 12,
   followed: 16,
+  entered: 20,
 } as const;
 /** Every so often that a region is entered from another one at once, the compiler hears of it: a power of two. */
 export const oftenFollowed = 16384;

@@ -407,7 +407,9 @@ function emitRun(
     f.get(target);
     f.memory("i64.store", at("pc"));
     f.get(slot);
-    f.set(from);
+    f.tee(from);
+    f.i32(1);
+    f.memory("i32.store", recordOffset.entered);
     f.i32(vcpu);
     f.get(slot);
     f.memory("i32.load16_u", recordOffset.label);

@@ -101,7 +101,7 @@ export class Jit implements Accelerator {
   private readonly words: Int32Array;
   private readonly halves: Uint16Array;
   private readonly freeFunctions: number[] = [];
-  private readonly live: LiveModules = new LiveModules();
+  private readonly live: LiveModules = new LiveModules((region) => this.records.takeEntered(region));
   private pending: Region[] = [];
   private pendingInstructions = 0;
   private pendingRuns = 0;

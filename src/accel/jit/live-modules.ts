@@ -13,11 +13,20 @@ export class CompiledModule {
   }
 }
 
+/** A module of which less than this share lives is given up first. */
+const LITTLE = 0.25;
+
 export class LiveModules {
-  /** In the order in which they were compiled. */
+  /** In the order in which they are asked for: those that were compiled or passed over last are at the end. */
   private readonly modules: Set<CompiledModule> = new Set();
   private readonly moduleOf: Map<Region, CompiledModule> = new Map();
+  private readonly wasEntered: (region: Region) => boolean;
   lengthBytes = 0;
+
+  /** `wasEntered` says whether a region was entered since it was asked last. */
+  constructor(wasEntered: (region: Region) => boolean) {
+    this.wasEntered = wasEntered;
+  }
 
   get count(): number {
     return this.modules.size;
@@ -56,14 +65,26 @@ export class LiveModules {
     return true;
   }
 
-  /** The module of which the least is still of use, the oldest of several; undefined when there is none. */
+  /**
+   * A module that can be spared; undefined when there is none: one that is mostly dead, else the first that was not entered
+   * since it was asked last (clock algorithm).
+   */
   leastUseful(): CompiledModule | undefined {
-    let least: CompiledModule | undefined;
-    for (const module of this.modules) {
-      if (least === undefined || share(module) < share(least)) least = module;
+    for (const module of this.modules) if (module.liveBytes < module.lengthBytes * LITTLE) return module;
+    // Twice round at most: the first time makes all of them answer no.
+    for (let left = 2 * this.modules.size; left > 0; left--) {
+      const module = this.modules.values().next().value!;
+      if (!this.takeEntered(module)) return module;
+      this.modules.delete(module);
+      this.modules.add(module);
     }
-    return least;
+    return undefined;
+  }
+
+  /** Whether any of its regions was entered since the last call. */
+  private takeEntered({ regions }: CompiledModule): boolean {
+    let isEntered = false;
+    for (const region of regions) if (this.wasEntered(region)) isEntered = true;
+    return isEntered;
   }
 }
-
-const share = ({ liveBytes, lengthBytes }: CompiledModule): number => liveBytes / lengthBytes;

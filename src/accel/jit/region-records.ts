@@ -131,12 +131,26 @@ export class RegionRecords {
       this.words[word + recordOffset.offset / 4] = offset;
       this.words[word + recordOffset.budget / 4] = need;
       this.words[word + recordOffset.followed / 4] = 0;
+      // What is new has its time to show that it is used.
+      this.words[word + recordOffset.entered / 4] = 1;
       this.halves[at >>> 1] = Handler.region;
       this.halves[(at + entryOffset.count) >>> 1] = record;
       this.owners[record] = region;
       this.ownerEntry[record] = i;
       region.records[i] = record;
     });
+  }
+
+  /** Whether the region was entered since the last call. */
+  takeEntered({ records }: Region): boolean {
+    let isEntered = false;
+    for (let i = 0; i < records.length; i++) {
+      if (records[i] === 0) continue;
+      const word = this.wordOf(records[i]!) + recordOffset.entered / 4;
+      if (this.words[word] !== 0) isEntered = true;
+      this.words[word] = 0;
+    }
+    return isEntered;
   }
 
   /** Gives a record back; its decoded entry is plain again. */
