@@ -1,9 +1,13 @@
 // Moves while something goes wrong, chosen from a seed:
-//   npm run faults:migration -- [--seed N] [--runs N] [--fresh]
+//   npm run faults:migration -- [--seed N] [--runs N] [--series N] [--fresh]
+//   npm run faults:migration -- --debian N [--seed N]: Debian guests in processes of their own
 // Runs that were right are remembered in test/results, and a further call with the same seed goes on where they ended.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { fetchGuest } from "../src/guest/index.ts";
+import { nodeGuestHost } from "../src/host/node/index.ts";
+import { DebianFaults } from "../test/model/migration/debian-faults.ts";
 import { FaultFinding, FaultRuns } from "../test/model/migration/fault-run.ts";
 
 const REPORT_MS = 5000;
@@ -15,6 +19,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     runs: { type: "string", default: "1000" },
     series: { type: "string" },
+    debian: { type: "string" },
     fresh: { type: "boolean", default: false },
   },
 });
@@ -23,6 +28,8 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(wanted) || wanted <= 0)
   process.stderr.write("--seed and --runs: whole numbers would do\n");
   process.exit(1);
 }
+
+if (values.debian !== undefined) process.exit(await moveDebian(seed, Number(values.debian)));
 
 interface Totals {
   runs: number;
@@ -66,3 +73,23 @@ for (let series = first; totals.runs < wanted && series < end; series++) {
 }
 process.stdout.write(`${totals.runs} runs: ${JSON.stringify(totals.outcomes)}, ${totals.findings.length} findings\n`);
 process.exit(totals.findings.length === 0 ? 0 : 1);
+
+async function moveDebian(from: number, runs: number): Promise<number> {
+  const files = await fetchGuest(nodeGuestHost({}), "debian", { release: "trixie" });
+  const program = join(import.meta.dirname, "../dist/cli/ratite-system-riscv64.js");
+  const faults = new DebianFaults(from, files, program);
+  let findings = 0;
+  for (let run = 1; run <= runs; run++) {
+    try {
+      const { fault, outcome } = await faults.run();
+      process.stdout.write(`${run} of ${runs}: ${fault}: ${outcome}\n`);
+    } catch (error) {
+      if (!(error instanceof FaultFinding)) throw error;
+      findings++;
+      process.stdout.write(`${run} of ${runs}: ${error.message}\n`);
+    }
+  }
+  await faults.end();
+  process.stdout.write(`${runs} runs with Debian, ${findings} findings\n`);
+  return findings === 0 ? 0 : 1;
+}

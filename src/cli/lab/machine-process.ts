@@ -18,6 +18,8 @@ export interface MachineProcessOptions {
   readonly folder: string;
   /** QEMU's options, without monitor and console. */
   readonly options: readonly string[];
+  /** Default: the one beside this file. */
+  readonly program?: string;
 }
 
 export class MachineProcess {
@@ -29,10 +31,11 @@ export class MachineProcess {
   readonly #expecter = new Expecter();
 
   /** Rejects with CliError that has what the machine said, when it does not come up. */
-  static async start({ name, folder, options }: MachineProcessOptions): Promise<MachineProcess> {
+  static async start(given: MachineProcessOptions): Promise<MachineProcess> {
+    const { name, folder, options, program = PROGRAM } = given;
     const [monitor, console] = [join(folder, `${name}.qmp`), join(folder, `${name}.console`)];
     const wiring = [`-qmp`, `unix:${monitor},server=on,wait=off`, "-serial", `unix:${console},server=on,wait=off`];
-    const args = [...process.execArgv, PROGRAM, ...options, "-display", "none", ...wiring];
+    const args = [program, ...options, "-display", "none", ...wiring];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
     const errors = { text: "" };
     child.stderr.setEncoding("utf8").on("data", (text: string) => (errors.text = (errors.text + text).slice(-4000)));
@@ -73,6 +76,11 @@ export class MachineProcess {
     await this.#expect(PROMPT, BOOT_MS);
     this.#console.write("stty -echo\n");
     await this.#expect(PROMPT, COMMAND_MS);
+  }
+
+  /** Resolves when the guest's shell answers; of one that was at its prompt, with the echo off, when it was saved. */
+  async answers(): Promise<void> {
+    await this.run("true");
   }
 
   /** Runs one line in the guest's shell; what it printed. Rejects when its exit status is not 0. */

@@ -59,9 +59,9 @@ export async function labMigrate(options: LabOptions): Promise<LabResult> {
 
 async function runMoves(options: LabOptions, folder: string, running: Set<MachineProcess>): Promise<LabResult> {
   const { host, status, moves: wanted, harts, policy } = options;
-  const machineOptions = prepare(options, folder);
+  const common = machineOptions(options, folder);
   const start = async (name: string, more: readonly string[] = []): Promise<MachineProcess> => {
-    const machine = await MachineProcess.start({ name, folder, options: [...machineOptions, ...more] });
+    const machine = await MachineProcess.start({ name, folder, options: [...common, ...more] });
     running.add(machine);
     return machine;
   };
@@ -98,26 +98,30 @@ async function runMoves(options: LabOptions, folder: string, running: Set<Machin
   return { host: host.name, policy, harts, trackers, moves, counts };
 }
 
-/** The options that all machines have; files that they share. */
-function prepare({ host, policy, harts, memoryBytes, files, more }: LabOptions, folder: string): string[] {
+/** The options that all machines have; files that they share are made in `folder`. */
+export function machineOptions(
+  options: Pick<LabOptions, "host" | "policy" | "harts" | "memoryBytes" | "files" | "more">,
+  folder: string,
+): string[] {
+  const { host, policy, harts, memoryBytes, files, more } = options;
   const hostFile = join(folder, "host.json");
   writeFileSync(hostFile, host.text);
   const kernelBytes = memoryBytes - DMA_RESERVED_BYTES;
-  const options = ["-M", "virt", "-m", `${memoryBytes / 2 ** 20}M`, "-smp", `${harts}`, "-x-dirty-oracle"];
-  options.push("-kernel", files.kernelPath, "-initrd", files.initrdPath);
-  options.push("-append", `console=ttyS0 mem=${kernelBytes / 2 ** 20}M`);
+  const made = ["-M", "virt", "-m", `${memoryBytes / 2 ** 20}M`, "-smp", `${harts}`, "-x-dirty-oracle"];
+  made.push("-kernel", files.kernelPath, "-initrd", files.initrdPath);
+  made.push("-append", `console=ttyS0 mem=${kernelBytes / 2 ** 20}M`);
   for (const drive of host.drives) {
     const image = join(folder, `${drive}.img`);
     writeFileSync(image, "");
     truncateSync(image, DISK_BYTES);
-    options.push("-drive", `if=none,id=${drive},format=raw,file=${image}`);
+    made.push("-drive", `if=none,id=${drive},format=raw,file=${image}`);
   }
-  options.push("-object", `iommufd,id=f0,host=software:${hostFile},x-dirty-policy=${policy}`);
+  made.push("-object", `iommufd,id=f0,host=software:${hostFile},x-dirty-policy=${policy}`);
   for (const { name, kind } of host.plan.devices) {
     const where = kind.bus === "pci" ? `host=${name}` : `sysfsdev=/sys/bus/mdev/devices/${name}`;
-    options.push("-device", `vfio-pci,${where},iommufd=f0`);
+    made.push("-device", `vfio-pci,${where},iommufd=f0`);
   }
-  return [...options, ...more];
+  return [...made, ...more];
 }
 
 function left(info: Readonly<Record<string, unknown>>): { readonly doneBytes?: number; readonly totalBytes?: number } {
