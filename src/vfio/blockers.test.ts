@@ -31,10 +31,10 @@ describe("blockers", () => {
 
   test("a device that fails to answer, or has no stop-and-copy", () => {
     expect(messages(device("a", { answer: { errno: Errno.ENODEV } }))).toEqual([
-      "a: Migration couldn't be initialized for VFIO device, err: -19 (ENODEV)",
+      "a: Migration couldn't be initialized for VFIO device, err: -19 (No such device)",
     ]);
     expect(messages(device("a", { answer: { stopCopy: false, p2p: true, preCopy: true } }))).toEqual([
-      "a: Migration couldn't be initialized for VFIO device, err: -95 (EOPNOTSUPP)",
+      "a: Migration couldn't be initialized for VFIO device, err: -95 (Operation not supported)",
     ]);
   });
 

@@ -1,6 +1,6 @@
 // What keeps assigned devices from migrating: QEMU's conditions in QEMU's order and words, each with the call and errno
 // behind it and what would change it.
-import { Errno, migrationRefusals, type Refusal } from "../iommufd/index.ts";
+import { Errno, errnoText, migrationRefusals, type Refusal } from "../iommufd/index.ts";
 import type { TrackerChoice } from "./trackers/policy.ts";
 
 /** QEMU's `enable-migration`: `on` refuses a device that cannot migrate, and takes one that nobody tracks. */
@@ -78,7 +78,7 @@ function ownBlocker({ name, wish, answer }: MigratingDevice): Blocker | undefine
   const message =
     errno === Errno.ENOTTY
       ? `${name}: VFIO migration is not supported in kernel`
-      : `${name}: Migration couldn't be initialized for VFIO device, err: ${-errno} (${Errno.name(errno)})`;
+      : `${name}: Migration couldn't be initialized for VFIO device, err: ${-errno} (${errnoText(errno)})`;
   return { device: name, message, refusal: { ...known.refusal, errno } };
 }
 

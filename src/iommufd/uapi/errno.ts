@@ -36,6 +36,30 @@ export const Errno: OpenEnum<typeof numbers> = openEnum("errno", numbers);
 /** A positive errno; 0 stands for success where a call returns one. */
 export type Errno = number;
 
+/** As the C library says it, where QEMU's sentences have it (`strerror`, glibc). */
+const texts: Readonly<Record<string, string>> = {
+  EPERM: "Operation not permitted",
+  ENOENT: "No such file or directory",
+  EIO: "Input/output error",
+  ENXIO: "No such device or address",
+  EBADF: "Bad file descriptor",
+  EAGAIN: "Resource temporarily unavailable",
+  ENOMEM: "Cannot allocate memory",
+  EACCES: "Permission denied",
+  EFAULT: "Bad address",
+  EBUSY: "Device or resource busy",
+  ENODEV: "No such device",
+  EINVAL: "Invalid argument",
+  ENOTTY: "Inappropriate ioctl for device",
+  EOPNOTSUPP: "Operation not supported",
+};
+
+/** `strerror(errno)`; its name where QEMU never says it. */
+export function errnoText(errno: Errno): string {
+  const name = Errno.name(errno);
+  return texts[name] ?? name;
+}
+
 const general: Readonly<Record<string, string>> = {
   EPERM: "the caller lacks the right to do this",
   ENOENT: "no such object, or nothing is mapped there",
