@@ -9,7 +9,7 @@ import { explain, reasonText, type Reason } from "./explain.ts";
 import type { BlockFile } from "./mapped-ram.ts";
 import { PeerMemory } from "./peer-memory.ts";
 import type { AssigningHost, HostDevice } from "./port.ts";
-import { refused } from "./refused.ts";
+import { assignedAlready, refused } from "./refused.ts";
 import type { TrackerPolicy } from "./trackers/policy.ts";
 
 export interface BackendOptions {
@@ -81,6 +81,7 @@ export class IommufdBackend {
   /** Takes a device. Throws VfioError; the device is the host's again then, and everything as it was. */
   assign(options: AssignmentOptions): Assignment {
     const which = this.#find(options.name);
+    if (this.#assignments.some(({ device }) => device.name === which.name)) throw assignedAlready(which.name);
     const iommufd = (this.#iommufd ??= this.#open());
     let device: AssignedDevice | undefined;
     try {

@@ -175,7 +175,7 @@ describe("an assigned device is refused", () => {
   test("the second time", () => {
     const devices = [assigned(), assigned({ addr: "3" })];
     expect(() => new PciBench(devices, { iommufds: [trackingHost] })).toThrow(
-      `Device ${ENGINE} cannot be attached: it is bound already`,
+      `Device ${ENGINE} cannot be attached: this machine has it already (VFIO_DEVICE_BIND_IOMMUFD: EINVAL)`,
     );
   });
 
