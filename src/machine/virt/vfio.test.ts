@@ -167,7 +167,7 @@ describe("an assigned device is refused", () => {
       { host: ENGINE, iommufd: "iommufd0", "enable-migration": "on" },
       `${ENGINE}: VFIO migration is not supported in kernel: the device has no migration`,
     ],
-    [{ host: ENGINE, iommufd: "iommufd0", fd: 3 }, "Property 'vfio-pci.fd' not found"],
+    [{ host: ENGINE, iommufd: "iommufd0", fd: 3 }, "Property 'vfio-pci.fd' is not supported"],
   ])("%j", (properties, message) => {
     expect(() => make(properties)).toThrow(message);
   });

@@ -93,7 +93,15 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
     });
     this.#msi = this.#takeMsi();
     this.#msix = this.#takeMsix();
-    this.#bars = this.#takeBars(peers, onFailure);
+    const placed: PlacedBar[] = [];
+    try {
+      this.#takeBars(placed, peers, onFailure);
+    } catch (error) {
+      // What is shared with other devices would stay.
+      for (const { bar } of placed) bar.close();
+      throw error;
+    }
+    this.#bars = placed;
     this.bars = this.#bars.map(({ bar }) => bar);
     this.config = {
       lengthBytes: this.#host.lengthBytes,
@@ -200,9 +208,8 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
     }
   }
 
-  #takeBars(peers: PeerMemory, onFailure: (what: string) => void): PlacedBar[] {
+  #takeBars(placed: PlacedBar[], peers: PeerMemory, onFailure: (what: string) => void): void {
     this.#take(Header.romBar, 4);
-    const placed: PlacedBar[] = [];
     let isUpperHalf = false;
     for (let index = 0; index < pciSpec.BAR_COUNT; index++) {
       if (isUpperHalf) {
@@ -237,7 +244,6 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
       });
       placed.push({ bar, registers });
     }
-    return placed;
   }
 
   /** Which pin it has, as it was at the start: a device that vanishes must not change its wiring. 0 for none. */

@@ -5,13 +5,13 @@ import { FaultSeam } from "./fault-seam.ts";
 import { countCalls, FAULT_ERRNOS, FAULT_REACHES, NOTHING_LEFT, runFault } from "./faults.ts";
 import { ENGINE_PATH, liveOnce, MachineLife, makeBench, NVME_PATH } from "./machine-life.ts";
 
-const STEP = 29;
+const STEP = 7;
 
 test("a machine goes on, or is refused, whichever call of its host fails, and leaves nothing", async () => {
   const calls = await countCalls();
   let [index, ended] = [0, 0];
   for (let n = 1; n <= calls; n += STEP) {
-    for (const reach of FAULT_REACHES) {
+    for (const reach of ["device", FAULT_REACHES[index % FAULT_REACHES.length]!] as const) {
       const errno = FAULT_ERRNOS[index++ % FAULT_ERRNOS.length]!;
       const { runState, left } = await runFault({ n, reach, errno });
       expect({ n, reach, errno, left }).toEqual({ n, reach, errno, left: NOTHING_LEFT });
