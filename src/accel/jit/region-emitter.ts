@@ -105,12 +105,14 @@ export class RegionEmitter extends RegionWays {
     this.dispatches = former.entryCount > 1;
     this.collectCells();
     this.groups.find();
-    this.findNear();
+    this.chooseSlots();
     this.emitHead(tables);
     this.open(control.block);
     this.open(control.block);
     if (tables !== undefined) this.checkTables(tables);
     if (this.dispatches) {
+      // Where the region is entered, as if a jump had led there.
+      this.loadField(i64Load, "pc", exitPcLocal);
       this.open(control.loop);
       this.dispatchLevel = this.depth;
       this.within(flow.root, flow.lastMerge[flow.root]!, 0);

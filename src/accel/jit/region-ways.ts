@@ -8,7 +8,7 @@ import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
 import type { ControlFlow } from "./control-flow.ts";
 import type { RegionFormer } from "./region-former.ts";
-import { accessLocals, baseLocal, budgetLocal, exitPcLocal, labelLocal, tagLocal, vcpuLocal } from "./region-locals.ts";
+import { accessLocals, baseLocal, budgetLocal, exitPcLocal, labelLocal, vcpuLocal } from "./region-locals.ts";
 import { RegionWriter } from "./region-writer.ts";
 import type { Template } from "./template.ts";
 
@@ -17,8 +17,12 @@ export const exitLevel = 1;
 export const leftLevel = 2;
 /** Budgets are smaller. */
 const budgetMark = -0x80000000;
-/** Entries that an indirect jump finds by their distance lie within so many steps of two bytes. */
-const mostSteps = 512;
+/** Slots of the table that indirect jumps find entries with, for each entry and at most. */
+const slotsPerEntry = 8;
+const mostSlots = 512;
+/** Bits of an entry's offset that may number its slot: from this one to before that one. */
+const firstShift = 1;
+const lastShift = 6;
 
 const i64Add = numericOps["i64.add"];
 const i32Add = numericOps["i32.add"];
@@ -33,7 +37,6 @@ const i32Ne = numericOps["i32.ne"];
 const i64Ne = numericOps["i64.ne"];
 const i64And = numericOps["i64.and"];
 const i64Sub = numericOps["i64.sub"];
-const i64LtU = numericOps["i64.lt_u"];
 const i64ShrU = numericOps["i64.shr_u"];
 const i32Wrap = numericOps["i32.wrap_i64"];
 const i32Load = memoryOps["i32.load"].code;
@@ -58,6 +61,9 @@ export interface EmitterParts {
   readonly grouped: (template: Template) => Template;
 }
 
+/** Used by `chooseSlots` alone. */
+const slotUser = new Int16Array(mostSlots);
+
 export abstract class RegionWays extends RegionWriter {
   protected readonly former: RegionFormer;
   protected readonly flow: ControlFlow;
@@ -67,9 +73,9 @@ export abstract class RegionWays extends RegionWriter {
   protected dispatchLevel = 0;
   /** There is a dispatch node: several ways in. */
   protected dispatches = false;
-  /** The entries that indirect jumps find by their distance: the offset of the first, and steps of two bytes to the last. */
-  private nearFrom = 0;
-  private nearSteps = 0;
+  /** How many slots, a power of two, and from which bit of an offset on its slot is numbered. */
+  private slotCount = 0;
+  private slotShift = 0;
 
   constructor(former: RegionFormer, flow: ControlFlow, parts: EmitterParts) {
     super();
@@ -80,25 +86,24 @@ export abstract class RegionWays extends RegionWriter {
 
   // The dispatch node and the headers of loops.
 
-  /** Chooses the stretch of code that has the most entries. */
-  protected findNear(): void {
+  /** Chooses the slots so that the fewest entries share one: of those, only the first is found without a look-up. */
+  protected chooseSlots(): void {
     const { former } = this;
+    let slots = 16;
+    while (slots < Math.min(mostSlots, slotsPerEntry * former.entryCount)) slots *= 2;
+    this.slotCount = slots;
     let most = 0;
-    this.nearSteps = 0;
-    for (let i = 0; i < former.entryCount; i++) {
-      const from = this.entryAt(i);
-      let last = from;
-      let count = 0;
-      for (let j = 0; j < former.entryCount; j++) {
-        const at = this.entryAt(j);
-        if (at < from || at >= from + 2 * mostSteps) continue;
-        count++;
-        last = Math.max(last, at);
+    for (let shift = firstShift; shift < lastShift; shift++) {
+      slotUser.fill(-1, 0, slots);
+      let found = 0;
+      for (let i = 0; i < former.entryCount; i++) {
+        const slot = (this.entryAt(i) >>> shift) & (slots - 1);
+        if (slotUser[slot] === -1) found++;
+        slotUser[slot] = i;
       }
-      if (count <= most) continue;
-      most = count;
-      this.nearFrom = from;
-      this.nearSteps = (last - from) / 2 + 1;
+      if (found <= most) continue;
+      most = found;
+      this.slotShift = shift;
     }
   }
 
@@ -107,50 +112,41 @@ export abstract class RegionWays extends RegionWriter {
     return former.offset[former.first[former.entryBlocks[i]!]!]!;
   }
 
-  /**
-   * Goes on by `labelLocal`: a label, or behind the labels a step from `nearFrom`; anything else is looked up. Ways that need
-   * more than a branch have a stub.
-   */
+  /** Goes on by `labelLocal`: a label, or behind the labels the slot of `exitPcLocal`. */
   protected emitDispatch(): void {
-    const { flow, former, out, nearFrom, nearSteps } = this;
+    const { flow, former, out, slotCount, slotShift } = this;
+    const { entryCount } = former;
     this.open(control.block);
     const general = this.depth;
-    for (let i = 0; i < former.entryCount; i++) if (this.needsStub(i)) this.open(control.block);
-    let stubs = 0;
-    const levelOfEntry: number[] = [];
-    for (let i = 0; i < former.entryCount; i++) {
-      const direct = this.level[flow.nest.next(-1, former.entryBlocks[i]!)]!;
-      levelOfEntry.push(this.needsStub(i) ? this.depth - stubs++ : direct);
-    }
-    const targets = Array.from({ length: flow.labelCount + nearSteps }, () => general);
-    for (let i = 0; i < former.entryCount; i++) {
+    for (let i = 0; i < entryCount; i++) this.open(control.block);
+    const stubs = this.depth;
+    const targets = Array.from({ length: flow.labelCount + slotCount }, () => general);
+    for (let i = entryCount - 1; i >= 0; i--) {
       const block = former.entryBlocks[i]!;
-      const step = (this.entryAt(i) - nearFrom) / 2;
-      // Who comes by a label comes by the page that it lies in.
       const isFar = flow.nest.next(-1, block) !== block;
-      targets[flow.label[block]!] = isFar ? levelOfEntry[i]! : this.level[block]!;
-      if (step >= 0 && step < nearSteps) targets[flow.labelCount + step] = levelOfEntry[i]!;
+      targets[flow.label[block]!] = isFar ? stubs - i : this.level[block]!;
+      targets[flow.labelCount + ((this.entryAt(i) >>> slotShift) & (slotCount - 1))] = stubs - i;
     }
     this.get(labelLocal);
     out.u8(control.brTable);
     out.u32(targets.length);
     for (const target of targets) out.u32(this.depth - target);
     out.u32(this.depth - general);
-    for (let i = 0; i < former.entryCount; i++) if (this.needsStub(i)) this.emitStub(former.entryBlocks[i]!);
+    for (let i = 0; i < entryCount; i++) this.emitStub(former.entryBlocks[i]!, general);
     this.end();
     this.lookUpJump();
   }
 
-  private needsStub(i: number): boolean {
-    const block = this.former.entryBlocks[i]!;
-    return this.former.pageCount > 1 || this.flow.nest.next(-1, block) !== block;
-  }
-
-  private emitStub(block: number): void {
-    const { flow, former } = this;
+  /** The way on to an entry from its slot, which other addresses have, too; from its label, where that passes a header. */
+  private emitStub(block: number, general: number): void {
+    const { flow, former, out } = this;
     const next = flow.nest.next(-1, block);
     const offset = former.offset[former.first[block]!]!;
     this.end();
+    this.get(exitPcLocal);
+    this.pushPlace(offset);
+    out.u8(i64Ne);
+    this.brIf(general);
     if (former.pageCount > 1) this.checkPage(former.page[former.first[block]!]!, offset, offset);
     if (next !== block) {
       this.i32(flow.label[block]!);
@@ -247,19 +243,15 @@ export abstract class RegionWays extends RegionWriter {
     out.u8(i32LtS);
     this.brIf(exitLevel);
     this.get(exitPcLocal);
-    this.pushPlace(this.nearFrom);
+    this.get(baseLocal);
     out.u8(i64Sub);
-    this.tee(tagLocal);
     out.u8(i32Wrap);
-    this.i32(1);
+    this.i32(this.slotShift);
     out.u8(i32ShrU);
+    this.i32(this.slotCount - 1);
+    out.u8(i32And);
     this.i32(flow.labelCount);
     out.u8(i32Add);
-    this.i32(-1);
-    this.get(tagLocal);
-    this.i64(2 * this.nearSteps);
-    out.u8(i64LtU);
-    out.u8(control.select);
     this.set(labelLocal);
     this.br(this.dispatchLevel);
   }
