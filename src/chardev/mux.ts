@@ -33,6 +33,7 @@ export class CharMux {
   #focus: MuxChannel | undefined;
   #escaped = false;
   #backIsFull = false;
+  #isOpen = false;
 
   constructor({ label, back, exit, escapeByte = CTRL_A, programName = "ratite" }: MuxOptions) {
     this.label = label;
@@ -51,6 +52,7 @@ export class CharMux {
       remove: () => this.#remove(channel),
     });
     this.#channels.push(channel);
+    if (this.#isOpen) channel.hear("opened");
     if (this.#focus !== undefined) return channel;
     this.#focus = channel;
     this.#back.attach({
@@ -189,6 +191,7 @@ export class CharMux {
   }
 
   #event(event: CharEvent): void {
+    if (event === "opened" || event === "closed") this.#isOpen = event === "opened";
     if (event === "break") this.#focus?.queueBreak();
     else for (const channel of this.#channels) channel.hear(event);
   }

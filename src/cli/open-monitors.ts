@@ -5,6 +5,7 @@ import type { NodeHost } from "../host/node/index.ts";
 import type { Machine, MachineConfig } from "../machine/index.ts";
 import type { MigrationControl } from "../migration/index.ts";
 import { Monitor } from "../monitor/index.ts";
+import type { OpenedPlan } from "./open-plan.ts";
 import type { ProgramPlan } from "./plan.ts";
 import { packageVersion } from "./qemu-options/version.ts";
 
@@ -13,12 +14,13 @@ export interface Monitored {
   readonly config: MachineConfig;
   readonly host: Pick<NodeHost, "wallClock">;
   readonly chardevs: ReadonlyMap<string, CharBackend>;
+  readonly share: OpenedPlan["share"];
   readonly migration: MigrationControl;
   readonly onIncoming: (uri: string) => void;
 }
 
 export function openMonitors(plan: ProgramPlan, monitored: Monitored): Monitor {
-  const { machine, config, host, chardevs, migration, onIncoming } = monitored;
+  const { machine, config, host, chardevs, share, migration, onIncoming } = monitored;
   const monitor = new Monitor({
     machine,
     config,
@@ -33,10 +35,11 @@ export function openMonitors(plan: ProgramPlan, monitored: Monitored): Monitor {
         throw error;
       }),
   });
-  for (const { chardev, pretty } of plan.monitors) {
-    const back = chardevs.get(chardev);
+  for (const { chardev, mode, pretty, isHidden } of plan.monitors) {
+    const back = isHidden ? share(chardev, `${chardev}.monitor`) : chardevs.get(chardev);
     assert(back !== undefined, "a monitor's character device was opened", chardev);
-    monitor.serve(back, { pretty });
+    if (mode === "control") monitor.serve(back, { pretty });
+    else monitor.serveReadline(back, { isHidden });
   }
   return monitor;
 }

@@ -34,6 +34,8 @@ export interface OpenOptions {
 export interface OpenedPlan {
   readonly config: MachineConfig;
   readonly chardevs: ReadonlyMap<string, CharBackend>;
+  /** One more front of a shared character device. */
+  readonly share: (chardev: string, label: string) => CharBackend | undefined;
   readonly blockNodes: ReadonlyMap<string, BlockNode>;
   /** Paths of the images behind them, by node name. */
   readonly imagePaths: ReadonlyMap<string, string>;
@@ -47,6 +49,7 @@ export async function openPlan(plan: MachinePlan, options: OpenOptions): Promise
   const chardevs = new Map<string, CharBackend>();
   const blockNodes = new Map<string, BlockNode>();
   const imagePaths = new Map<string, string>();
+  const muxes = new Map<string, CharMux>();
   const hostChars: HostCharBackend[] = [];
   const close = async (): Promise<void> => {
     for (const chardev of [...chardevs.values(), ...hostChars]) chardev.close();
@@ -61,9 +64,15 @@ export async function openPlan(plan: MachinePlan, options: OpenOptions): Promise
       if (path !== undefined) imagePaths.set(block.nodeName, path);
     }
     // Last, because it changes the terminal's mode: an error above leaves that alone.
-    for (const chardev of plan.chardevs) chardevs.set(chardev.id, await openChar(chardev, options, hostChars));
+    for (const chardev of plan.chardevs) {
+      const back = await openBack(chardev, options, hostChars);
+      const mux = chardev.mux ? new CharMux({ label: chardev.id, back, exit: options.onQuit }) : undefined;
+      if (mux !== undefined) muxes.set(chardev.id, mux);
+      chardevs.set(chardev.id, mux?.channel(chardev.id) ?? back);
+    }
     const drained = async (): Promise<void> => void (await Promise.all(hostChars.map((back) => back.drained())));
-    return { config, chardevs, blockNodes, imagePaths, drained, close };
+    const share: OpenedPlan["share"] = (chardev, label) => muxes.get(chardev)?.channel(label);
+    return { config, chardevs, share, blockNodes, imagePaths, drained, close };
   } catch (error) {
     await close();
     throw error;
@@ -117,12 +126,6 @@ function unpacked(file: NamedBytes, subject: string): NamedBytes {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new CliError("badFile", `Could not unpack '${file.name}', which is gzip data: ${reason}`, { subject, cause });
   }
-}
-
-async function openChar(plan: CharPlan, options: OpenOptions, hostChars: HostCharBackend[]): Promise<CharBackend> {
-  const back = await openBack(plan, options, hostChars);
-  if (!plan.mux) return back;
-  return new CharMux({ label: plan.id, back, exit: options.onQuit }).channel(plan.id);
 }
 
 async function openBack(plan: CharPlan, options: OpenOptions, hostChars: HostCharBackend[]): Promise<CharBackend> {

@@ -34,7 +34,11 @@ export interface MonitorPlan {
   readonly subject: string;
   /** The character device's id. */
   readonly chardev: string;
+  /** QMP, or the monitor for people. */
+  readonly mode: "control" | "readline";
   readonly pretty: boolean;
+  /** Somebody else has the mux first. */
+  readonly isHidden: boolean;
 }
 
 export interface BlockPlan {
@@ -81,7 +85,6 @@ export interface MachinePlan extends Omit<MachineConfig, Loaded> {
 /** What only a command-line program does around a machine. */
 export interface ProgramPlan {
   readonly machine: MachinePlan;
-  /** QMP servers. */
   readonly monitors: readonly MonitorPlan[];
   readonly pidFile?: { readonly subject: string; readonly path: string };
   readonly dumpDeviceTree?: { readonly subject: string; readonly path: string };

@@ -74,8 +74,8 @@ export async function runMachine(plan: ProgramPlan, io: RunIo): Promise<number> 
         failure = aboutSubject(plan.incoming?.subject ?? "-incoming", error) as Error;
         made.quit("host-quit");
       });
-    const { config } = opened;
-    const monitored = { machine: made, config, host, chardevs: opened.chardevs, migration, onIncoming: takeIn };
+    const { config, chardevs, share } = opened;
+    const monitored = { machine: made, config, host, chardevs, share, migration, onIncoming: takeIn };
     const monitor = openMonitors(plan, monitored);
     closers.push(() => monitor.close());
     if (plan.dumpDeviceTree !== undefined) {

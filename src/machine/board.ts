@@ -2,7 +2,7 @@
 import type { DirtyNotes } from "../memory/index.ts";
 import type { RamBlock } from "../memory/port.ts";
 import type { Saveable } from "../state/index.ts";
-import type { AssignmentFacts, DeviceConfig } from "./port.ts";
+import type { AssignmentFacts, BusFacts, DeviceConfig, RegionFacts } from "./port.ts";
 import type { Blocker, DeviceStateName, MovingDevice } from "../vfio/index.ts";
 import type { Hart } from "../target/riscv/port.ts";
 
@@ -26,6 +26,9 @@ export interface Board {
   readonly memoryBlocks: readonly RamBlock[];
   /** Who writes to them. */
   readonly notes: DirtyNotes;
+  readonly addressTree: RegionFacts;
+  readonly flatView: readonly RegionFacts[];
+  readonly systemBus: BusFacts;
   /** Power-on: devices, harts, images. RAM keeps what no image overwrites. */
   reset(): void;
   /** Resolves when no device has host requests in flight. */

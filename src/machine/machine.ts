@@ -97,6 +97,18 @@ export class VirtualMachine implements Machine {
     return this.#parts.board.migrationBlockers;
   }
 
+  get addressTree(): Machine["addressTree"] {
+    return this.#parts.board.addressTree;
+  }
+
+  get flatView(): Machine["flatView"] {
+    return this.#parts.board.flatView;
+  }
+
+  get systemBus(): Machine["systemBus"] {
+    return this.#parts.board.systemBus;
+  }
+
   get accelerator(): Accelerator {
     return this.#parts.board.harts[0]!.accelerator;
   }

@@ -156,6 +156,38 @@ export interface AssignmentFacts {
   readonly because: string;
 }
 
+/** A run of the machine's addresses. */
+export interface RegionFacts {
+  readonly name: string;
+  /** Guest-physical. */
+  readonly start: number;
+  readonly lengthBytes: number;
+  /** Where several overlap, the higher one is seen. */
+  readonly priority: number;
+  readonly kind: "i/o" | "ram" | "rom";
+  readonly isEnabled: boolean;
+  /** It shows a part of another one. */
+  readonly alias?: { readonly of: string; readonly offsetBytes: number };
+  readonly children: readonly RegionFacts[];
+}
+
+export interface DeviceFacts {
+  /** QEMU's driver name, where it has one. */
+  readonly typeName: string;
+  readonly id: string | undefined;
+  /** Those that were given. */
+  readonly properties: Readonly<Record<string, string>>;
+  /** Where its registers are, of those on the system bus. */
+  readonly ranges: readonly { readonly start: number; readonly lengthBytes: number }[];
+  readonly buses: readonly BusFacts[];
+}
+
+export interface BusFacts {
+  readonly name: string;
+  readonly typeName: string;
+  readonly devices: readonly DeviceFacts[];
+}
+
 export interface Machine {
   readonly runState: RunState;
   /** Starts or continues. */
@@ -192,6 +224,12 @@ export interface Machine {
   readonly migrationBlockers: readonly Blocker[];
   /** RAM and ROM; their bytes go on changing while the machine runs. */
   readonly memoryBlocks: readonly RamBlock[];
+  /** What lies at which address, and what hides what. */
+  readonly addressTree: RegionFacts;
+  /** What of it is seen, ascending. */
+  readonly flatView: readonly RegionFacts[];
+  /** Devices, by their buses. */
+  readonly systemBus: BusFacts;
   close(): Promise<void>;
 }
 

@@ -16,12 +16,19 @@ import type { LoadSegment } from "./boot/image.ts";
 const SPACE_BYTES = 2 ** 53;
 const ZEROES = new Uint8Array(0x1_0000);
 
+export interface PlacedDevice {
+  readonly name: string;
+  readonly at: number;
+  readonly device: MmioDevice;
+}
+
 export class System {
   readonly space: AddressSpace;
   /** Everything with saved state, by a name that is the same in every machine of this configuration. */
   readonly saveables: Map<string, Saveable> = new Map();
   readonly #root: MemoryRegion = containerRegion("system", SPACE_BYTES);
   readonly #devices = new Set<Device>();
+  readonly #placed: PlacedDevice[] = [];
   readonly #closers: (() => void)[] = [];
 
   constructor(world: World) {
@@ -41,7 +48,13 @@ export class System {
   place<D extends MmioDevice>(name: string, at: number, device: D): D {
     this.adopt(name, device);
     this.show(mmioRegion(name, device.mmioLengthBytes, device.mmio), at);
+    this.#placed.push({ name, at, device });
     return device;
+  }
+
+  /** Devices with places of their own, in the order of placing. */
+  get placed(): readonly PlacedDevice[] {
+    return this.#placed;
   }
 
   /**

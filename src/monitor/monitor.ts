@@ -8,6 +8,7 @@ import { migrationEvent, migrationPassEvent, vfioMigrationEvent } from "./comman
 import { resetEvent, resumeEvent, shutdownEvent, stopEvent } from "./commands/run-control.ts";
 import type { MonitorContext } from "./context.ts";
 import { EventHub } from "./event-hub.ts";
+import { HmpFront } from "./hmp/front.ts";
 import { QmpFront } from "./qmp/front.ts";
 import { capabilitiesCommand } from "./qmp/session.ts";
 import type { Command } from "./schema/command.ts";
@@ -20,7 +21,7 @@ export interface MonitorOptions extends Omit<MonitorContext, "events" | "tellsMi
 export class Monitor {
   readonly context: MonitorContext;
   readonly #commands: ReadonlyMap<string, Command>;
-  readonly #fronts: QmpFront[] = [];
+  readonly #fronts: { close(): void }[] = [];
   readonly #onFailure: (error: unknown) => void;
   readonly #endObserving: () => void;
 
@@ -39,6 +40,12 @@ export class Monitor {
     this.#fronts.push(
       new QmpFront(back, { context, commands: this.#commands, onFailure: this.#onFailure, ...options }),
     );
+  }
+
+  /** Serves the monitor for people. */
+  serveReadline(back: CharBackend, { isHidden = false }: { readonly isHidden?: boolean } = {}): void {
+    const { context } = this;
+    this.#fronts.push(new HmpFront(back, { context, commands: this.#commands, onFailure: this.#onFailure, isHidden }));
   }
 
   close(): void {

@@ -1,12 +1,12 @@
 // Defaults and cross-checks: from what the options said to one machine plan.
 import { OptionError, readProperties, refuseProperties } from "../../object/index.ts";
 import { CliError } from "../errors.ts";
-import type { BlockPlan, CharPlan, MachinePlan, ProgramPlan } from "../plan.ts";
+import type { BlockPlan, CharPlan, MachinePlan, MonitorPlan, ProgramPlan } from "../plan.ts";
 import { chosenAccelerator } from "./accelerator.ts";
 import type { ConfigDraft, DraftBlockNode } from "./draft.ts";
 import { catalogue } from "./known.ts";
 import { unknownDevice } from "./lists.ts";
-import { checkMonitors } from "./monitor.ts";
+import { placeMonitors } from "./monitor.ts";
 
 const DEFAULT_MEMORY_BYTES = 128 * 1024 * 1024;
 /** What a machine whose time follows from its instructions takes for the present: 2027-01-01T00:00:00Z. */
@@ -20,8 +20,9 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
   checkStdio(chardevs);
   const blockNodes = resolveNodes(draft.blockNodes);
   checkDevices(draft, chardevs, blockNodes);
-  checkMonitors(draft.monitors, chardevs, charUsers(draft, serials));
-  if (draft.startPaused && draft.monitors.length === 0) {
+  const wanted = [...draft.monitors, ...serialMonitor(draft, serials, chardevs)];
+  const monitors = placeMonitors(wanted, chardevs, charUsers(draft, serials));
+  if (draft.startPaused && monitors.length === 0) {
     draft.warnings.push("-S: started paused; -qmp would make a monitor that can continue it");
   }
   const { kernel, initrd, dtb, name, uuid, pidFile, dumpDeviceTree, report, logFile, guestErrors, icount } = draft;
@@ -52,7 +53,7 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
   };
   return {
     machine,
-    monitors: draft.monitors,
+    monitors,
     dirtyOracle: draft.dirtyOracle,
     warnings: draft.warnings,
     ...given({ pidFile, dumpDeviceTree, report, incoming: draft.incoming }),
@@ -111,6 +112,20 @@ function connectSerials(draft: ConfigDraft): Pick<MachinePlan, "serials" | "char
     serials.push("serial0");
   }
   return { serials, chardevs };
+}
+
+/** `mon:` asks for one beside the serial port; the port's default place has one unless it was asked for elsewhere. */
+function serialMonitor(
+  { monitorGiven, chardevs: named, serials: asked }: ConfigDraft,
+  serials: MachinePlan["serials"],
+  chardevs: readonly CharPlan[],
+): MonitorPlan[] {
+  const isOwn = ({ id, mux }: CharPlan): boolean =>
+    mux && serials.includes(id) && !named.some((each) => each.id === id);
+  const shared = chardevs.find(isOwn);
+  if (shared === undefined || (monitorGiven && asked.length === 0)) return [];
+  const { id: chardev, subject } = shared;
+  return [{ subject, chardev, mode: "readline", pretty: false, isHidden: true }];
 }
 
 /** Who has which character device; those in a mux have their own way of sharing. */

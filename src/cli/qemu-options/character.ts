@@ -224,7 +224,6 @@ const serial: QemuOption = {
   synopsis: "stdio|mon:stdio|file:PATH|unix:PATH[,server=on][,wait=off]|tcp:HOST:PORT|chardev:ID|null|none",
   description: "What the board's serial port is connected to; mon:stdio when nothing is said",
   example: "-serial unix:/tmp/console,server=on,wait=off",
-  differs: "in `mon:` there is no monitor to switch to; Ctrl-A X ends",
   apply: applySerial,
 };
 

@@ -40,6 +40,8 @@ export class ConfigDraft {
   readonly chardevs: CharPlan[] = [];
   readonly serials: DraftSerial[] = [];
   readonly monitors: MonitorPlan[] = [];
+  /** -monitor was there, also as `none`. */
+  monitorGiven = false;
   nographic = false;
   displayNone = false;
   noDefaults = false;

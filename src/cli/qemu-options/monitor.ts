@@ -6,10 +6,12 @@ import { legacyKind } from "./character.ts";
 import type { ConfigDraft } from "./draft.ts";
 import { partsOf, type QemuOption } from "./option.ts";
 
-const NO_HMP = "Ratite has no monitor for people yet; use -qmp, or -monitor none";
-
 /** QEMU's name for the character device behind a short form. */
-function addCompat(draft: ConfigDraft, given: GivenOption, pretty: boolean): void {
+function addCompat(
+  draft: ConfigDraft,
+  given: GivenOption,
+  { mode, pretty }: Pick<MonitorPlan, "mode" | "pretty">,
+): void {
   const { subject, argument } = given;
   const id = `compat_monitor${draft.monitors.length}`;
   if (argument === "none") return;
@@ -17,7 +19,7 @@ function addCompat(draft: ConfigDraft, given: GivenOption, pretty: boolean): voi
   if (chardev === id) {
     draft.chardevs.push({ id, subject, mux: false, backend: legacyKind(argument, false, given) });
   }
-  draft.monitors.push({ subject, chardev, pretty });
+  draft.monitors.push({ subject, chardev, mode, pretty, isHidden: false });
 }
 
 function short(name: string, pretty: boolean): QemuOption {
@@ -29,7 +31,7 @@ function short(name: string, pretty: boolean): QemuOption {
     description: `Serve QMP, QEMU's machine protocol${pretty ? ", over several lines" : ""}`,
     example: `-${name} unix:/tmp/qmp,server=on,wait=off`,
     differs: "the commands that `query-commands` lists; no `oob`",
-    apply: (draft, given) => addCompat(draft, given, pretty),
+    apply: (draft, given) => addCompat(draft, given, { mode: "control", pretty }),
   };
 }
 
@@ -37,10 +39,10 @@ const mon: QemuOption = {
   name: "mon",
   section: "Monitors",
   argument: { impliedKey: "chardev" },
-  synopsis: "[chardev=]ID,mode=control[,pretty=on|off]",
-  description: "Serve QMP on a character device",
+  synopsis: "[chardev=]ID[,mode=readline|control][,pretty=on|off]",
+  description: "Serve the monitor for people, or QMP (control), on a character device",
   example: "-chardev socket,id=m0,path=/tmp/qmp,server=on,wait=off -mon m0,mode=control",
-  differs: "`mode=control` only",
+  differs: "the commands that `help` and `query-commands` list",
   apply(draft, given) {
     const parsed = partsOf(given);
     const reader = new OptionReader(parsed);
@@ -48,8 +50,10 @@ const mon: QemuOption = {
     const mode = reader.orElse("mode", oneOf("mode", ["readline", "control"]), "readline");
     const pretty = reader.orElse("pretty", bool, false);
     reader.end();
-    if (mode !== "control") throw new OptionError("unsupported", NO_HMP, given);
-    draft.monitors.push({ subject: given.subject, chardev, pretty });
+    if (pretty && mode === "readline") {
+      throw new OptionError("badValue", "'pretty' is for mode=control", given);
+    }
+    draft.monitors.push({ subject: given.subject, chardev, mode, pretty, isHidden: false });
   },
 };
 
@@ -57,33 +61,36 @@ const monitor: QemuOption = {
   name: "monitor",
   section: "Monitors",
   argument: "text",
-  synopsis: "none",
-  description: "There is no monitor for people yet; 'none' is accepted",
-  example: "-monitor none",
-  differs: "`none` only",
-  apply(_draft, given) {
-    if (given.argument === "none" || given.argument === "null") return;
-    throw new OptionError("unsupported", NO_HMP, given);
+  synopsis: "unix:PATH[,server=on][,wait=off]|tcp:HOST:PORT[,server=on][,wait=off]|stdio|chardev:ID|none",
+  description: "Serve the monitor for people; on the serial port's terminal (Ctrl-A C) when nothing is said",
+  example: "-monitor unix:/tmp/monitor,server=on,wait=off",
+  differs: "the commands that `help` lists; editing is at the line's end",
+  apply(draft, given) {
+    draft.monitorGiven = true;
+    if (given.argument !== "null") addCompat(draft, given, { mode: "readline", pretty: false });
   },
 };
 
 export const monitorOptions: readonly QemuOption[] = [short("qmp", false), short("qmp-pretty", true), mon, monitor];
 
-/** Each monitor has a character device of its own. */
-export function checkMonitors(
+/** Each has a character device of its own, or a share of one. */
+export function placeMonitors(
   monitors: readonly MonitorPlan[],
   chardevs: readonly CharPlan[],
   usedBy: ReadonlyMap<string, string>,
-): void {
+): MonitorPlan[] {
   const users = new Map(usedBy);
-  for (const { subject, chardev } of monitors) {
-    if (!chardevs.some(({ id }) => id === chardev)) {
+  return monitors.map((wanted) => {
+    const { subject, chardev } = wanted;
+    const back = chardevs.find(({ id }) => id === chardev);
+    if (back === undefined) {
       throw new OptionError("unknownObject", `There is no chardev '${chardev}'`, { subject });
     }
     const other = users.get(chardev);
-    if (other !== undefined) {
+    if (other !== undefined && !back.mux) {
       throw new CliError("badUsage", `Character device '${chardev}' is in use by ${other}`, { subject });
     }
     users.set(chardev, subject);
-  }
+    return { ...wanted, isHidden: other !== undefined };
+  });
 }

@@ -225,8 +225,10 @@ describe("lines that are refused", () => {
     ["-serial telnet:localhost:1", "'telnet' is not supported: the Telnet protocol is not spoken"],
     ["-m 1G,maxmem=2G", "Parameter 'maxmem' is not supported: memory cannot be plugged in later"],
     ["-smp 2,maxcpus=4", "Parameter 'maxcpus=4' is not supported: CPUs cannot be plugged in later"],
-    ["-monitor stdio", "-monitor stdio: Ratite has no monitor for people yet; use -qmp, or -monitor none"],
-    ["-mon m0", "Ratite has no monitor for people yet; use -qmp"],
+    ["-serial mon:stdio -monitor stdio", "cannot use stdio by multiple character devices"],
+    ["-mon m0", "There is no chardev 'm0'"],
+    ["-chardev null,id=m0 -mon m0,pretty=on", "'pretty' is for mode=control"],
+    ["-chardev null,id=m0 -mon m0 -serial chardev:m0", "Character device 'm0' is in use by -serial"],
     ["-mon m0,mode=control", "There is no chardev 'm0'"],
     ["-serial null -qmp chardev:serial0 -qmp chardev:serial0", "Character device 'serial0' is in use by -serial"],
     // Mistakes.

@@ -26,7 +26,16 @@ import { BuiltInSbi } from "../firmware/sbi/sbi.ts";
 import type { GuestRequest } from "../guest-request.ts";
 import { DirtyWatch } from "../dirty-watch.ts";
 import { HartLines } from "../hart-lines.ts";
-import type { DeviceConfig, HartPlanner, MachineConfig, MachineHost } from "../port.ts";
+import { busFacts, flatFacts, regionFacts } from "../inspect.ts";
+import type {
+  BusFacts,
+  DeviceConfig,
+  DeviceFacts,
+  HartPlanner,
+  MachineConfig,
+  MachineHost,
+  RegionFacts,
+} from "../port.ts";
 import { rtcTime } from "../rtc-time.ts";
 import { System } from "../system.ts";
 import { Backends } from "./backends.ts";
@@ -175,6 +184,28 @@ class VirtBoard implements Board {
 
   get movingDevices(): Board["movingDevices"] {
     return this.#plugs.movingDevices;
+  }
+
+  get addressTree(): RegionFacts {
+    return regionFacts(this.#system.space.root);
+  }
+
+  get flatView(): readonly RegionFacts[] {
+    return flatFacts(this.#system.space);
+  }
+
+  get systemBus(): BusFacts {
+    const devices = this.#system.placed.map(({ at, device }): DeviceFacts => {
+      const slot = this.#slots.indexOf(device as VirtioMmio);
+      return {
+        typeName: device.typeName,
+        id: undefined,
+        properties: {},
+        ranges: [{ start: at, lengthBytes: device.mmioLengthBytes }],
+        buses: at === virtMap.pciEcam.base ? [this.#plugs.pciFacts] : slot >= 0 ? [this.#plugs.slotFacts(slot)] : [],
+      };
+    });
+    return busFacts("main-system-bus", "System", devices);
   }
 
   set onDeviceRemoved(told: (id: string) => void) {

@@ -20,7 +20,8 @@ import {
 } from "../../device/virtio/index.ts";
 import { MachineError } from "../errors.ts";
 import { LocalMemory } from "../local-memory.ts";
-import type { DeviceConfig } from "../port.ts";
+import { busFacts, deviceFacts } from "../inspect.ts";
+import type { BusFacts, DeviceConfig } from "../port.ts";
 import type { System } from "../system.ts";
 import { VfioPci, type DeviceStateName, type IommufdBackend, type MovingDevice } from "../../vfio/index.ts";
 import type { Given } from "./given.ts";
@@ -53,6 +54,7 @@ export const virtDeviceTypes: readonly DeviceTypeInfo[] = [
 /** A PCI device in its place. */
 interface Plugged {
   readonly id: string | undefined;
+  readonly config: DeviceConfig;
   readonly name: string;
   readonly place: PciPlace;
   readonly device: PluggedDevice;
@@ -74,6 +76,9 @@ export class Plugs {
   readonly #ids = new Set<string>();
   readonly #serialBuses: { readonly bus: string; readonly device: VirtioSerial }[] = [];
   readonly #plugged = new Set<Plugged>();
+  readonly #inSlots = new Map<number, DeviceConfig>();
+  /** By the bus that they are in. */
+  readonly #children: { readonly bus: string; readonly config: DeviceConfig }[] = [];
 
   constructor(parts: PlugParts) {
     this.#parts = parts;
@@ -92,6 +97,45 @@ export class Plugs {
       moving.set(`${place.bus.name}/${placeName(place.at)}/${device.typeName}`, device.moving);
     }
     return moving;
+  }
+
+  /** What is in a slot of virtio-mmio. */
+  slotFacts(slot: number): BusFacts {
+    const config = this.#inSlots.get(slot);
+    const devices =
+      config === undefined ? [] : [deviceFacts(config, { buses: this.#serialBus(this.#parts.mmio[slot]!.device) })];
+    return busFacts(`virtio-mmio-bus.${slot}`, "virtio-mmio-bus", devices);
+  }
+
+  /** The root bus, and what is behind its ports. */
+  get pciFacts(): BusFacts {
+    return this.#pciBusFacts(this.#parts.rootBus);
+  }
+
+  #pciBusFacts(bus: PciBus): BusFacts {
+    const here = [...this.#plugged].filter(({ place }) => place.bus === bus);
+    const devices = here.map(({ config, name, place, device }) => {
+      const behind = device instanceof RootPort ? [this.#pciBusFacts(device.secondary)] : [];
+      const { addr: _addr, ...properties } = config.properties;
+      return deviceFacts(
+        { ...config, properties: { addr: placeName(place.at), ...properties } },
+        { buses: [...behind, ...this.#serialBus(device.backend), ...this.#busOf(name)] },
+      );
+    });
+    return busFacts(bus.name, "PCIE", devices);
+  }
+
+  #serialBus(device: unknown): readonly BusFacts[] {
+    const serial = this.#serialBuses.find((each) => each.device === device);
+    return serial === undefined ? [] : this.#busOf(serial.bus);
+  }
+
+  /** A bus of a device's own; none where it is empty. */
+  #busOf(name: string): readonly BusFacts[] {
+    const inside = this.#children.filter(({ bus }) => bus === name).map(({ config }) => deviceFacts(config));
+    return inside.length === 0
+      ? []
+      : [busFacts(name, inside[0]!.typeName === nvmeNamespaceInfo.typeName ? "NVME" : "virtio-serial-bus", inside)];
   }
 
   /** In the order of the configuration, before the machine starts. */
@@ -146,8 +190,8 @@ export class Plugs {
     const { bus, ...properties } = config.properties;
     const given = { properties, subject: driver, name: config.id ?? driver };
     const busName = bus === undefined ? undefined : String(bus);
-    if (child === nvmeNamespaceInfo) this.#plugNamespace(given, busName);
-    else this.#plugPort(given, busName);
+    const parent = child === nvmeNamespaceInfo ? this.#plugNamespace(given, busName) : this.#plugPort(given, busName);
+    this.#children.push({ bus: parent, config });
   }
 
   #plugSlot(type: SlotDevice, config: DeviceConfig): void {
@@ -157,6 +201,7 @@ export class Plugs {
     const name = config.id ?? `${config.driver}.${slot}`;
     const device = type.make({ properties, subject: config.driver, name }, this.#parts, context(name));
     mmio[slot]!.plug(device);
+    this.#inSlots.set(slot, config);
     system.saveables.set(`virtio-mmio.${slot}/${device.typeName}`, device);
     if (device instanceof VirtioSerial) this.#addSerialBus(device, config.id);
   }
@@ -166,8 +211,8 @@ export class Plugs {
     this.#serialBuses.push({ bus, device });
   }
 
-  /** Into the bus that is named, or the first one. */
-  #plugPort({ properties, subject }: Given, bus: string | undefined): void {
+  /** Into the bus that is named, or the first one; returns its name. */
+  #plugPort({ properties, subject }: Given, bus: string | undefined): string {
     const found = bus === undefined ? this.#serialBuses[0] : this.#serialBuses.find((each) => each.bus === bus);
     if (found === undefined) {
       const wanted = bus === undefined ? "virtio-serial bus" : `bus "${bus}"`;
@@ -180,14 +225,16 @@ export class Plugs {
     const config = readSerialPortConfig(subject as SerialPortConfig["kind"], properties, subject);
     const { backends } = this.#parts;
     found.device.addPort(config, config.chardev === undefined ? undefined : backends.chardev(config.chardev, subject));
+    return found.bus;
   }
 
-  /** Into the controller that is named, or the first one. */
-  #plugNamespace({ properties, subject, name: user }: Given, bus: string | undefined): void {
-    const nvme = [...this.#plugged].find(({ device, name }) => {
+  /** Into the controller that is named, or the first one; returns its name. */
+  #plugNamespace({ properties, subject, name: user }: Given, bus: string | undefined): string {
+    const plugged = [...this.#plugged].find(({ device, name }) => {
       return device instanceof NvmeController && (bus === undefined || name === bus);
-    })?.device;
-    if (!(nvme instanceof NvmeController)) {
+    });
+    const nvme = plugged?.device;
+    if (plugged === undefined || !(nvme instanceof NvmeController)) {
       const wanted = bus === undefined ? "NVMe controller" : `bus "${bus}"`;
       throw new MachineError("badConfig", `There is no ${wanted} for "${subject}"; an nvme with that id would do`, {
         subject,
@@ -196,6 +243,7 @@ export class Plugs {
     const { drive, namespaceId, uuid, eui64, blockShift } = readNvmeNamespaceConfig(properties, subject);
     const node = this.#parts.backends.blockNode(drive, user);
     nvme.addNamespace({ ...(namespaceId === undefined ? {} : { id: namespaceId }), node, blockShift, uuid, eui64 });
+    return plugged.name;
   }
 
   #plugPci(type: PciDeviceType, config: DeviceConfig, when: When): void {
@@ -214,7 +262,7 @@ export class Plugs {
       this.#watchStates(device, id);
       this.#connect(device, place, when);
       if (device.backend instanceof VirtioSerial) this.#addSerialBus(device.backend, id);
-      this.#plugged.add({ id, name, place, device, release: this.#adopt(device, place) });
+      this.#plugged.add({ id, config, name, place, device, release: this.#adopt(device, place) });
     } catch (error) {
       this.#pciSlots.release(place);
       throw error;

@@ -35,7 +35,12 @@ export const deviceCommands: readonly Command[] = [
       const { driver, id } = args;
       const others = Object.entries(args as JsonObject).filter(([name]) => name !== "driver" && name !== "id");
       const properties = Object.fromEntries(others.map(property));
-      machine.addDevice({ driver, properties, ...(id !== undefined && { id }) });
+      try {
+        machine.addDevice({ driver, properties, ...(id !== undefined && { id }) });
+      } catch (cause) {
+        if (!(cause instanceof MachineError) || cause.code !== "unknownDevice") throw cause;
+        throw new QmpError(`'${driver}' is not a valid device model name`, "GenericError", { cause });
+      }
     },
   }),
   command("device_del", {

@@ -1,21 +1,10 @@
 // Moving the machine: commands with QEMU's names and shapes, and the events that tell of it.
-import type { MigrationControl, MigrationParameters, MigrationProgress } from "../../migration/index.ts";
-import type { MonitorContext } from "../context.ts";
+import type { MigrationControl, MigrationProgress } from "../../migration/index.ts";
+import { controlOf } from "./migration-control.ts";
+import { migrationSettings } from "./migration-settings.ts";
 import { QmpError } from "../errors.ts";
 import { command, event, type Command, type EventType } from "../schema/command.ts";
-import {
-  arrayOf,
-  bool,
-  enumType,
-  int,
-  number,
-  optional,
-  size,
-  str,
-  struct,
-  uint64,
-  type ValueOf,
-} from "../schema/types.ts";
+import { arrayOf, bool, enumType, int, number, optional, str, struct, type ValueOf } from "../schema/types.ts";
 
 const MigrationStatus = enumType("MigrationStatus", [
   "none",
@@ -36,6 +25,7 @@ const MigrationStatus = enumType("MigrationStatus", [
   "device",
   "wait-unplug",
 ]);
+export const migrationStatuses: readonly string[] = MigrationStatus.values;
 const MigrationStats = struct("MigrationRAMStats", {
   transferred: int,
   remaining: int,
@@ -67,20 +57,6 @@ const MigrationInfo = struct("MigrationInfo", {
   "error-desc": optional(str),
   "blocked-reasons": optional(arrayOf(str)),
 });
-/** Those that do something here. */
-const Capability = enumType("MigrationCapability", [
-  "events",
-  "pause-before-switchover",
-  "return-path",
-  "switchover-ack",
-]);
-const CapabilityStatus = struct("MigrationCapabilityStatus", { capability: Capability, state: bool });
-const Parameters = struct("MigrationParameters", {
-  "max-bandwidth": optional(size),
-  "downtime-limit": optional(uint64),
-  "avail-switchover-bandwidth": optional(size),
-});
-
 const QapiVfioMigrationState = enumType("QapiVfioMigrationState", [
   "stop",
   "running",
@@ -143,12 +119,6 @@ const PAGE_BYTES = 4096;
 const MOST_MISSED = 100;
 
 export function migrationCommands(): readonly Command[] {
-  const capabilities = {
-    events: false,
-    "pause-before-switchover": false,
-    "return-path": true,
-    "switchover-ack": false,
-  };
   return [
     command("migrate", {
       args: struct("q_obj_migrate-arg", { uri: optional(str), resume: optional(bool) }),
@@ -178,57 +148,8 @@ export function migrationCommands(): readonly Command[] {
     command("query-migrate", { returns: MigrationInfo, run: (context) => infoOf(controlOf(context)) }),
     // Ours: what QEMU has no query for, who wrote what in each round.
     command("x-query-migration", { returns: MigrationRounds, run: (context) => roundsOf(controlOf(context)) }),
-    command("migrate-set-capabilities", {
-      args: struct("q_obj_migrate-set-capabilities-arg", { capabilities: arrayOf(CapabilityStatus) }),
-      run(context, { capabilities: wanted }) {
-        for (const { capability, state } of wanted) {
-          if (capability === "return-path" && !state) throw new QmpError("Sockets always have a return path here");
-          capabilities[capability] = state;
-        }
-        controlOf(context).set({
-          pauseBeforeSwitchover: capabilities["pause-before-switchover"],
-          switchoverAck: capabilities["switchover-ack"],
-        });
-        context.tellsMigration.current = capabilities.events;
-      },
-    }),
-    command("query-migrate-capabilities", {
-      returns: arrayOf(CapabilityStatus),
-      run: () => Capability.values.map((capability) => ({ capability, state: capabilities[capability] })),
-    }),
-    command("migrate-set-parameters", {
-      args: Parameters,
-      run: (context, given) => controlOf(context).set(parametersOf(given)),
-    }),
-    command("query-migrate-parameters", {
-      returns: Parameters,
-      run(context) {
-        const { maxBandwidth, downtimeLimitMs, switchoverBandwidth } = controlOf(context).parameters;
-        return {
-          "max-bandwidth": maxBandwidth,
-          "downtime-limit": downtimeLimitMs,
-          "avail-switchover-bandwidth": switchoverBandwidth,
-        };
-      },
-    }),
+    ...migrationSettings(),
   ];
-}
-
-function controlOf({ migration }: MonitorContext): MigrationControl {
-  if (migration === undefined) throw new QmpError("This machine cannot be migrated");
-  return migration;
-}
-
-function parametersOf(given: ValueOf<typeof Parameters>): Partial<MigrationParameters> {
-  const { "max-bandwidth": bandwidth, "downtime-limit": downtime, "avail-switchover-bandwidth": switchover } = given;
-  if (downtime !== undefined && Number(downtime) > 2_000_000) {
-    throw new QmpError("Parameter 'downtime_limit' expects an integer in the range of 0 to 2000 seconds");
-  }
-  return {
-    ...(bandwidth !== undefined && { maxBandwidth: Number(bandwidth) }),
-    ...(downtime !== undefined && { downtimeLimitMs: Number(downtime) }),
-    ...(switchover !== undefined && { switchoverBandwidth: Number(switchover) }),
-  };
 }
 
 function infoOf(control: MigrationControl): ValueOf<typeof MigrationInfo> {

@@ -1,13 +1,12 @@
 // A QMP server on a character device: a session per peer.
 import type { CharBackend, CharEvent, CharFront } from "../../chardev/port.ts";
+import { BoundedOutput } from "../output.ts";
 import { JsonStreamer } from "../json/streamer.ts";
 import { jsonText, type JsonValue } from "../json/value.ts";
 import { QmpSession, type QmpSessionOptions } from "./session.ts";
 
 /** Bytes taken at once; more wait at the back end. */
 const CHUNK_BYTES = 65536;
-/** What a peer that does not read may have outstanding before it is answered no more: its events are then its loss. */
-const MAX_OUTSTANDING_BYTES = 16 * 2 ** 20;
 
 export type QmpFrontOptions = Omit<QmpSessionOptions, "send"> & {
   /** Messages over several lines (`-qmp-pretty`). */
@@ -19,18 +18,18 @@ export class QmpFront implements CharFront {
   readonly #back: CharBackend;
   #session: QmpSession | undefined;
   #streamer: JsonStreamer | undefined;
-  #outstanding: Uint8Array[] = [];
-  #outstandingBytes = 0;
+  readonly #output: BoundedOutput;
 
   constructor(back: CharBackend, options: QmpFrontOptions) {
     this.#options = options;
     this.#back = back;
+    this.#output = new BoundedOutput(back);
     back.attach(this);
   }
 
   room(): number {
     const isReading = this.#session !== undefined && this.#session.room > 0;
-    return isReading && this.#outstandingBytes < MAX_OUTSTANDING_BYTES ? CHUNK_BYTES : 0;
+    return isReading && !this.#output.isFull ? CHUNK_BYTES : 0;
   }
 
   receive(bytes: Uint8Array): void {
@@ -38,7 +37,7 @@ export class QmpFront implements CharFront {
   }
 
   writable(): void {
-    this.#flush();
+    this.#output.flush();
   }
 
   event(event: CharEvent): void {
@@ -64,29 +63,12 @@ export class QmpFront implements CharFront {
     this.#session?.close();
     this.#session = undefined;
     this.#streamer = undefined;
-    this.#outstanding = [];
-    this.#outstandingBytes = 0;
+    this.#output.clear();
   }
 
   #send(message: JsonValue): void {
-    if (this.#outstandingBytes > MAX_OUTSTANDING_BYTES) return;
     const text = this.#options.pretty === true ? prettyText(message) : jsonText(message);
-    const bytes = new TextEncoder().encode(`${text}\r\n`);
-    this.#outstanding.push(bytes);
-    this.#outstandingBytes += bytes.length;
-    this.#flush();
-  }
-
-  #flush(): void {
-    for (let first = this.#outstanding[0]; first !== undefined; first = this.#outstanding[0]) {
-      const taken = this.#back.write(first);
-      this.#outstandingBytes -= taken;
-      if (taken < first.length) {
-        this.#outstanding[0] = first.subarray(taken);
-        return;
-      }
-      this.#outstanding.shift();
-    }
+    this.#output.send(new TextEncoder().encode(`${text}\r\n`));
   }
 }
 

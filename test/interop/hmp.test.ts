@@ -1,0 +1,147 @@
+// The monitor for people, line by line, compared with QEMU's.
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { spinProgram } from "../support/firmware-programs.ts";
+import { QmpClient } from "../support/qmp-client.ts";
+import { referenceQemu } from "../support/reference-qemu.ts";
+
+const program = fileURLToPath(new URL("../../dist/cli/ratite-system-riscv64.js", import.meta.url));
+const reference = await referenceQemu();
+const missing = "missing" in reference ? ` (skipped: ${reference.missing})` : "";
+const folder = mkdtempSync(join(tmpdir(), "ratite-hmp-"));
+const children: ChildProcess[] = [];
+const spin = join(folder, "spin.bin");
+writeFileSync(spin, spinProgram);
+
+afterAll(() => {
+  for (const child of children) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true });
+});
+
+async function start(name: string, command: readonly string[], env: NodeJS.ProcessEnv): Promise<QmpClient> {
+  const path = join(folder, name);
+  const machine = ["-M", "virt", "-display", "none", "-serial", "null", "-bios", spin, "-S", "-smp", "2", "-m", "128M"];
+  const options = [...machine, "-name", "box", "-device", "virtio-rng-pci,id=r0"];
+  const [file, ...first] = command;
+  const child = spawn(file!, [...first, ...options, "-qmp", `unix:${path},server=on,wait=off`], {
+    stdio: "ignore",
+    env,
+  });
+  children.push(child);
+  const client = await QmpClient.connect(path);
+  await client.negotiate();
+  return client;
+}
+
+const human = async (client: QmpClient, line: string): Promise<string> =>
+  (await client.execute("human-monitor-command", { "command-line": line })) as string;
+
+/** What QEMU and Ratite say alike, in this order. */
+const LINES = [
+  "info status",
+  "info name",
+  "info uuid",
+  "info kvm",
+  "info memory_size_summary",
+  "cont",
+  "info status",
+  "stop",
+  "info status",
+  "",
+  "foo",
+  "info foo",
+  "info stop",
+  "help foo",
+  "stop 3",
+  "s 3",
+  "info status x",
+  "migrate",
+  "migrate -d",
+  "migrate -x foo",
+  "migrate_cancel",
+  "migrate_continue foo",
+  "migrate_incoming tcp:localhost:1",
+  "migrate_set_parameter foo 1",
+  "migrate_set_parameter max-bandwidth",
+  "migrate_set_parameter max-bandwidth xx",
+  "migrate_set_parameter max-bandwidth 3",
+  "migrate_set_parameter downtime-limit 99999999",
+  "migrate_set_capability foo on",
+  "migrate_set_capability events maybe",
+  "migrate_set_capability events on",
+  "device_del r7",
+  "device_add",
+  "device_add nonsense",
+];
+
+describe.skipIf(missing !== "")(`compared with QEMU${missing}`, () => {
+  let ours: QmpClient;
+  let theirs: QmpClient;
+
+  beforeAll(async () => {
+    if ("missing" in reference) return;
+    const opened = [
+      start("ours", [process.execPath, program], process.env),
+      start("theirs", reference.command, reference.env),
+    ];
+    [ours, theirs] = (await Promise.all(opened)) as [QmpClient, QmpClient];
+  }, 60_000);
+
+  test("lines are answered in the same words", async () => {
+    for (const line of LINES) expect([line, await human(ours, line)]).toEqual([line, await human(theirs, line)]);
+  });
+
+  test("help has the same form, and no command that QEMU does not have", async () => {
+    const shape = /^(\S+) (.*?) ?-- .+$/;
+    const namesOf = (text: string): string[] => text.split("\r\n").flatMap((line) => shape.exec(line)?.[1] ?? []);
+    expect(namesOf(await human(theirs, "help"))).toEqual(expect.arrayContaining(namesOf(await human(ours, "help"))));
+    const items = (text: string): string[] => [...text.matchAll(/^info (\S+) /gm)].map(([, item]) => item!);
+    expect(items(await human(theirs, "info"))).toEqual(expect.arrayContaining(items(await human(ours, "info"))));
+    expect(namesOf(await human(ours, "help"))).toContain("migrate_set_parameter");
+  });
+
+  test("parameters and capabilities that both have are shown alike", async () => {
+    for (const line of ["info migrate_parameters", "info migrate_capabilities"]) {
+      const [own, other] = [await human(ours, line), await human(theirs, line)];
+      // Here a socket's return path is always on.
+      const shown = own.split("\r\n").filter((each) => each !== "return-path: on");
+      expect(other.split("\r\n")).toEqual(expect.arrayContaining(shown));
+    }
+  });
+
+  test("mtree draws the board's map as QEMU does", async () => {
+    const places = (text: string): string[] =>
+      [...text.matchAll(/^ *([0-9a-f]{16}-[0-9a-f]{16}) \(prio \d+, (i\/o|ram|rom)\): (?!alias)/gm)].map(
+        ([, range, kind]) => `${range} ${kind}`,
+      );
+    const theirPlaces = new Set(places(await human(theirs, "info mtree")));
+    const shared = places(await human(ours, "info mtree")).filter((place) => theirPlaces.has(place));
+    expect(shared).toEqual(
+      expect.arrayContaining([
+        "0000000000000000-ffffffffffffffff i/o",
+        "0000000000001000-000000000000ffff rom",
+        "000000000c000000-000000000c5fffff i/o",
+        "0000000080000000-0000000087ffffff ram",
+      ]),
+    );
+    expect(await human(ours, "info mtree -f")).toMatch(/^FlatView #0\r\n AS "memory", root: system\r\n/);
+  });
+
+  test("qtree has the devices at their buses", async () => {
+    const text = await human(ours, "info qtree -b");
+    const devices = (from: string): string[] => [...from.matchAll(/^ *dev: (.*)$/gm)].map(([, device]) => device!);
+    expect(text).toMatch(/^bus: main-system-bus\r\n {2}type System\r\n {2}dev: /);
+    expect(devices(text)).toContain('virtio-rng-pci, id "r0"');
+    expect(await human(ours, "info qtree")).toContain('\r\n        addr = "01.0"\r\n');
+    expect(devices(await human(theirs, "info qtree -b"))).toContain('virtio-rng-pci, id "r0"');
+  });
+
+  test("jit and cpus are told in the same form", async () => {
+    expect(await human(ours, "info cpus")).toMatch(/^\* CPU #0: thread_id=\d+\r\n {2}CPU #1: thread_id=\d+\r\n$/);
+    expect(await human(ours, "info jit")).toMatch(/Translation buffer state:\r\ngen code size {7}\d+\/\d+\r\n/);
+  });
+});
