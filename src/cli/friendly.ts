@@ -24,6 +24,8 @@ const RUN_OPTIONS = {
   ...({ memory: "text", cpus: "text", drive: "list", nvme: "list", "no-nvme": "flag", append: "text" } as const),
 } as const;
 const GUEST_MEMORY_BYTES = 512 * 2 ** 20;
+/** Tells our guests that nobody waits for the disk: the shell does not either (`rcS` of the initramfs). */
+const LATE_NVME = "ratite.late=nvme";
 /** Mostly holes. */
 const SCRATCH_BYTES = 256 * 2 ** 20;
 
@@ -153,7 +155,11 @@ function prepare(draft: ConfigDraft, args: Arguments, kernel: string, initrd: st
   if (cpus !== undefined) draft.smp = convert(intRange("uint32", 1, 512), "cpus", cpus, `--cpus ${cpus}`);
   draft.kernel = { subject: "the guest's kernel", path: kernel };
   draft.initrd = { subject: "the guest's initrd", path: initrd };
-  const text = append === undefined ? "console=ttyS0" : `console=ttyS0 ${append}`;
+  const disks = nvmeDisks(args);
+  const isScratch = disks.some(({ image }) => typeof image === "object" && "scratchBytes" in image);
+  const text = ["console=ttyS0", ...(isScratch ? [LATE_NVME] : []), ...(append === undefined ? [] : [append])].join(
+    " ",
+  );
   draft.commandLine = { subject: "--append", text };
   draft.nographic = true;
   for (const [index, image] of args.list("drive").entries()) {
@@ -162,7 +168,7 @@ function prepare(draft: ConfigDraft, args: Arguments, kernel: string, initrd: st
     draft.blockNodes.push({ nodeName, subject, image, formatGiven: true, readOnly: false, autoReadOnly: false });
     draft.devices.push({ driver: "virtio-blk-device", properties: { drive: nodeName }, subject });
   }
-  addAssignedNvme(draft, nvmeDisks(args));
+  addAssignedNvme(draft, disks);
 }
 
 function nvmeDisks(args: Arguments): readonly AssignedDisk[] {

@@ -28,7 +28,13 @@ ifconfig lo 127.0.0.1 up
 read -r name < /etc/hostname
 echo "$name" > /proc/sys/kernel/hostname
 
+# Large drivers of devices that nobody waits for come when the shell is there already.
+late=
+read -r words < /proc/cmdline
+case " $words " in *" ratite.late=nvme "*) late="pci:*bc01sc08*" ;; esac
+
 # Drivers by modalias. A driver may bring a bus with devices of its own, so this goes on until nothing new appears.
+after=
 seen=" "
 while true; do
   new=
@@ -36,11 +42,14 @@ while true; do
     read -r alias < "$file" || continue
     case "$seen" in *" $alias "*) continue ;; esac
     seen="$seen$alias "
+    case "$alias" in $late) after="$after $alias"; continue ;; esac
     new="$new $alias"
   done
   [ -z "$new" ] && break
   modprobe -qab $new 2>/dev/null
 done
+
+[ -z "$after" ] || (sleep 1; modprobe -qab $after) > /dev/null 2>&1 &
 
 # The shell's screen is for the shell: from here on only errors of the kernel are shown.
 echo 4 > /proc/sys/kernel/printk
