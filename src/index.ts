@@ -14,3 +14,4 @@ export {
   type NamedBytes,
   type RunState,
 } from "./machine/index.ts";
+export { VfioError, type Blocker, type Reason } from "./vfio/index.ts";
