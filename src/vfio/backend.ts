@@ -161,7 +161,10 @@ export class IommufdBackend {
     release();
     throw new VfioError("cannotMigrate", reasonText(blocker), {
       subject: device.name,
-      reasons: explain({ refused: [], migrating: together }).filter(({ what }) => what === "migration"),
+      reasons: explain({
+        refused: [{ what: "migration", device: device.name, refusal: blocker.refusal }],
+        migrating: together,
+      }),
     });
   }
 

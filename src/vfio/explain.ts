@@ -9,7 +9,7 @@ import {
   type HostPlan,
   type Refusal,
 } from "../iommufd/index.ts";
-import { canStopCopy, migrationBlockers, type MigratingDevice, type MigrationWish } from "./blockers.ts";
+import { canStopCopy, migrationBlockers, refusedWish, type MigratingDevice, type MigrationWish } from "./blockers.ts";
 import type { DmaMode } from "./container.ts";
 import { chooseTrackers, type TrackedDevice, type TrackerChoice, type TrackerPolicy } from "./trackers/policy.ts";
 
@@ -25,9 +25,7 @@ export interface Reason {
 /** What is known when something is explained. */
 export interface Explained {
   /** Devices that were refused, or would be. */
-  readonly refused: readonly (Pick<Reason, "device" | "refusal"> & {
-    readonly what: Exclude<Reason["what"], "migration">;
-  })[];
+  readonly refused: readonly Pick<Reason, "what" | "device" | "refusal">[];
   /** Devices that are attached, or would be, in that order. */
   readonly migrating: readonly MigratingDevice[];
 }
@@ -36,6 +34,7 @@ const SENTENCES = {
   attachment: "cannot be attached",
   memory: "cannot see the guest's memory",
   tracking: "cannot be tracked",
+  migration: "cannot migrate, which enable-migration=on wants",
 } as const;
 
 /** Everything that is blocked: attachments first, in the order of the devices, then migration. */
@@ -72,6 +71,23 @@ export interface PlannedDevices extends Explained {
 
 /** What a machine would find that took every device of the plan, in its order. */
 export function planned(plan: HostPlan, use: PlannedUse): PlannedDevices {
+  const dropped: Explained["refused"][number][] = [];
+  const without = (count: number): HostPlan => ({
+    ...plan,
+    devices: plan.devices.slice(0, count).filter(({ name }) => dropped.every(({ device }) => device !== name)),
+  });
+  // One that is to migrate and cannot leaves nothing behind for those that follow.
+  plan.devices.forEach(({ name: device }, i) => {
+    if (use.wish !== "on") return;
+    const { migrating } = takenAll(without(i + 1), use);
+    const blocker = migrating.at(-1)?.name === device ? refusedWish(migrating) : undefined;
+    if (blocker !== undefined) dropped.push({ what: "migration", device, refusal: blocker.refusal });
+  });
+  const found = takenAll(without(plan.devices.length), use);
+  return { ...found, refused: [...found.refused, ...dropped] };
+}
+
+function takenAll(plan: HostPlan, use: PlannedUse): PlannedDevices {
   const physical = plan.devices.flatMap((device) => {
     if (device.placement === undefined) return [];
     const { unit, group } = device.placement;

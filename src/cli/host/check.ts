@@ -35,8 +35,9 @@ export function checkText(result: CheckResult): string {
       lines.push(...wrapped(`dirty pages by ${TRACKERS[tracker]}: ${tracked.join(", ")}`, "", "  "));
   }
   if (lines.length > 0) lines.push("");
-  for (const { what, message, refusal } of result.reasons) {
-    lines.push(...wrapped(what === "migration" ? `Migration is blocked: ${message}` : message, "", "  "));
+  for (const { device, message, refusal } of result.reasons) {
+    const isTaken = result.migrating.some(({ name }) => name === device);
+    lines.push(...wrapped(isTaken ? `Migration is blocked: ${message}` : message, "", "  "));
     lines.push(...wrapped(`${refusal.call}: ${Errno.name(refusal.errno)}, ${refusal.because}`, "  ", "    "));
     lines.push(...wrapped(`would do: ${refusal.remedy}`, "  ", "    "));
   }

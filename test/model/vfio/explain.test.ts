@@ -38,7 +38,7 @@ function randomUse(random: Random): PlannedUse {
   return {
     policy: random.pick(TRACKER_POLICIES),
     mode: random.pick(DMA_MODES),
-    wish: random.pick(MIGRATION_WISHES.filter((wish) => wish !== "on")),
+    wish: random.pick(MIGRATION_WISHES),
     mayLog: random.chance(3, 4),
     memory: MEMORY,
   };

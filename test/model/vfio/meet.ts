@@ -25,15 +25,13 @@ const brief = ({ what, device, refusal }: Reason): string => `${what} ${device} 
 
 export function saidOf(plan: HostPlan, use: PlannedUse): Met & { readonly reasons: readonly Reason[] } {
   const said = planned(plan, use);
-  const reasons = explain(said);
   return {
-    refused: reasons
-      .filter(({ what }) => what !== "migration")
+    refused: explain({ ...said, migrating: [] })
       .map(brief)
       .sort(),
     trackers: said.choices,
-    blockers: reasons.filter(({ what }) => what === "migration"),
-    reasons,
+    blockers: explain({ ...said, refused: [] }),
+    reasons: explain(said),
   };
 }
 

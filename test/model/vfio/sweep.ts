@@ -110,11 +110,8 @@ export function useOf(index: number): PlannedUse {
   return {
     policy: pick(TRACKER_POLICIES, 1),
     mode: pick(DMA_MODES, 4),
-    wish: pick(
-      MIGRATION_WISHES.filter((wish) => wish !== "on"),
-      8,
-    ),
-    mayLog: pick([true, false], 16),
+    wish: pick(MIGRATION_WISHES, 8),
+    mayLog: pick([true, false], 24),
     memory: MEMORY,
   };
 }
