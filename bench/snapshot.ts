@@ -61,7 +61,6 @@ async function once(run: number): Promise<(typeof times)[number]> {
   const boot = performance.now() - startedAt;
   await source.qmp.execute("migrate-set-parameters", { "max-bandwidth": 0 });
   const saveAt = performance.now();
-  await source.qmp.execute("stop");
   await source.qmp.execute("migrate", { uri: `file:${file}` });
   for (;;) {
     const { status, "error-desc": error } = (await source.qmp.execute("query-migrate")) as QmpObject;

@@ -227,7 +227,20 @@ export class DirtyNotes implements WriteNotes, EpochOwner {
     this.#epochs.splice(at, 1);
     this.#epochCount -= 1;
     this.refreshArmed();
-    if (this.#epochCount === 0) for (const { collector } of this.#pulled) collector.stop?.();
+    if (this.#epochCount === 0) this.#stopCollectors();
+  }
+
+  /** All of them, also when one throws. */
+  #stopCollectors(): void {
+    const failures: unknown[] = [];
+    for (const { collector } of this.#pulled) {
+      try {
+        collector.stop?.();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   #freeSlot(): number {

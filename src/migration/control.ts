@@ -136,8 +136,9 @@ export class MigrationControl {
       const channel = await this.#host.accept(uri);
       this.#enter("active");
       const { machine, startsOnArrival, arrived } = this.#subject;
-      await new IncomingMigration({ machine, channel, start: startsOnArrival }).run();
-      if (!startsOnArrival) arrived();
+      const incoming = new IncomingMigration({ machine, channel, start: startsOnArrival });
+      await incoming.run();
+      if (!incoming.hasStarted) arrived();
       this.#enter("completed");
     } catch (error) {
       this.#incoming = { phase: "failed", ...(error instanceof Error && { error }) };

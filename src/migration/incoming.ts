@@ -15,7 +15,7 @@ export interface IncomingOptions {
   /** Has never run. */
   readonly machine: MigratableMachine;
   readonly channel: MigrationChannel;
-  /** Whether the machine starts at the end; otherwise it stays stopped. */
+  /** Whether the machine starts at the end, if its source ran; otherwise it stays stopped. */
   readonly start: boolean;
 }
 
@@ -29,6 +29,8 @@ export class IncomingMigration {
   readonly #streams: IncomingStreams;
   #pages = 0;
   #isStopped = false;
+  #wasRunning = true;
+  #hasStarted = false;
 
   constructor({ machine, channel, start }: IncomingOptions) {
     this.#machine = machine;
@@ -42,6 +44,11 @@ export class IncomingMigration {
   /** Bytes taken so far. */
   get receivedBytes(): number {
     return this.#frames.position;
+  }
+
+  /** It runs here. */
+  get hasStarted(): boolean {
+    return this.#hasStarted;
   }
 
   /** Resolves when the machine is here. Rejects with MigrationError; the machine must not be used then. */
@@ -64,7 +71,10 @@ export class IncomingMigration {
         if (kind !== FrameKind.handover) throw this.#unexpected(kind, "the handover");
       }
       await this.#machine.takeOver?.();
-      if (this.#starts) this.#machine.start();
+      if (this.#starts && this.#wasRunning) {
+        this.#machine.start();
+        this.#hasStarted = true;
+      }
     } catch (cause) {
       this.#streams.abandon();
       const error = asMigrationError(cause);
@@ -152,7 +162,8 @@ export class IncomingMigration {
   #checkComplete({ payload }: Frame, facts: MachineFacts): void {
     const missing = facts.parts.find((name) => !this.#loaded.has(name));
     if (missing !== undefined) throw new MigrationError("badStream", `The stream ended without the part "${missing}"`);
-    const { pages } = readTotals(payload);
+    const { pages, running } = readTotals(payload);
+    this.#wasRunning = running;
     if (pages !== this.#pages) {
       throw new MigrationError("badStream", `The stream says that it has ${pages} pages, and has ${this.#pages}`);
     }
@@ -196,10 +207,10 @@ function readName(payload: Uint8Array): { readonly name: string; readonly conten
   return { name: new TextDecoder().decode(payload.subarray(2, end)), contents: payload.subarray(end) };
 }
 
-function readTotals(payload: Uint8Array): { readonly pages: number } {
+function readTotals(payload: Uint8Array): { readonly pages: number; readonly running: boolean } {
   try {
-    const { pages } = JSON.parse(new TextDecoder().decode(payload)) as { pages: unknown };
-    return { pages: Number(pages) };
+    const { pages, running } = JSON.parse(new TextDecoder().decode(payload)) as { pages: unknown; running?: unknown };
+    return { pages: Number(pages), running: running !== false };
   } catch {
     throw new MigrationError("badStream", "The stream does not say how much it has");
   }

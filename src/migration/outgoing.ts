@@ -235,6 +235,7 @@ export class OutgoingMigration {
     const { machine, channel } = this.#options;
     this.#stoppedAtNs = this.#nowNs;
     this.#isStopped = true;
+    const running = machine.isRunning;
     await this.#callingLate("The machine", machine.stop());
     if (this.parameters.pauseBeforeSwitchover) await this.#pause();
     this.#enter("device");
@@ -248,7 +249,7 @@ export class OutgoingMigration {
     await this.#streams.sendRest();
     this.#pendingDeviceBytes = 0;
     for (const [name, part] of machine.parts) await this.#send(namedFrame(FrameKind.part, name, encodeState(part)));
-    await this.#send(jsonFrame(FrameKind.complete, { pages: this.#zeroPages + this.#normalPages }));
+    await this.#send(jsonFrame(FrameKind.complete, { pages: this.#zeroPages + this.#normalPages, running }));
     await channel.flush();
     if (this.#answers === undefined) await this.#giveUp();
     else await this.#handOver(this.#answers);

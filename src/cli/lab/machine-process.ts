@@ -85,7 +85,8 @@ export class MachineProcess {
 
   /** Runs one line in the guest's shell; what it printed. Rejects when its exit status is not 0. */
   async run(line: string): Promise<string> {
-    this.#console.write(`${line}; echo status=$?\n`);
+    // What follows a prompt at once can be taken for the answer to the shell's question where its cursor is.
+    this.#console.write(` ${line}; echo status=$?\n`);
     const { before, text } = await this.#expect(/status=\d+/, COMMAND_MS);
     await this.#expect(PROMPT, COMMAND_MS);
     const output = before.replaceAll("\r", "").trim();

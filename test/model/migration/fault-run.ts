@@ -34,7 +34,10 @@ const STREAM_BYTES = 4_000_000;
 const ANSWER_BYTES = 60;
 /** Moves that one machine makes, or tries to, before another one takes its place. */
 const MOVES_OF_A_MACHINE = 12;
-const STALL_LIMIT_MS = 100;
+const STALL_LIMIT_MS = 1000;
+/** A channel that stalls before the machine stands still is given up by an operator. */
+const STALLED_MS = 3000;
+const LIMIT_MS = 60_000;
 
 type Fault =
   | { readonly kind: "none" | "refuse switchover" }
@@ -212,7 +215,8 @@ class FaultyMove {
     const coming = settled(incoming.run());
     const going = settled(outgoing.run());
     // A channel that stalls while the source runs holds nothing up; somebody gives up in the end.
-    const limit = setTimeout(() => outgoing.cancel(), 3000);
+    const isStall = fault.kind === "bytes" && (fault.out ?? fault.back)?.kind === "stall";
+    const limit = setTimeout(() => outgoing.cancel(), isStall ? STALLED_MS : LIMIT_MS);
     const out = await going;
     clearTimeout(limit);
     if (out.error !== undefined) pipe.source.close();
