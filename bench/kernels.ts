@@ -1,4 +1,5 @@
-// `npm run bench:kernels`: speed on hot integer, branch, memory and floating-point code under Sv39, against QEMU.
+// `npm run bench:kernels`: speed on hot integer, branch, memory and floating-point code, on system calls, context switches and
+// compression, under Sv39, against QEMU.
 //
 //     npm run bench:kernels -- --runs 3 --rounds 4 --kernels int,fp --qemu /usr/bin/qemu-system-riscv64
 //

@@ -1,13 +1,13 @@
 // Page tables, the console, and the rounds: prints "name round checksum ticks instructions" per round, and waits for a
 // byte after each line, so that whoever measures the emulator can look at it between two rounds.
-#include "platform.h"
+#include "user.h"
 
 #ifndef ROUNDS
 #define ROUNDS 4
 #endif
 // A bit per kernel, in the order of the table below.
 #ifndef KERNELS
-#define KERNELS 0x1f
+#define KERNELS 0x1ff
 #endif
 
 // QEMU's virt board: 16550A at 0x10000000, SiFive test finisher at 0x100000.
@@ -26,9 +26,9 @@
 #define ENTRIES 512
 // Sv39: 2 MiB per table of 4 KiB pages.
 #define LEAF_SPAN (PAGE_BYTES * ENTRIES)
-#define LEAF_TABLES (MAPPED_RAM_BYTES / LEAF_SPAN + 2)
+#define LEAF_TABLES (MAPPED_RAM_BYTES / LEAF_SPAN + 3)
 #define SATP_SV39 (8ul << 60)
-enum { V = 1, R = 2, W = 4, X = 8, A = 64, D = 128 };
+enum { V = 1, R = 2, W = 4, X = 8, U = 16, A = 64, D = 128 };
 
 typedef uint64_t page_table[ENTRIES];
 static page_table root __attribute__((aligned(4096)));
@@ -39,17 +39,26 @@ static unsigned leaf_tables_used;
 static uint64_t pointer_to(const void *table) { return ((uint64_t)table >> 12) << 10 | V; }
 
 // Only addresses below 4 GiB, one middle table per GiB.
-static void map_page(uint64_t address, unsigned permissions) {
+static void map_page_at(uint64_t address, uint64_t target, unsigned permissions) {
   uint64_t gib = address >> 30, slot = (address >> 21) & 511;
   root[gib] = pointer_to(middle[gib]);
   if (middle[gib][slot] == 0) middle[gib][slot] = pointer_to(leaves[leaf_tables_used++]);
   uint64_t *leaf = (uint64_t *)(middle[gib][slot] >> 10 << 12);
-  leaf[(address >> 12) & 511] = (address >> 12) << 10 | V | A | D | permissions;
+  leaf[(address >> 12) & 511] = (target >> 12) << 10 | V | A | D | permissions;
 }
 
-// Identity, all in 4 KiB pages. Gives the value for satp.
+static void map_page(uint64_t address, unsigned permissions) { map_page_at(address, address, permissions); }
+
+static uint8_t user_stacks[USER_STACK_COUNT * USER_STACK_BYTES] __attribute__((aligned(4096)));
+struct frame *(*user_call)(struct frame *frame);
+
+// Identity but for user mode, all in 4 KiB pages. Gives the value for satp.
 uint64_t build_page_tables(void) {
   for (uint64_t at = RAM_BASE; at < RAM_BASE + MAPPED_RAM_BYTES; at += PAGE_BYTES) map_page(at, R | W | X);
+  for (uint64_t at = (uint64_t)__user_start; at < (uint64_t)__user_end; at += PAGE_BYTES)
+    map_page_at(USER_CODE + at - (uint64_t)__user_start, at, R | X | U);
+  for (uint64_t at = 0; at < sizeof user_stacks; at += PAGE_BYTES)
+    map_page_at(USER_STACKS - sizeof user_stacks + at, (uint64_t)user_stacks + at, R | W | U);
   map_page(UART_BASE, R | W);
   map_page(FINISHER_BASE, R | W);
   return SATP_SV39 | (uint64_t)root >> 12;
@@ -132,6 +141,7 @@ static const struct {
   uint64_t (*round)(void);
 } kernels[] = {
     {"int", kernel_int}, {"br", kernel_br}, {"mem", kernel_mem}, {"fp", kernel_fp}, {"rnd", kernel_rnd},
+    {"sp", kernel_sp},   {"sys", kernel_sys}, {"ctx", kernel_ctx}, {"lz", kernel_lz},
 };
 
 void supervisor_main(void) {

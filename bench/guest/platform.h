@@ -12,6 +12,10 @@ uint64_t kernel_br(void);
 uint64_t kernel_mem(void);
 uint64_t kernel_fp(void);
 uint64_t kernel_rnd(void);
+uint64_t kernel_sp(void);
+uint64_t kernel_sys(void);
+uint64_t kernel_ctx(void);
+uint64_t kernel_lz(void);
 
 static inline uint64_t mix(uint64_t sum, uint64_t value) {
   sum ^= value;

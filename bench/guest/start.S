@@ -27,6 +27,12 @@ _start:
   li    t0, 7
   csrw  mcounteren, t0
 
+  # An ecall of user mode is the supervisor's.
+  li    t0, 1 << 8
+  csrw  medeleg, t0
+  la    t0, supervisor_trap
+  csrw  stvec, t0
+
   call  build_page_tables
   csrw  satp, a0
   sfence.vma

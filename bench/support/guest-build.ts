@@ -7,10 +7,10 @@ import { fileURLToPath } from "node:url";
 import { firstLine } from "./emulators.ts";
 
 /** In the order of the bits of KERNELS in main.c. */
-export const KERNELS = ["int", "br", "mem", "fp", "rnd"] as const;
+export const KERNELS = ["int", "br", "mem", "fp", "rnd", "sp", "sys", "ctx", "lz"] as const;
 export type Kernel = (typeof KERNELS)[number];
 
-const SOURCES = ["start.S", "main.c", ...KERNELS.map((kernel) => `${kernel}.c`)];
+const SOURCES = ["start.S", "trap.S", "main.c", ...KERNELS.map((kernel) => `${kernel}.c`)];
 const COMPILER = "riscv64-linux-gnu-gcc";
 // Without the third line the compiler would turn the copies that are measured into calls of memcpy.
 const FLAGS = [
