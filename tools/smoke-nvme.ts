@@ -25,7 +25,7 @@ const ways: readonly Way[] = [
     name: "direct",
     words: () => ["--no-nvme"],
     qemuOptions: (disk) => ["-drive", `file=${disk},format=raw,if=none,id=d0`, "-device", "nvme,drive=d0,serial=s0"],
-    told: /^[^\n]*\n$/,
+    told: /To leave: Ctrl-A X\n$/,
   },
   {
     name: "assigned",

@@ -103,7 +103,11 @@ export class DeviceDma {
       const frame = Math.floor(granules / perPage);
       const ok = write ? frames.write(frame, inFrame, part) : frames.read(frame, inFrame, part);
       if (!ok) return this.#fault(iova + BigInt(done), write, pasid, DmaResult.unmapped);
-      if (write && domain.tracking) this.#markDirty(domain, at, Math.ceil((offset + count) / granule));
+      // A walk that is cached with the bit set is dropped when the bit is cleared.
+      if (write && domain.tracking && (flags & PteFlag.DIRTY) === 0) {
+        this.#markDirty(domain, at, Math.ceil((offset + count) / granule));
+        iotlb.flags[slot] = flags | PteFlag.DIRTY;
+      }
       done += count;
       const moved = Math.floor((offset + count) / granule);
       offset = (offset + count) % granule;
