@@ -1,6 +1,6 @@
 // One random host, one random guest: devices come, go, are reset and write; memory moves; harts write; rounds are taken in
 // between. The oracle says after each whether a written page was missed.
-import { assert, ManualTimers } from "../../../src/base/index.ts";
+import { assert, ManualTimers, VmError } from "../../../src/base/index.ts";
 import { MemoryNode } from "../../../src/block/index.ts";
 import { makeLocalCaller, type EventFd } from "../../../src/iommufd/index.ts";
 import {
@@ -18,6 +18,7 @@ import {
 import { IommufdBackend, VfioError, type AssignedDevice, type Assignment } from "../../../src/vfio/index.ts";
 import { makeDescribedHost, type VfioHost } from "../../../src/vfiohost/index.ts";
 import { DESCRIPTOR_BYTES, enable, encodeList, startList, startLoop, type DeviceWrite } from "./engine.ts";
+import { withRefusals } from "./flaky-host.ts";
 import { NVME_AREA_BYTES, NvmeGuest, pagesFor, type NvmeTransfer } from "./nvme-guest.ts";
 import { Random } from "./random.ts";
 import { sabotage, type Sabotage } from "./sabotage.ts";
@@ -40,6 +41,7 @@ const DATA_AT = QUEUES_AT + MAX_NVME * NVME_AREA_BYTES;
 const LIST_LENGTH = 100;
 const DISK_BLOCKS = 128;
 const STEPS = 40;
+const ONE_REFUSED_IN = 12;
 
 export interface RunFacts {
   /** Writes that devices made. */
@@ -54,12 +56,19 @@ export interface RunFacts {
   readonly memoryMoved: boolean;
 }
 
+export interface RunOptions {
+  /** Of the trackers, on purpose. */
+  readonly fault?: Sabotage;
+  /** The host refuses calls now and then. */
+  readonly isFlaky?: boolean;
+}
+
 /** What a run found wrong, with the step. */
 export class OracleFinding extends Error {}
 
 /** Throws OracleFinding when a page was missed, and what else goes wrong. */
-export async function runTopology(seed: number, fault?: Sabotage): Promise<RunFacts> {
-  const run = new TopologyRun(seed, fault);
+export async function runTopology(seed: number, { fault, isFlaky = false }: RunOptions = {}): Promise<RunFacts> {
+  const run = new TopologyRun(seed, fault, isFlaky);
   for (let step = 0; step < STEPS; step++) await run.step();
   return run.end();
 }
@@ -70,7 +79,7 @@ export async function runTopology(seed: number, fault?: Sabotage): Promise<RunFa
  */
 export async function runSabotaged(seed: number, fault: Sabotage): Promise<"harmless" | "noticed"> {
   try {
-    await runTopology(seed, fault);
+    await runTopology(seed, { fault });
     return "harmless";
   } catch (error) {
     if (error instanceof OracleFinding) return "noticed";
@@ -93,6 +102,7 @@ class TopologyRun {
   readonly #vfio: VfioHost;
   readonly #largePages: boolean;
   #memoryMoved = false;
+  #isFlaky = false;
   /** Where RAM begins. */
   readonly #base: number;
   readonly #nvmes = new Map<string, NvmeGuest>();
@@ -108,7 +118,7 @@ class TopologyRun {
   readonly #pagesOfRound = new Set<number>();
   readonly #reported = new Map<string, number>();
 
-  constructor(seed: number, fault: Sabotage | undefined) {
+  constructor(seed: number, fault: Sabotage | undefined, isFlaky: boolean) {
     this.#seed = seed;
     this.#random = new Random(seed);
     const { host: plan, policy, largePages } = randomTopology(this.#random, fault?.source);
@@ -141,10 +151,13 @@ class TopologyRun {
       },
     });
     const arena = world.u8.subarray(arenaAt, arenaAt + ARENA_BYTES);
+    const whole = host.attach(caller);
+    const session = this.#random.chance(1, 3) ? withSmallLogs(whole, arena) : whole;
+    this.#isFlaky = isFlaky;
     this.#backend = new IommufdBackend({
       id: "f0",
       host: {
-        session: this.#random.chance(1, 3) ? withSmallLogs(host.attach(caller), arena) : host.attach(caller),
+        session: isFlaky ? withRefusals(session, new Random(seed + 1), ONE_REFUSED_IN, () => this.#isFlaky) : session,
         arena: { va: BigInt(arenaAt), bytes: arena },
         events: {
           open: () => {
@@ -165,6 +178,18 @@ class TopologyRun {
   }
 
   async step(): Promise<void> {
+    try {
+      await this.#act();
+    } catch (error) {
+      // A driver or an operator whose call was refused goes on with something else.
+      if (!this.#isFlaky || !(error instanceof VmError)) throw error;
+    }
+    // Some work goes on while other things happen.
+    if (this.#random.chance(3, 4)) this.#timers.advanceByNs(this.#random.between(0, 200_000));
+    if (this.#random.chance(1, 2)) await settle();
+  }
+
+  async #act(): Promise<void> {
     const dice = this.#random.between(0, 99);
     if (dice < 15 || this.#assigned.length === 0) this.#plug();
     else if (dice < 20) this.#unplug();
@@ -174,12 +199,12 @@ class TopologyRun {
     else if (dice < 78) this.#resetDevice();
     else if (dice < 82) this.#otherEpoch();
     else this.#round();
-    // Some work goes on while other things happen.
-    if (this.#random.chance(3, 4)) this.#timers.advanceByNs(this.#random.between(0, 200_000));
-    if (this.#random.chance(1, 2)) await settle();
   }
 
   async end(): Promise<RunFacts> {
+    // Devices go while the host is as it was; the last round is read when it works again.
+    if (this.#isFlaky) for (const assignment of this.#assigned.splice(0, 2)) assignment.release();
+    this.#isFlaky = false;
     this.#timers.advanceByNs(10_000_000);
     await settle();
     this.#round();
@@ -211,8 +236,8 @@ class TopologyRun {
         mayLog: this.#random.chance(7, 8),
         migration: "auto",
       });
-      enable(assignment.device);
       this.#assigned.push(assignment);
+      enable(assignment.device);
     } catch (error) {
       // A sibling of its group may be where it cannot go.
       if (!(error instanceof VfioError)) throw error;

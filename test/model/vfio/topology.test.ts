@@ -9,6 +9,12 @@ test("no written page is missed on fifteen random hosts", async () => {
   expect(writes).toBeGreaterThan(1000);
 });
 
+test("nor on hosts that refuse one call in twelve, and nothing is left", async () => {
+  let writes = 0;
+  for (let seed = 0; seed < 10; seed++) writes += (await runTopology(seed, { isFlaky: true })).deviceWrites;
+  expect(writes).toBeGreaterThan(500);
+});
+
 test.each(SABOTAGES.map((sabotage) => [sabotageName(sabotage), sabotage] as const))(
   "the oracle notices: %s",
   async (_name, sabotage) => {
