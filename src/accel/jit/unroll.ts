@@ -14,56 +14,56 @@ const mostCopies = 4;
 export function unroll(former: RegionFormer, nest: LoopNest): void {
   let room = copiedLimit;
   for (let loop = 0; loop < nest.count; loop++) {
-    if (nest.isOuter[loop] === 1) continue;
-    const length = lengthOf(former, nest, loop);
-    if (length === 0) continue;
+    const blocks = blocksOf(former, nest, loop);
+    const length = lengthOf(former, blocks);
+    if (length === 0 || length > longestLoop) continue;
     const times = Math.min(mostCopies, Math.floor(unrolledInstructions / length));
-    const size = nest.sizeOf(loop);
-    if (times < 2 || former.blockCount + size * (times - 1) > blockLimit || length * (times - 1) > room) continue;
-    room -= length * (times - 1);
-    copy(former, nest, loop, times);
+    const added = times - 1;
+    if (added < 1 || former.blockCount + blocks.length * added > blockLimit || length * added > room) continue;
+    room -= length * added;
+    copy(former, blocks, times);
+    nest.of.fill(loop, former.blockCount - blocks.length * added, former.blockCount);
   }
 }
 
-/** How many instructions are in a loop, or 0 when it is not one to write several times. */
-function lengthOf(former: RegionFormer, nest: LoopNest, loop: number): number {
+/** The blocks of a loop to write several times, its header first; of one that holds more, a header that goes to itself. */
+function blocksOf(former: RegionFormer, nest: LoopNest, loop: number): readonly number[] {
+  const header = nest.header[loop]!;
+  if (nest.isOuter[loop] === 0 && nest.sizeOf(loop) <= mostBlocks) {
+    const blocks = [header];
+    for (let i = 0; i < nest.sizeOf(loop); i++) if (nest.member(loop, i) !== header) blocks.push(nest.member(loop, i));
+    return blocks;
+  }
+  return former.onward[header] === header || former.taken[header] === header ? [header] : [];
+}
+
+/** How many instructions are in blocks, or 0 when they lie in several pages. */
+function lengthOf(former: RegionFormer, blocks: readonly number[]): number {
   let length = 0;
-  if (nest.sizeOf(loop) > mostBlocks) return 0;
-  const page = former.page[former.first[nest.header[loop]!]!]!;
-  for (let i = 0; i < nest.sizeOf(loop); i++) {
-    const block = nest.member(loop, i);
+  for (const block of blocks) {
     const first = former.first[block]!;
+    if (former.page[first] !== former.page[former.first[blocks[0]!]!] || former.otherPage[first]! >= 0) return 0;
     length += former.length[block]!;
-    if (length > longestLoop || former.page[first] !== page || former.otherPage[first]! >= 0) return 0;
   }
   return length;
 }
 
-function copy(former: RegionFormer, nest: LoopNest, loop: number, times: number): void {
-  const size = nest.sizeOf(loop);
-  const header = nest.header[loop]!;
+/** Makes a chain of the blocks and their copies: a way back to the first one leads to that of the next copy. */
+function copy(former: RegionFormer, blocks: readonly number[], times: number): void {
   const base = former.blockCount;
-  // The number of a block's copy, from 1 on, or of the block itself.
-  const copied = (place: number, time: number): number =>
-    time === 0 || time === times ? nest.member(loop, place) : base + (time - 1) * size + place;
-  const placeOf = (block: number): number => {
-    for (let place = 0; place < size; place++) if (nest.member(loop, place) === block) return place;
-    return -1;
-  };
+  const numberOf = (place: number, time: number): number =>
+    time === 0 || time === times ? blocks[place]! : base + (time - 1) * blocks.length + place;
   const goOn = (next: number, time: number): number => {
-    const place = next < 0 ? -1 : placeOf(next);
-    if (place < 0) return next;
-    return copied(place, next === header ? time + 1 : time);
+    const place = blocks.indexOf(next);
+    return place < 0 ? next : numberOf(place, place === 0 ? time + 1 : time);
   };
+  // From the last to the first, so that the blocks themselves come last.
   for (let time = times - 1; time >= 0; time--) {
-    for (let place = 0; place < size; place++) {
-      const block = nest.member(loop, place);
-      const to = copied(place, time);
+    blocks.forEach((block, place) => {
+      const to = numberOf(place, time);
       if (time > 0) former.copyBlock(block, to);
-      nest.of[to] = loop;
-      // From the last to the first, so that the block itself comes last.
       former.onward[to] = goOn(former.onward[block]!, time);
       former.taken[to] = goOn(former.taken[block]!, time);
-    }
+    });
   }
 }
