@@ -2,6 +2,7 @@
 import { SeededRng, TimerQueue } from "../base/index.ts";
 import { PatientChar } from "../chardev/index.ts";
 import type { GuestRequest } from "./guest-request.ts";
+import { HartThrottle } from "./hart-throttle.ts";
 import { HostWork } from "./host-work.ts";
 import { InstructionClock } from "./instruction-clock.ts";
 import { AUTO_SHIFT, InstructionPace } from "./instruction-pace.ts";
@@ -30,8 +31,10 @@ export function buildMachine(config: MachineConfig, host: MachineHost, planHarts
     wake: () => machineOf.scheduler?.wake(),
     giveWayTo: (hart) => machineOf.scheduler?.giveWayTo(hart),
   });
+  const throttle = new HartThrottle(config.smp);
   const machine = new VirtualMachine({
     board,
+    throttle,
     clock,
     timers,
     ...(work === undefined ? {} : { work }),
@@ -48,6 +51,7 @@ export function buildMachine(config: MachineConfig, host: MachineHost, planHarts
         clock: host.clock,
         yield: host.yield,
         pace,
+        throttle,
         ...(work === undefined ? {} : { work }),
         switchedTo: (index) => board.harts[index]!.dropReservation(),
         ...hooks,

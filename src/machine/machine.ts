@@ -5,6 +5,7 @@ import type { TimerQueue, YieldPort } from "../base/index.ts";
 import type { Board } from "./board.ts";
 import { MachineError } from "./errors.ts";
 import type { GuestRequest } from "./guest-request.ts";
+import type { HartThrottle } from "./hart-throttle.ts";
 import type { HostWork } from "./host-work.ts";
 import type { GuestClock } from "./pace.ts";
 import type {
@@ -20,10 +21,12 @@ import type {
 import { MovableMachine } from "./move.ts";
 import { AssignedDevices } from "./assigned-devices.ts";
 import { RunStates, needsReset } from "./run-states.ts";
+import { hartSource } from "../target/riscv/port.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 export interface MachineParts {
   readonly board: Board;
+  readonly throttle: HartThrottle;
   readonly clock: GuestClock;
   readonly timers: TimerQueue;
   readonly work?: HostWork;
@@ -137,6 +140,8 @@ export class VirtualMachine implements Machine {
       start: () => this.#goOn(),
       giveUp: () => this.#giveUpDisks(),
       takeOver: () => this.#takeDisks(),
+      hartSources: board.harts.map((_, hartId) => hartSource(hartId)),
+      throttleHarts: (who, percents) => this.#parts.throttle.ask(who, percents),
     });
   }
 

@@ -39,6 +39,8 @@ export interface MoveParts {
   readonly start: () => void;
   readonly giveUp: () => Promise<void>;
   readonly takeOver: () => Promise<void>;
+  readonly hartSources: readonly string[];
+  readonly throttleHarts: (who: string, percents: number | readonly number[]) => void;
 }
 
 export class MovableMachine implements MigratableMachine {
@@ -65,6 +67,14 @@ export class MovableMachine implements MigratableMachine {
 
   get isRunning(): boolean {
     return this.#parts.isRunning();
+  }
+
+  get hartSources(): readonly string[] {
+    return this.#parts.hartSources;
+  }
+
+  throttleHarts(who: string, percents: number | readonly number[]): void {
+    this.#parts.throttleHarts(who, percents);
   }
 
   stop(): Promise<void> {

@@ -3,6 +3,7 @@
 import type { ClockPort, TimerQueue, YieldPort } from "../base/index.ts";
 import { assert } from "../base/index.ts";
 import type { Vcpu } from "../accel/port.ts";
+import type { HartThrottle } from "./hart-throttle.ts";
 import type { HostWork } from "./host-work.ts";
 import type { Pace } from "./pace.ts";
 
@@ -19,6 +20,8 @@ export interface SchedulerOptions {
   readonly clock: ClockPort;
   readonly yield: YieldPort;
   readonly pace: Pace;
+  /** Harts that may not run all the time. */
+  readonly throttle?: HartThrottle;
   /** Host requests for which guest time stands still. */
   readonly work?: HostWork;
   /** Called before a vCPU runs after another one did. */
@@ -46,6 +49,8 @@ export class Scheduler {
   #running: Vcpu | undefined;
   #next = 0;
   #last: Vcpu | undefined;
+  /** The shortest rest of a hart that would run, when the slice found none that may; 0 when none rests. */
+  #restNs = 0;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -108,6 +113,7 @@ export class Scheduler {
         if (session.stopping) return;
         const { work } = this.#options;
         if (work?.isDue === true) await work.finish(session.stopped).then(() => this.#giveTurn());
+        else if (this.#restNs > 0) await this.#rest(this.#restNs);
         else if (idle) await this.#sleep(this.#options.pace.idle());
         else await this.#giveTurn();
       }
@@ -126,6 +132,16 @@ export class Scheduler {
     this.#options.pace.woke();
   }
 
+  /** Timers go on meanwhile; so does the clock of a guest whose time is the host's. */
+  async #rest(restNs: number): Promise<void> {
+    const { timers } = this.#options;
+    const waitNs = Math.min(restNs, SLICE_NS, Math.max(0, timers.nextDeadlineNs() - timers.clock.nowNs()));
+    if (waitNs <= 0) return this.#options.yield.turn();
+    this.#sleeping = true;
+    await this.#options.yield.sleep(waitNs / 1e6);
+    this.#sleeping = false;
+  }
+
   /** Between two slices: the platform's turn, and the wait of a guest that is ahead of it. */
   async #giveTurn(): Promise<void> {
     const aheadNs = this.#options.pace.aheadNs();
@@ -137,7 +153,8 @@ export class Scheduler {
 
   /** Runs harts in turn until the slice is over (false) or none is runnable (true). */
   #slice(session: { readonly stopping: boolean }): boolean {
-    const { vcpus, timers, clock, work, pace } = this.#options;
+    const { vcpus, timers, clock, work, pace, throttle } = this.#options;
+    this.#restNs = 0;
     const endNs = clock.nowNs() + SLICE_NS;
     let waiting = 0;
     while (waiting < vcpus.length) {
@@ -154,7 +171,14 @@ export class Scheduler {
         waiting++;
         continue;
       }
+      const restNs = throttle?.isOn === true ? throttle.restNs(vcpu.index, clock.nowNs()) : 0;
+      if (restNs > 0) {
+        this.#restNs = this.#restNs === 0 ? restNs : Math.min(this.#restNs, restNs);
+        waiting++;
+        continue;
+      }
       waiting = 0;
+      this.#restNs = 0;
       if (this.#runOne(vcpu) >= endNs || pace.aheadNs() > AHEAD_LIMIT_NS) return false;
     }
     return !this.#attention;
@@ -162,7 +186,7 @@ export class Scheduler {
 
   /** Returns the host time after the run. */
   #runOne(vcpu: Vcpu): number {
-    const { clock, pace } = this.#options;
+    const { clock, pace, throttle } = this.#options;
     const startNs = clock.nowNs();
     const before = vcpu.executed;
     if (vcpu !== this.#last) this.#options.switchedTo(vcpu.index);
@@ -176,6 +200,7 @@ export class Scheduler {
       this.#running = undefined;
       endNs = clock.nowNs();
       pace.end(vcpu.executed - before, startNs, endNs);
+      throttle?.ran(vcpu.index, startNs, endNs);
     }
     return endNs;
   }

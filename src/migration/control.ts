@@ -1,6 +1,9 @@
 // A machine's migrations, one at a time: what monitors start, watch and end.
 import type { TimerPort, YieldPort } from "../base/index.ts";
+import { DirtyRateMeter } from "./dirty-rate.ts";
+import { dryChannel } from "./dry-channel.ts";
 import { MigrationError } from "./errors.ts";
+import { HartLimits } from "./hart-limits.ts";
 import { IncomingMigration } from "./incoming.ts";
 import { OutgoingMigration } from "./outgoing.ts";
 import type { MigratableMachine, MigrationChannel } from "./port.ts";
@@ -44,6 +47,10 @@ export interface MigrationListener {
 
 export class MigrationControl {
   parameters: MigrationParameters = DEFAULT_PARAMETERS;
+  /** How fast the machine writes. */
+  readonly dirtyRate: DirtyRateMeter;
+  /** Harts held to so much a second, by an operator. */
+  readonly hartLimits: HartLimits;
   readonly #subject: MigrationSubject;
   readonly #host: MigrationHost;
   readonly #listeners = new Set<MigrationListener>();
@@ -54,6 +61,8 @@ export class MigrationControl {
   constructor(subject: MigrationSubject, host: MigrationHost) {
     this.#subject = subject;
     this.#host = host;
+    this.dirtyRate = new DirtyRateMeter(subject.machine, host.timers);
+    this.hartLimits = new HartLimits(subject.machine, host.timers);
   }
 
   /** Of the newest migration from here. */
@@ -86,18 +95,35 @@ export class MigrationControl {
    * Rejects with a VmError when there is a migration already, something blocks it, or nobody is at the other end.
    */
   async migrate(uri: string): Promise<void> {
+    await this.#begin(() => this.#host.connect(uri), false);
+  }
+
+  /**
+   * Goes through the rounds of a migration without sending anything; the machine goes on here. The progress tells what a
+   * migration would be like. Rejects with a VmError as `migrate` does.
+   */
+  async dryRun(): Promise<void> {
+    if (!this.#subject.machine.isRunning) {
+      throw new MigrationError("refused", "The machine does not run, so that a dry run has nothing to measure");
+    }
+    await this.#begin(async () => dryChannel, true);
+  }
+
+  async #begin(open: () => Promise<MigrationChannel>, isDryRun: boolean): Promise<void> {
     if (this.#isBusy) throw new MigrationError("refused", "There's a migration process in progress");
     const [reason] = this.#subject.blockedReasons();
     if (reason !== undefined) throw new MigrationError("blocked", reason);
     this.#isBusy = true;
     try {
-      const channel = await this.#host.connect(uri);
+      const channel = await open();
       const { timers, yield: turns } = this.#host;
       this.#outgoing = new OutgoingMigration({
         machine: this.#subject.machine,
         channel,
         parameters: this.parameters,
-        withOracle: this.#subject.withOracle,
+        withOracle: this.#subject.withOracle && !isDryRun,
+        isDryRun,
+        limitHarts: (bytesPerSecond) => this.hartLimits.set(bytesPerSecond),
         timers,
         yield: turns,
         onPhase: (phase) => this.#listeners.forEach((each) => each.phase?.(phase)),
@@ -156,7 +182,7 @@ export class MigrationControl {
     this.#listeners.forEach((each) => each.phase?.("setup"));
     try {
       await outgoing.run();
-      this.#subject.handedOver();
+      if (!outgoing.progress.isDryRun) this.#subject.handedOver();
     } catch {
       // The progress has the error; the machine goes on, unless it was handed over already.
       if (outgoing.wasHandedOver) this.#subject.handedOver();

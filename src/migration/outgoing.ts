@@ -9,6 +9,7 @@ import {
   type MissedPage,
 } from "../memory/index.ts";
 import { encodeState } from "../state/index.ts";
+import { Converging } from "./converging.ts";
 import { MigrationError } from "./errors.ts";
 import { OutgoingStreams } from "./outgoing-streams.ts";
 import { Patience } from "./patience.ts";
@@ -35,6 +36,10 @@ export interface OutgoingOptions {
   readonly yield: Pick<YieldPort, "turn">;
   readonly onPhase?: (phase: MigrationPhase) => void;
   readonly onRound?: (round: MigrationRound) => void;
+  /** Holds every hart to so many bytes a second; undefined lets go. */
+  readonly limitHarts?: (bytesPerSecond: number | undefined) => void;
+  /** Goes through rounds and stops nothing; the channel takes everything and is nobody. */
+  readonly isDryRun?: boolean;
   /** Holds every round against what was written; costs a copy of guest memory and a look at all of it per round. */
   readonly withOracle?: boolean;
 }
@@ -45,6 +50,8 @@ const TURN_NS = 2_000_000;
 const LIMIT_INTERVAL_NS = 100_000_000;
 /** A round that sends less says nothing about bandwidth. */
 const TELLING_BYTES = 0x1_0000;
+/** A dry run that does not come to its end says so after this. */
+const DRY_RUN_MS = 10_000;
 /** How many turns a refusal is waited for, once the channel is broken. */
 const LAST_WORD_TURNS = 3;
 
@@ -56,6 +63,7 @@ export class OutgoingMigration {
   readonly #pending: PageSet;
   readonly #streams: OutgoingStreams;
   readonly #patience: Patience;
+  readonly #converging: Converging;
   #oracle: DirtyOracle | undefined;
   readonly #missed: MissedPage[] = [];
   #answers: ReturnPath | undefined;
@@ -101,6 +109,7 @@ export class OutgoingMigration {
     this.#pending = new PageSet(machine.notes.pageCount);
     this.#streams = new OutgoingStreams(machine.streams, (bytes) => this.#send(bytes));
     this.#patience = new Patience(options.timers);
+    this.#converging = new Converging(options);
   }
 
   /** The other side was told to run it; whether it does is not known when `run` rejects after that. */
@@ -126,6 +135,10 @@ export class OutgoingMigration {
       totalMs: (nowNs - this.#startNs) / 1e6,
       downtimeMs: this.#downtimeMs,
       oracle: this.#oracle === undefined ? undefined : { ...this.#oracle.counts, missed: this.#missed },
+      throttlePercent: this.#converging.throttlePercent,
+      deviceThrottlePercent: this.#converging.devicePercent,
+      prediction: this.#converging.prediction,
+      isDryRun: this.#options.isDryRun === true,
       error: this.#error,
     };
   }
@@ -150,7 +163,8 @@ export class OutgoingMigration {
       this.#setupMs = (this.#nowNs - this.#startNs) / 1e6;
       this.#enter("active");
       await this.#precopy();
-      await this.#switchover();
+      if (this.#options.isDryRun !== true) await this.#switchover();
+      this.#converging.end();
       this.#streams.end();
       this.#enter("completed");
     } catch (cause) {
@@ -181,6 +195,7 @@ export class OutgoingMigration {
     // A stopped machine dirties nothing: one pass is the rest.
     while (this.#wasRunning) {
       await this.#round();
+      if (this.#options.isDryRun === true && (this.#nowNs - this.#startNs) / 1e6 > DRY_RUN_MS) return;
       if (this.#expectedDowntimeMs() > this.parameters.downtimeLimitMs) continue;
       if (!this.#waitsForAck) return;
       await this.#answers!.acked();
@@ -228,6 +243,8 @@ export class OutgoingMigration {
       bySource: new Map(bySource),
     };
     this.#rounds.push(round);
+    const facts = { bandwidth: this.#bandwidth, pace: this.#pace, deviceBytes: this.#pendingDeviceBytes };
+    this.#converging.round(round, facts, this.parameters);
     this.#options.onRound?.(round);
   }
 
@@ -236,6 +253,7 @@ export class OutgoingMigration {
     this.#stoppedAtNs = this.#nowNs;
     this.#isStopped = true;
     const running = machine.isRunning;
+    this.#converging.settle();
     await this.#callingLate("The machine", machine.stop());
     if (this.parameters.pauseBeforeSwitchover) await this.#pause();
     this.#enter("device");
@@ -404,6 +422,7 @@ export class OutgoingMigration {
     let error = this.#isCancelled
       ? new MigrationError("cancelled", "The migration was cancelled")
       : await this.#reason(cause);
+    this.#converging.end();
     this.#streams.end();
     if (this.#isStopped && !this.#wasHandedOver) error = (await this.#goOn()) ?? error;
     this.#error = error as Error;

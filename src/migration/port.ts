@@ -21,6 +21,13 @@ export interface MigratableMachine {
   stop(): Promise<void>;
   /** Goes on after `stop`. */
   start(): void;
+  /** Names of the harts as sources of dirty pages, in their order. */
+  readonly hartSources?: readonly string[];
+  /**
+   * Keeps harts from running all the time: percents of time that they do not run, for all or for each; 0 lets go. Of
+   * several who ask, the most counts.
+   */
+  throttleHarts?(who: string, percents: number | readonly number[]): void;
   /** Lets go of what only one machine may have (images); what the guest wrote is on them. Rejects with a VmError. */
   giveUp?(): Promise<void>;
   /** Takes it, or takes it back. Rejects with a VmError when another machine has it. */
@@ -42,6 +49,8 @@ export interface StreamedPart {
   pending(): { readonly initialBytes: number; readonly leftBytes: number };
   /** The next bytes, at most so many; undefined when there are none for now; none when the machine stands and all is read. */
   read(mostBytes: number): Uint8Array | undefined;
+  /** It begins nothing until it is let go of; absent where it cannot be held so. */
+  readonly hold?: ((isHeld: boolean) => void) | undefined;
   /** The stream is over, whole or not; idempotent. A part that runs goes on, one that stands still stays so. */
   endSave(): void;
   /** The target begins. */

@@ -1,4 +1,5 @@
 // What everybody who watches a migration reads: plain facts.
+import type { Prediction } from "./convergence.ts";
 import type { MissedPage, OracleCounts } from "../memory/index.ts";
 
 /** QEMU's MigrationStatus, as far as it occurs here. */
@@ -45,6 +46,13 @@ export interface MigrationProgress {
   readonly downtimeMs: number | undefined;
   /** What the oracle found, where there is one. */
   readonly oracle: (OracleCounts & { readonly missed: readonly MissedPage[] }) | undefined;
+  /** Of time that harts rest, and devices are held, so that less is written. */
+  readonly throttlePercent: number;
+  readonly deviceThrottlePercent: number;
+  /** After the last round. */
+  readonly prediction: Prediction | undefined;
+  /** Nothing is sent, and the machine stays. */
+  readonly isDryRun: boolean;
   readonly error: Error | undefined;
 }
 
@@ -59,6 +67,19 @@ export interface MigrationParameters {
   readonly pauseBeforeSwitchover: boolean;
   /** The source runs until the other side has initial data of all streamed parts. */
   readonly switchoverAck: boolean;
+  /** Harts are slowed when more is written than this share of what is sent: at first by so much, then by so much more. */
+  readonly autoConverge: boolean;
+  readonly throttleTriggerPercent: number;
+  readonly throttleInitialPercent: number;
+  readonly throttleIncrementPercent: number;
+  /** By less where less is enough. */
+  readonly throttleTailslow: boolean;
+  readonly maxThrottlePercent: number;
+  /** Instead, each hart is held to so much a second. */
+  readonly dirtyLimit: boolean;
+  readonly vcpuDirtyLimitMib: number;
+  /** Devices that write most of it are held, in steps, for at most this share of time; 0 is never. */
+  readonly deviceThrottlePercent: number;
   /** While the source stands still, nothing may keep the channel waiting for longer; 0 is forever. */
   readonly stallLimitMs: number;
 }
@@ -69,5 +90,14 @@ export const DEFAULT_PARAMETERS: MigrationParameters = {
   switchoverBandwidth: 0,
   pauseBeforeSwitchover: false,
   switchoverAck: false,
+  autoConverge: false,
+  throttleTriggerPercent: 50,
+  throttleInitialPercent: 20,
+  throttleIncrementPercent: 10,
+  throttleTailslow: false,
+  maxThrottlePercent: 99,
+  dirtyLimit: false,
+  vcpuDirtyLimitMib: 1,
+  deviceThrottlePercent: 0,
   stallLimitMs: 10_000,
 };

@@ -1,4 +1,5 @@
 // What commands work on.
+import type { WallClockPort } from "../base/index.ts";
 import type { Machine, MachineConfig } from "../machine/index.ts";
 import type { MigrationControl } from "../migration/index.ts";
 import type { EventHub } from "./event-hub.ts";
@@ -7,6 +8,7 @@ export interface MonitorContext {
   readonly machine: Machine;
   readonly config: MachineConfig;
   readonly events: EventHub;
+  readonly wallClock: WallClockPort;
   /** Ratite's own, behind QEMU's in `query-version`. */
   readonly productVersion: string;
   /** The host's process, whose one thread runs every hart. */

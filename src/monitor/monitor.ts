@@ -1,5 +1,4 @@
 // A machine's monitors: one set of commands, events from the machine, any number of clients.
-import type { WallClockPort } from "../base/index.ts";
 import type { CharBackend } from "../chardev/port.ts";
 import type { MachineExit } from "../machine/index.ts";
 import { allCommands } from "./commands/index.ts";
@@ -14,7 +13,6 @@ import { capabilitiesCommand } from "./qmp/session.ts";
 import type { Command } from "./schema/command.ts";
 
 export interface MonitorOptions extends Omit<MonitorContext, "events" | "tellsMigration"> {
-  readonly wallClock: WallClockPort;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -25,8 +23,8 @@ export class Monitor {
   readonly #onFailure: (error: unknown) => void;
   readonly #endObserving: () => void;
 
-  constructor({ wallClock, onFailure, ...rest }: MonitorOptions) {
-    const events = new EventHub(wallClock);
+  constructor({ onFailure, ...rest }: MonitorOptions) {
+    const events = new EventHub(rest.wallClock);
     this.context = { ...rest, events, tellsMigration: { current: false } };
     this.#onFailure = onFailure;
     this.#commands = new Map(allCommands([capabilitiesCommand]).map((each) => [each.name, each]));

@@ -73,6 +73,17 @@ const LINES = [
   "migrate_set_capability foo on",
   "migrate_set_capability events maybe",
   "migrate_set_capability events on",
+  "migrate_set_parameter cpu-throttle-initial 0",
+  "migrate_set_parameter cpu-throttle-increment 12",
+  "migrate_set_capability auto-converge on",
+  "migrate_set_capability dirty-limit on",
+  "info dirty_rate",
+  "info vcpu_dirty_limit",
+  "calc_dirty_rate 0",
+  "calc_dirty_rate abc",
+  "calc_dirty_rate -r 1",
+  "calc_dirty_rate 1",
+  "calc_dirty_rate -b 1",
   "device_del r7",
   "device_add",
   "device_add nonsense",
@@ -107,8 +118,8 @@ describe.skipIf(missing !== "")(`compared with QEMU${missing}`, () => {
   test("parameters and capabilities that both have are shown alike", async () => {
     for (const line of ["info migrate_parameters", "info migrate_capabilities"]) {
       const [own, other] = [await human(ours, line), await human(theirs, line)];
-      // Here a socket's return path is always on.
-      const shown = own.split("\r\n").filter((each) => each !== "return-path: on");
+      // Here a socket's return path is always on, and what begins with x- is ours.
+      const shown = own.split("\r\n").filter((each) => each !== "return-path: on" && !each.startsWith("x-"));
       expect(other.split("\r\n")).toEqual(expect.arrayContaining(shown));
     }
   });

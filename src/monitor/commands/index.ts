@@ -1,6 +1,7 @@
 // Every command and event there is. A command that QEMU has and this does not is refused by name, as any unknown one.
 import type { Command, EventType } from "../schema/command.ts";
 import { deviceCommands, deviceDeletedEvent } from "./devices.ts";
+import { dirtyRateCommands } from "./dirty-rate.ts";
 import { humanCommands } from "./human.ts";
 import { introspectionCommands } from "./introspection.ts";
 import { migrationCommands, migrationEvent, migrationPassEvent } from "./migration.ts";
@@ -32,6 +33,7 @@ export function allCommands(added: readonly Command[] = []): readonly Command[] 
     ...machineFactCommands,
     ...deviceCommands,
     ...migrationCommands(),
+    ...dirtyRateCommands(),
     ...humanCommands(() => commands),
     ...added,
   );

@@ -46,6 +46,21 @@ const MigrationStats = struct("MigrationRAMStats", {
   "dirty-sync-missed-zero-copy": int,
 });
 const VfioStats = struct("VfioStats", { transferred: int });
+// Ours: where rounds lead to, and what decides about it.
+const PredictionInfo = struct("RatiteMigrationPrediction", {
+  "can-meet": bool,
+  downtime: optional(int),
+  rounds: optional(int),
+  dominant: str,
+  reasons: arrayOf(str),
+});
+const DryRun = struct("RatiteMigrationDryRun", {
+  converges: bool,
+  rounds: int,
+  "total-time": int,
+  downtime: optional(int),
+  dominant: str,
+});
 const MigrationInfo = struct("MigrationInfo", {
   status: optional(MigrationStatus),
   ram: optional(MigrationStats),
@@ -54,6 +69,10 @@ const MigrationInfo = struct("MigrationInfo", {
   "expected-downtime": optional(int),
   downtime: optional(int),
   "setup-time": optional(int),
+  "cpu-throttle-percentage": optional(int),
+  "x-device-throttle-percentage": optional(int),
+  "x-prediction": optional(PredictionInfo),
+  "x-dry-run": optional(DryRun),
   "error-desc": optional(str),
   "blocked-reasons": optional(arrayOf(str)),
 });
@@ -121,9 +140,10 @@ const MOST_MISSED = 100;
 export function migrationCommands(): readonly Command[] {
   return [
     command("migrate", {
-      args: struct("q_obj_migrate-arg", { uri: optional(str), resume: optional(bool) }),
-      async run(context, { uri, resume }) {
+      args: struct("q_obj_migrate-arg", { uri: optional(str), resume: optional(bool), "x-dry-run": optional(bool) }),
+      async run(context, { uri, resume, "x-dry-run": isDryRun }) {
         if (resume === true) throw new QmpError("Postcopy is not implemented, so that there is nothing to resume");
+        if (isDryRun === true) return controlOf(context).dryRun();
         if (uri === undefined) throw new QmpError("need either 'uri' or 'channels' argument");
         await controlOf(context).migrate(uri);
       },
@@ -170,8 +190,39 @@ function infoOf(control: MigrationControl): ValueOf<typeof MigrationInfo> {
     ...(downtimeMs !== undefined && { downtime: Math.round(downtimeMs) }),
     ...(phase === "active" &&
       Number.isFinite(expectedDowntimeMs) && { "expected-downtime": Math.round(expectedDowntimeMs) }),
+    ...slowing(progress),
     ...(error !== undefined && phase === "failed" && { "error-desc": error.message }),
     ...blocked,
+  };
+}
+
+function slowing(progress: MigrationProgress): Partial<ValueOf<typeof MigrationInfo>> {
+  const { throttlePercent, deviceThrottlePercent, prediction, isDryRun, phase } = progress;
+  return {
+    ...(throttlePercent > 0 && { "cpu-throttle-percentage": Math.round(throttlePercent) }),
+    ...(deviceThrottlePercent > 0 && { "x-device-throttle-percentage": deviceThrottlePercent }),
+    ...(prediction !== undefined && {
+      "x-prediction": {
+        "can-meet": prediction.canMeet,
+        ...(Number.isFinite(prediction.downtimeMs) && { downtime: Math.round(prediction.downtimeMs) }),
+        ...(prediction.rounds !== undefined && { rounds: prediction.rounds }),
+        dominant: prediction.dominant,
+        reasons: prediction.reasons,
+      },
+    }),
+    ...(isDryRun && phase === "completed" && { "x-dry-run": dryRunOf(progress) }),
+  };
+}
+
+/** What a migration would have been like. */
+function dryRunOf({ rounds, totalMs, expectedDowntimeMs, prediction }: MigrationProgress): ValueOf<typeof DryRun> {
+  const downtimeMs = Math.max(expectedDowntimeMs, prediction?.canMeet === false ? prediction.downtimeMs : 0);
+  return {
+    converges: prediction?.canMeet ?? false,
+    rounds: rounds.length,
+    "total-time": Math.round(totalMs + (Number.isFinite(downtimeMs) ? downtimeMs : 0)),
+    ...(Number.isFinite(downtimeMs) && { downtime: Math.round(downtimeMs) }),
+    dominant: prediction?.dominant ?? "channel",
   };
 }
 

@@ -26,8 +26,11 @@ export function parametersOf(description: string): readonly Parameter[] {
 export function readArguments(name: string, description: string, text: string): HmpArguments {
   const words = new Words(text);
   const values: Record<string, HmpValue> = {};
-  for (const parameter of parametersOf(description)) {
-    const value = readOne(name, parameter, words);
+  const parameters = parametersOf(description);
+  const flags = parameters.filter(({ kind }) => kind.startsWith("-")).map(({ kind }) => kind);
+  for (const parameter of parameters) {
+    const { kind } = parameter;
+    const value = kind.startsWith("-") ? readFlag(name, kind, flags, words) : readOne(name, parameter, words);
     if (value !== undefined) values[parameter.name] = value;
   }
   if (!words.isAtEnd) throw new HmpSyntaxError(`${name}: extraneous characters at the end of line`);
@@ -35,7 +38,6 @@ export function readArguments(name: string, description: string, text: string): 
 }
 
 function readOne(name: string, { kind, isOptional }: Parameter, words: Words): HmpValue | undefined {
-  if (kind.startsWith("-")) return readFlag(name, kind, words);
   if (words.isAtEnd && isOptional) return undefined;
   switch (kind) {
     case "S":
@@ -57,14 +59,16 @@ function readOne(name: string, { kind, isOptional }: Parameter, words: Words): H
   }
 }
 
-function readFlag(name: string, flag: string, words: Words): boolean {
+function readFlag(name: string, flag: string, flags: readonly string[], words: Words): boolean {
   const next = words.peek();
   if (next === flag) {
     words.next();
     return true;
   }
-  // One of the others, whose turn comes, is not refused here; QEMU's flags stand in the order of their description.
-  if (next !== undefined && /^-[^\d]/.test(next)) throw new HmpSyntaxError(`${name}: unsupported option ${next}`);
+  // One of the others has its turn later.
+  if (next !== undefined && /^-[^\d]/.test(next) && !flags.includes(next)) {
+    throw new HmpSyntaxError(`${name}: unsupported option ${next}`);
+  }
   return false;
 }
 

@@ -27,6 +27,7 @@ describe("arguments", () => {
   test("are words, flags, numbers and switches", () => {
     expect(readArguments("x", "detach:-d,uri:s", '-d "a b"')).toEqual({ detach: true, uri: "a b" });
     expect(readArguments("x", "second:i,pages:i?", "0x10")).toEqual({ second: 16 });
+    expect(readArguments("x", "a:-a,b:-b,n:i", "-b 3")).toEqual({ a: false, b: true, n: 3 });
     expect(readArguments("x", "name:s,state:b", "events on")).toEqual({ name: "events", state: true });
     expect(readArguments("x", "all:S?", " a  b ")).toEqual({ all: "a  b" });
   });

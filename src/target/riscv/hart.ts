@@ -1,4 +1,5 @@
 // A hart: runs generated code, takes traps and interrupts, and answers what generated code cannot do itself.
+import { hartSource } from "./hart-source.ts";
 import {
   HelperStatus,
   mostBudget,
@@ -77,11 +78,6 @@ const callsBetweenLooks = 64;
 const modeNames: Readonly<Record<Mode, PrivilegeMode>> = { [Mode.U]: "U", [Mode.S]: "S", [Mode.M]: "M" };
 const modeNumbers: Readonly<Record<PrivilegeMode, Mode>> = { U: Mode.U, S: Mode.S, M: Mode.M };
 const rv64Mask = (1n << 64n) - 1n;
-
-/** The name under which a hart's stores are reported. */
-export function hartSource(hartId: number): string {
-  return `hart${hartId}`;
-}
 
 export class RiscvHart implements Hart, FetchOwner, InstructionOwner, InterpreterHost {
   readonly index: number;

@@ -1,6 +1,8 @@
 // What boards and firmware may ask of a hart.
 import type { Accelerator, Vcpu } from "../../accel/port.ts";
 
+export { hartSource } from "./hart-source.ts";
+
 /** Interrupt inputs of a hart: their bit in mip. */
 export const HartIrq = { ssip: 1, msip: 3, stip: 5, mtip: 7, seip: 9, meip: 11 } as const;
 export type HartIrq = (typeof HartIrq)[keyof typeof HartIrq];

@@ -78,6 +78,16 @@ export class MovingDevice {
     else if (this.#state === S.PRE_COPY) this.#go(S.PRE_COPY_P2P);
   }
 
+  /** While the machine runs: it begins nothing until it is let go of. Undefined for a device without P2P. */
+  get hold(): ((isHeld: boolean) => void) | undefined {
+    if (!this.#options.p2p) return undefined;
+    return (isHeld) => {
+      if (isHeld) this.quiesce();
+      else if (this.#state === S.RUNNING_P2P) this.#go(S.RUNNING);
+      else if (this.#state === S.PRE_COPY_P2P) this.#go(S.PRE_COPY);
+    };
+  }
+
   /**
    * Stands still; `isFinal`: to be read to its end. A machine that only pauses while it is saved stays where `cont` finds
    * the stream again, where QEMU would lose it.

@@ -1,6 +1,7 @@
 // Every command for people there is, in the order in which help lists them.
 import type { HmpTable } from "../command.ts";
 import { controlCommands } from "./control.ts";
+import { dirtyRateCommands, dirtyRateInfos } from "./dirty-rate.ts";
 import { helpCommands } from "./help.ts";
 import { infoCommands } from "./info.ts";
 import { lookCommands } from "./look.ts";
@@ -9,8 +10,8 @@ import { migrationCommands, migrationInfos } from "./migration.ts";
 const byName = (a: { readonly name: string }, b: { readonly name: string }): number => (a.name < b.name ? -1 : 1);
 
 export const hmpTable: HmpTable = {
-  commands: [...controlCommands, ...migrationCommands, ...helpCommands].sort(byName),
-  infos: [...infoCommands, ...lookCommands, ...migrationInfos].sort(byName),
+  commands: [...controlCommands, ...migrationCommands, ...dirtyRateCommands, ...helpCommands].sort(byName),
+  infos: [...infoCommands, ...lookCommands, ...migrationInfos, ...dirtyRateInfos].sort(byName),
 };
 
 /** `migrate`, `info status`: without short forms. */

@@ -1,0 +1,11 @@
+// Where a dry run sends to: nowhere.
+import type { MigrationChannel } from "./port.ts";
+
+export const dryChannel: MigrationChannel = {
+  name: "dry run",
+  isDuplex: false,
+  write: async () => undefined,
+  read: async () => undefined,
+  flush: async () => undefined,
+  close: () => undefined,
+};

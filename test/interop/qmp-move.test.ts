@@ -1,0 +1,99 @@
+// One script of plain QMP that moves a guest, for two QEMUs and for two Ratites: the same commands, answers and events.
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
+import { spinProgram } from "../support/firmware-programs.ts";
+import { QmpClient, type Message } from "../support/qmp-client.ts";
+import { referenceQemu } from "../support/reference-qemu.ts";
+
+const program = fileURLToPath(new URL("../../dist/cli/ratite-system-riscv64.js", import.meta.url));
+const reference = await referenceQemu();
+const folder = mkdtempSync(join(tmpdir(), "ratite-move-"));
+const children: ChildProcess[] = [];
+const spin = join(folder, "spin.bin");
+writeFileSync(spin, spinProgram);
+
+afterAll(() => {
+  for (const child of children) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true });
+});
+
+interface Vmm {
+  readonly command: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+}
+
+async function start({ command, env }: Vmm, name: string, more: readonly string[] = []): Promise<QmpClient> {
+  const [file, ...first] = command;
+  const path = join(folder, `${name}.qmp`);
+  const machine = ["-M", "virt", "-m", "64M", "-display", "none", "-serial", "null", "-bios", spin];
+  const monitor = ["-qmp", `unix:${path},server=on,wait=off`];
+  children.push(spawn(file!, [...first, ...machine, ...monitor, ...more], { stdio: "ignore", env }));
+  const client = await QmpClient.connect(path);
+  await client.negotiate();
+  return client;
+}
+
+async function until(client: QmpClient, status: string): Promise<Message> {
+  for (let i = 0; i < 500; i++) {
+    const info = (await client.execute("query-migrate")) as Message;
+    if (info["status"] === status) return info;
+    if (info["status"] === "failed") throw new Error(String(info["error-desc"]));
+    await sleep(20);
+  }
+  throw new Error(`the migration never was "${status}"`);
+}
+
+const told = ({ events }: QmpClient): unknown[] =>
+  events.map(({ event, data }) => (data === undefined ? event : [event, data]));
+
+/** The script. Nothing in it knows which of the two it speaks to. */
+async function move(vmm: Vmm, name: string): Promise<Message> {
+  const socket = join(folder, `${name}.move`);
+  const source = await start(vmm, `${name}-source`);
+  const target = await start(vmm, `${name}-target`, ["-incoming", "defer"]);
+  const states = [await source.execute("query-status"), await target.execute("query-status")];
+  const capabilities = ["events", "pause-before-switchover"].map((capability) => ({ capability, state: true }));
+  await source.execute("migrate-set-capabilities", { capabilities });
+  await target.execute("migrate-set-capabilities", { capabilities: capabilities.slice(0, 1) });
+  await source.execute("migrate-set-parameters", { "max-bandwidth": 2 ** 30, "downtime-limit": 200 });
+  await target.execute("migrate-incoming", { uri: `unix:${socket}` });
+  await source.execute("migrate", { uri: `unix:${socket}` });
+  await until(source, "pre-switchover");
+  await source.execute("migrate-continue", { state: "pre-switchover" });
+  const { ram } = (await until(source, "completed")) as { ram: Message };
+  await target.event("RESUME");
+  states.push(await source.execute("query-status"), await target.execute("query-status"));
+  const errors = [
+    await source.ask('{"execute": "migrate-continue", "arguments": {"state": "pre-switchover"}}'),
+    await target.ask('{"execute": "migrate-incoming", "arguments": {"uri": "unix:/x"}}'),
+  ].map((reply) => (reply["error"] as Message)["class"]);
+  await target.execute("stop");
+  await target.execute("quit");
+  await source.execute("quit");
+  const passes = source.events.filter(({ event }) => event === "MIGRATION_PASS").length;
+  return {
+    states,
+    errors,
+    hasPasses: passes > 0,
+    pageSize: ram["page-size"],
+    hasSent: Number(ram["transferred"]) > 0,
+    source: told(source).filter((event) => !Array.isArray(event) || event[0] !== "MIGRATION_PASS"),
+    target: told(target),
+  };
+}
+
+const missing = "missing" in reference ? ` (skipped: ${reference.missing})` : "";
+
+describe.skipIf(missing !== "")(`a script that moves a guest${missing}`, () => {
+  test("gets the same answers and events from two Ratites as from two QEMUs", { timeout: 60_000 }, async () => {
+    if ("missing" in reference) return;
+    const ours = await move({ command: [process.execPath, program], env: process.env }, "ours");
+    const theirs = await move(reference, "theirs");
+    expect(ours).toEqual(theirs);
+  });
+});
