@@ -49,7 +49,7 @@ export interface VirtualMachineOptions extends VirtualMachineHooks {
   readonly cpus?: number;
   /** CPU model; default `rv64`. */
   readonly cpu?: string;
-  /** How guest code is run: `jit` compiles hot code to WebAssembly, `interpreter` does not. */
+  /** How guest code is run: `jit` (the default) compiles hot code to WebAssembly, `interpreter` does not. */
   readonly accelerator?: "jit" | "interpreter";
   /** A guest that `ratite guest fetch` knows: its kernel and initrd, unless given here. Fetched when it is missing. */
   readonly guest?: string;

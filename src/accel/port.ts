@@ -28,7 +28,8 @@ export interface AcceleratorConfig {
   readonly eager?: boolean;
 }
 
-export const defaultAccelerator: AcceleratorConfig = { tier: "interpreter", cacheBytes: 128 << 20 };
+/** What `-accel tcg` stands for too. */
+export const defaultAccelerator: AcceleratorConfig = { tier: "jit", cacheBytes: 128 << 20 };
 
 /** What monitors show (`info jit`). */
 export interface AcceleratorFigures {
