@@ -12,6 +12,7 @@ function blocks(edges: readonly (readonly number[])[], entries: readonly number[
     first: Int16Array.from(edges.keys()),
     length: new Int16Array(n).fill(100),
     page: new Uint8Array(n),
+    otherPage: new Int8Array(n).fill(-1),
     offset: Int32Array.from(edges.keys(), (i) => 4 * i),
     entryCount: entries.length,
     entryBlocks: Int16Array.from(entries),
