@@ -19,8 +19,8 @@ describe("NVMe disks to be assigned", () => {
   test("each have a drive, a device of one host, and a vfio-pci", () => {
     const { blockNodes, devices, iommufds } = planWith("a.img", "b.img");
     expect(blockNodes.map(({ nodeName, image }) => [nodeName, image])).toEqual([
-      ["nvme0", "a.img"],
-      ["nvme1", "b.img"],
+      ["assigned-nvme0", "a.img"],
+      ["assigned-nvme1", "b.img"],
     ]);
     expect(devices.map(({ driver, properties }) => [driver, properties])).toEqual([
       ["vfio-pci", { host: "0000:01:00.0", iommufd: "nvme-host" }],
@@ -30,8 +30,8 @@ describe("NVMe disks to be assigned", () => {
     const text = new TextDecoder().decode(description?.path === undefined ? description?.bytes : undefined);
     const host = readHostDescription(text, builtInKinds);
     expect(host.devices.map(({ name, properties }) => [name, properties["drive"]])).toEqual([
-      ["0000:01:00.0", "nvme0"],
-      ["0000:02:00.0", "nvme1"],
+      ["0000:01:00.0", "assigned-nvme0"],
+      ["0000:02:00.0", "assigned-nvme1"],
     ]);
   });
 
@@ -41,8 +41,8 @@ describe("NVMe disks to be assigned", () => {
 
   test("are found again by their device", () => {
     expect([assignedNode("0000:01:00.0"), assignedNode("0000:0b:00.0"), assignedNode("m0")]).toEqual([
-      "nvme0",
-      "nvme10",
+      "assigned-nvme0",
+      "assigned-nvme10",
       undefined,
     ]);
   });

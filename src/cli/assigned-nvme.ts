@@ -45,7 +45,7 @@ export function assignedNode(device: string): string | undefined {
 }
 
 function nodeNameOf(index: number): string {
-  return `nvme${index}`;
+  return `assigned-nvme${index}`;
 }
 
 function addressOf(index: number): string {
