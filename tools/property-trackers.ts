@@ -1,8 +1,8 @@
 // Random hosts and guests, whose dirty trackers an oracle watches:
 //   npm run property:trackers -- [--seed N] [--topologies N] [--fresh]
 // Topologies that agreed are remembered in test/results and not made again by the next call with the same seed. Then hosts
-// refuse calls now and then, and no page may be missed for that. At the end each kind of tracker is made to lose what it should tell, in each way, and the oracle must notice on every topology on
-// which something was lost.
+// refuse calls now and then, and no page may be missed for that. At the end each kind of tracker is made to lose what it
+// should tell, in each way, and the oracle must notice on every topology on which something was lost.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
