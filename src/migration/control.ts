@@ -36,7 +36,7 @@ export interface MigrationSubject {
   readonly arrived: () => void;
   /** Whether an arriving machine starts. */
   readonly startsOnArrival: boolean;
-  /** Every round is held against what was written. */
+  /** The parameter `dirtyOracle` until it is changed. */
   readonly withOracle: boolean;
 }
 
@@ -46,7 +46,7 @@ export interface MigrationListener {
 }
 
 export class MigrationControl {
-  parameters: MigrationParameters = DEFAULT_PARAMETERS;
+  parameters: MigrationParameters;
   /** How fast the machine writes. */
   readonly dirtyRate: DirtyRateMeter;
   /** Harts held to so much a second, by an operator. */
@@ -60,6 +60,7 @@ export class MigrationControl {
 
   constructor(subject: MigrationSubject, host: MigrationHost) {
     this.#subject = subject;
+    this.parameters = { ...DEFAULT_PARAMETERS, dirtyOracle: subject.withOracle };
     this.#host = host;
     this.dirtyRate = new DirtyRateMeter(subject.machine, host.timers);
     this.hartLimits = new HartLimits(subject.machine, host.timers);
@@ -121,7 +122,6 @@ export class MigrationControl {
         machine: this.#subject.machine,
         channel,
         parameters: this.parameters,
-        withOracle: this.#subject.withOracle && !isDryRun,
         isDryRun,
         limitHarts: (bytesPerSecond) => this.hartLimits.set(bytesPerSecond),
         timers,

@@ -40,8 +40,6 @@ export interface OutgoingOptions {
   readonly limitHarts?: (bytesPerSecond: number | undefined) => void;
   /** Goes through rounds and stops nothing; the channel takes everything and is nobody. */
   readonly isDryRun?: boolean;
-  /** Holds every round against what was written; costs a copy of guest memory and a look at all of it per round. */
-  readonly withOracle?: boolean;
 }
 
 /** How long frames are made before the machine has its turn again. */
@@ -156,7 +154,7 @@ export class OutgoingMigration {
       await this.#send(preamble());
       await this.#send(jsonFrame(FrameKind.machine, factsOf(machine)));
       this.#epoch = this.#calling("Tracking of dirty pages", () => machine.notes.openEpoch("migration"));
-      if (this.#options.withOracle === true) this.#oracle = new DirtyOracle(machine);
+      if (this.parameters.dirtyOracle && this.#options.isDryRun !== true) this.#oracle = new DirtyOracle(machine);
       this.#streams.begin();
       this.#pages.addAll(this.#pending);
       this.#pendingPages = this.#pages.pageCount;

@@ -82,6 +82,8 @@ export interface MigrationParameters {
   readonly deviceThrottlePercent: number;
   /** While the source stands still, nothing may keep the channel waiting for longer; 0 is forever. */
   readonly stallLimitMs: number;
+  /** Holds every round against what was written; costs a copy of guest memory and a look at all of it per round. */
+  readonly dirtyOracle: boolean;
 }
 
 export const DEFAULT_PARAMETERS: MigrationParameters = {
@@ -100,4 +102,5 @@ export const DEFAULT_PARAMETERS: MigrationParameters = {
   vcpuDirtyLimitMib: 1,
   deviceThrottlePercent: 0,
   stallLimitMs: 10_000,
+  dirtyOracle: false,
 };

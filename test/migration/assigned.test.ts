@@ -56,8 +56,8 @@ function leaving({ machine, host }: MovingGuest, channel: ReturnType<typeof sink
   const { parameters, ...rest } = options;
   const { timers, yield: turns } = host;
   return new OutgoingMigration({
-    ...{ machine: machine.movable, channel, timers, yield: turns, withOracle: true },
-    parameters: { maxBandwidth: 0, ...parameters },
+    ...{ machine: machine.movable, channel, timers, yield: turns },
+    parameters: { maxBandwidth: 0, dirtyOracle: true, ...parameters },
     ...rest,
   });
 }

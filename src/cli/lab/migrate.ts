@@ -107,7 +107,7 @@ export function machineOptions(
   const hostFile = join(folder, "host.json");
   writeFileSync(hostFile, host.text);
   const kernelBytes = memoryBytes - DMA_RESERVED_BYTES;
-  const made = ["-M", "virt", "-m", `${memoryBytes / 2 ** 20}M`, "-smp", `${harts}`, "-x-dirty-oracle"];
+  const made = ["-M", "virt", "-m", `${memoryBytes / 2 ** 20}M`, "-smp", `${harts}`];
   made.push("-kernel", files.kernelPath, "-initrd", files.initrdPath);
   made.push("-append", `console=ttyS0 mem=${kernelBytes / 2 ** 20}M`);
   for (const drive of host.drives) {

@@ -45,7 +45,9 @@ export async function moveMachine(
   const { qmp } = source;
   const capabilities = [{ capability: "switchover-ack", state: true }];
   await qmp.execute("migrate-set-capabilities", { capabilities });
-  await qmp.execute("migrate-set-parameters", { "max-bandwidth": 0, "downtime-limit": options.downtimeMs });
+  await qmp.execute("migrate-set-parameters", {
+    ...{ "max-bandwidth": 0, "downtime-limit": options.downtimeMs, "x-dirty-oracle": true },
+  });
   await begin(source, uri);
   let info: QmpObject;
   for (;;) {

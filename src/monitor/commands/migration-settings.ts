@@ -40,6 +40,8 @@ const Parameters = struct("MigrationParameters", {
   "downtime-limit": optional(uint64),
   "vcpu-dirty-limit": optional(uint64),
   "x-device-throttle": optional(uint8),
+  // Ours: as -x-dirty-oracle, for migrations alone.
+  "x-dirty-oracle": optional(bool),
 });
 
 export const capabilityNames: readonly string[] = Capability.values;
@@ -193,5 +195,6 @@ function shown({ parameters }: MigrationControl): ValueOf<typeof Parameters> {
     "downtime-limit": parameters.downtimeLimitMs,
     "vcpu-dirty-limit": parameters.vcpuDirtyLimitMib,
     "x-device-throttle": parameters.deviceThrottlePercent,
+    "x-dirty-oracle": parameters.dirtyOracle,
   };
 }

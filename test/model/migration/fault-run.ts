@@ -203,8 +203,14 @@ class FaultyMove {
     const pipe = faultyPipe(fault.kind === "bytes" ? fault : {});
     const { timers, yield: turns } = source.host;
     const outgoing = new OutgoingMigration({
-      ...{ machine: source.machine.movable, channel: pipe.source, timers, yield: turns, withOracle: true },
-      parameters: { maxBandwidth: 0, downtimeLimitMs: 2000, stallLimitMs: this.#stallLimitMs, switchoverAck: true },
+      ...{ machine: source.machine.movable, channel: pipe.source, timers, yield: turns },
+      parameters: {
+        maxBandwidth: 0,
+        dirtyOracle: true,
+        downtimeLimitMs: 2000,
+        stallLimitMs: this.#stallLimitMs,
+        switchoverAck: true,
+      },
     });
     const isRefusing = fault.kind === "refuse switchover";
     const arriving: MigratableMachine = isRefusing ? refusing(target.machine.movable) : target.machine.movable;
