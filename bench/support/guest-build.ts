@@ -19,6 +19,21 @@ const FLAGS = [
   "-fno-tree-loop-distribute-patterns",
 ];
 
+/** The guest of `bench:migrate`: what it does once it has filled so much memory. Throws as `GuestBuild`. */
+export function buildMovedGuest(load: number, fillMib: number): Uint8Array {
+  firstLine(COMPILER, ["--version"], "the Debian package gcc-riscv64-linux-gnu has it");
+  const folder = mkdtempSync(join(tmpdir(), "ratite-bench-"));
+  try {
+    const program = join(folder, "move.elf");
+    const cwd = fileURLToPath(new URL("../guest", import.meta.url));
+    const defines = [`-DLOAD=${load}`, `-DFILL_MIB=${fillMib}`];
+    execFileSync(COMPILER, [...FLAGS, ...defines, "move.c", "-o", program], { cwd, stdio: "inherit" });
+    return readFileSync(program);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 /** A program of bench/guest for a Linux guest, linked statically. Throws as `GuestBuild`. */
 export function buildLinuxProgram(name: string): Uint8Array {
   firstLine(COMPILER, ["--version"], "the Debian package gcc-riscv64-linux-gnu has it");

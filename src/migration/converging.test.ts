@@ -86,6 +86,7 @@ describe("x-device-throttle", () => {
   test("holds devices for a part of the time, then for more, and lets them go", () => {
     const log: string[] = [];
     const machine = new ThrottledMachine({ streams: { nvme0: heldPart(log, true) } });
+    machine.isRunning = true;
     const converging = new Converging({ machine, timers });
     for (let i = 1; i <= 2; i++) converging.round(second(i, 100, { nvme0: 90 }), facts, parameters);
     pass(150);
@@ -97,6 +98,18 @@ describe("x-device-throttle", () => {
     converging.end();
     expect(log.slice(-2).map((line) => line.split(": ")[1])).toEqual(["held", "free"]);
     expect(machine.asked).toEqual([]);
+  });
+
+  test("leaves the devices of a paused machine alone", () => {
+    const log: string[] = [];
+    const machine = new ThrottledMachine({ streams: { nvme0: heldPart(log, true) } });
+    machine.isRunning = true;
+    const converging = new Converging({ machine, timers });
+    for (let i = 1; i <= 2; i++) converging.round(second(i, 100, { nvme0: 90 }), facts, parameters);
+    machine.isRunning = false;
+    pass(500);
+    converging.end();
+    expect(log).toEqual(["0: held"]);
   });
 
   test("turns to harts where no device can be held", () => {

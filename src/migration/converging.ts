@@ -32,7 +32,7 @@ export class Converging {
 
   constructor(options: ConvergingOptions) {
     this.#options = options;
-    this.#devices = new DeviceThrottle(options.machine.streams, options.timers);
+    this.#devices = new DeviceThrottle(options.machine, options.timers);
   }
 
   /** Of time that harts rest; 0 while they do not. */

@@ -1,20 +1,22 @@
 // Devices that are held for a part of the time, so that they write less: in P2P state, where they begin nothing.
 import { VmError, type Timer, type TimerPort } from "../base/index.ts";
-import type { StreamedPart } from "./port.ts";
+import type { MigratableMachine, StreamedPart } from "./port.ts";
 
 const PERIOD_NS = 100_000_000;
 /** Steps in which they are slowed. */
 export const DEVICE_STEPS: readonly number[] = [50, 75, 90, 100];
 
 export class DeviceThrottle {
+  readonly #machine: MigratableMachine;
   readonly #parts: ReadonlyMap<string, StreamedPart>;
   readonly #timers: TimerPort;
   readonly #timer: Timer;
   #percent = 0;
   #isHeld = false;
 
-  constructor(parts: ReadonlyMap<string, StreamedPart>, timers: TimerPort) {
-    this.#parts = parts;
+  constructor(machine: MigratableMachine, timers: TimerPort) {
+    this.#machine = machine;
+    this.#parts = machine.streams;
     this.#timers = timers;
     this.#timer = timers.create("migration.device-throttle", () => this.#turn());
   }
@@ -57,10 +59,11 @@ export class DeviceThrottle {
     this.#timer.arm(this.#timers.clock.nowNs() + (PERIOD_NS * part) / 100);
   }
 
-  /** One that refuses writes on: slowing it was an attempt. */
+  /** One that refuses writes on: slowing it was an attempt. Devices of a machine that stands still are the machine's. */
   #hold(isHeld: boolean): void {
     if (isHeld === this.#isHeld) return;
     this.#isHeld = isHeld;
+    if (!this.#machine.isRunning) return;
     for (const part of this.#parts.values()) {
       try {
         part.hold?.(isHeld);
