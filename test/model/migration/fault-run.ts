@@ -217,7 +217,7 @@ class FaultyMove {
     const incoming = new IncomingMigration({ machine: arriving, channel: pipe.target, start: true });
     if (fault.kind === "source call") source.software.host.failNext(fault.point, fault.nth);
     if (fault.kind === "target call") target.software.host.failNext(fault.point, fault.nth);
-    const killed = this.#strike(outgoing, pipe.source.close);
+    const strike = this.#strike(outgoing, pipe.source.close);
     const coming = settled(incoming.run());
     const going = settled(outgoing.run());
     // A channel that stalls while the source runs holds nothing up; somebody gives up in the end.
@@ -227,6 +227,7 @@ class FaultyMove {
     clearTimeout(limit);
     if (out.error !== undefined) pipe.source.close();
     const into = await coming;
+    const killed = strike();
     if (out.error === undefined || outgoing.wasHandedOver) source.machine.handedOver();
     checkError(out.error);
     checkError(into.error);
@@ -235,16 +236,17 @@ class FaultyMove {
       oracle === undefined || oracle.missedPages === 0,
       `pages were missed: ${JSON.stringify(oracle?.missed)}`,
     );
-    return this.#judge(outgoing, { out, into }, { audit, killed: killed() });
+    return this.#judge(outgoing, { out, into }, { audit, killed });
   }
 
-  /** What happens at some time; returns who was killed. */
+  /** What happens at some time, if it is not called off before; that returns who was killed. */
   #strike(outgoing: OutgoingMigration, close: () => void): () => "source" | "target" | undefined {
     const fault = this.#fault;
     let killed: "source" | "target" | undefined;
-    if (fault.kind === "cancel") setTimeout(() => outgoing.cancel(), fault.afterMs);
+    let timer: NodeJS.Timeout | undefined;
+    if (fault.kind === "cancel") timer = setTimeout(() => outgoing.cancel(), fault.afterMs);
     if (fault.kind === "kill source" || fault.kind === "kill target") {
-      setTimeout(() => {
+      timer = setTimeout(() => {
         killed = fault.kind === "kill source" ? "source" : "target";
         // What a process has goes with it: its end of the channel first of all.
         close();
@@ -252,7 +254,10 @@ class FaultyMove {
         machine.quit("host-quit");
       }, fault.afterMs);
     }
-    return () => killed;
+    return () => {
+      clearTimeout(timer);
+      return killed;
+    };
   }
 
   async #judge(
