@@ -1,4 +1,4 @@
-// hot: bench/boot.ts
+// hot: bench/compile.ts
 // Groups of accesses near one address: one look into the TLB finds the host address for all of them when they lie in one page.
 // Sound because a translation can change only where a slow path is taken, which ends all groups that are begun.
 //

@@ -1,4 +1,4 @@
-// hot: bench/boot.ts
+// hot: bench/compile.ts
 // Finds the structure of a region's blocks, so that they can be written as nested blocks and loops (N. Ramsey, "Beyond
 // Relooper: recursive translation of unstructured control flow to structured control flow", ICFP 2022).
 //

@@ -1,4 +1,4 @@
-// hot: bench/boot.ts
+// hot: bench/compile.ts
 // The loops of a region and how they lie in each other: strongly connected blocks, then those that are left without their
 // header, and so on (B. Steensgaard, "Sequentializing program dependence graphs for irreducible programs", MSR-TR-93-14).
 //
@@ -160,16 +160,19 @@ export class LoopNest {
     this.header[loop] = this.chooseHeader(loop, from, end);
   }
 
+  private offsetOf(block: number): number {
+    return this.former.offset[this.former.first[block]!]!;
+  }
+
   private chooseHeader(loop: number, from: number, end: number): number {
-    const { former, scratch, enteredAs } = this;
+    const { scratch, enteredAs } = this;
     let lowest = -1;
     let lowestEntered = -1;
-    const offsetOf = (block: number): number => former.offset[former.first[block]!]!;
     for (let i = from; i < end; i++) {
       const block = scratch[i]!;
-      if (lowest < 0 || offsetOf(block) < offsetOf(lowest)) lowest = block;
+      if (lowest < 0 || this.offsetOf(block) < this.offsetOf(lowest)) lowest = block;
       if (enteredAs[block] !== loop + 1) continue;
-      if (lowestEntered < 0 || offsetOf(block) < offsetOf(lowestEntered)) lowestEntered = block;
+      if (lowestEntered < 0 || this.offsetOf(block) < this.offsetOf(lowestEntered)) lowestEntered = block;
     }
     return lowestEntered < 0 ? lowest : lowestEntered;
   }

@@ -1,4 +1,4 @@
-// hot: bench/boot.ts
+// hot: bench/compile.ts
 // Writes a region's function: registers come into locals at the entry and go back at the one exit; blocks are nested as
 // `ControlFlow` found them.
 //

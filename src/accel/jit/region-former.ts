@@ -1,4 +1,4 @@
-// hot: bench/boot.ts
+// hot: bench/compile.ts
 // Collects the decoded instructions that a region is made of, from a hot one along all paths, and cuts them into blocks.
 //
 // Places are offsets from the region's base, the virtual address of the page it was begun in, so that a region holds for

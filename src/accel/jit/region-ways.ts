@@ -1,4 +1,4 @@
-// hot: bench/boot.ts
+// hot: bench/compile.ts
 // How a region's code gets from one block to another where that is more than a branch: by number from the dispatch node and the
 // headers of loops, through indirect jumps, into another page, and out of the region.
 import { control, memoryOps, numericOps } from "../../wasm/index.ts";
@@ -7,7 +7,7 @@ import { recordBytes, recordOffset } from "../region-entry.ts";
 import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
 import type { ControlFlow } from "./control-flow.ts";
-import type { RegionFormer } from "./region-former.ts";
+import { blockLimit, type RegionFormer } from "./region-former.ts";
 import { accessLocals, baseLocal, budgetLocal, exitPcLocal, labelLocal, vcpuLocal } from "./region-locals.ts";
 import { RegionWriter } from "./region-writer.ts";
 import type { Template } from "./template.ts";
@@ -61,7 +61,8 @@ export interface EmitterParts {
   readonly grouped: (template: Template) => Template;
 }
 
-/** Used by `chooseSlots` alone. */
+/** Used by `emitDispatch` alone: the levels to branch to; and by `chooseSlots`. */
+const targets = new Int16Array(mostSlots + blockLimit);
 const slotUser = new Int16Array(mostSlots);
 
 export abstract class RegionWays extends RegionWriter {
@@ -120,7 +121,8 @@ export abstract class RegionWays extends RegionWriter {
     const general = this.depth;
     for (let i = 0; i < entryCount; i++) this.open(control.block);
     const stubs = this.depth;
-    const targets = Array.from({ length: flow.labelCount + slotCount }, () => general);
+    const count = flow.labelCount + slotCount;
+    targets.fill(general, 0, count);
     for (let i = entryCount - 1; i >= 0; i--) {
       const block = former.entryBlocks[i]!;
       const isFar = flow.nest.next(-1, block) !== block;
@@ -129,8 +131,8 @@ export abstract class RegionWays extends RegionWriter {
     }
     this.get(labelLocal);
     out.u8(control.brTable);
-    out.u32(targets.length);
-    for (const target of targets) out.u32(this.depth - target);
+    out.u32(count);
+    for (let i = 0; i < count; i++) out.u32(this.depth - targets[i]!);
     out.u32(this.depth - general);
     for (let i = 0; i < entryCount; i++) this.emitStub(former.entryBlocks[i]!, general);
     this.end();

@@ -1,4 +1,4 @@
-// hot: bench/boot.ts
+// hot: bench/compile.ts
 // The instructions of a region's function, encoded one by one.
 import { ByteWriter, control, type Local } from "../../wasm/index.ts";
 
