@@ -23,8 +23,6 @@ const REPORT_EVERY_MS = 15_000;
 const BOOT_LIMIT_MS = 300_000;
 /** The end may be so much later than asked for: a round of work takes its time. */
 const GRACE_MS = 240_000;
-/** Address space without memory behind it: guard regions around a WebAssembly memory. */
-const GUARDED_KIB = 4 * 2 ** 20;
 /** What the engine's own collections leave lying about for a while. */
 const MOST_GROWTH_BYTES = 64 * 2 ** 20;
 /** Largest step over the bound: a batch is added as a whole. */
@@ -104,17 +102,12 @@ function options(kernel: string, initrd: string): string[] {
   return [...machine, ...boot, "-display", "none", "-serial", `file:${consolePath}`];
 }
 
-/** Resident bytes: of the machine's memory, which is the largest mapping, and of everything else, the engine's code too. */
+/** Resident bytes: of the machine's memory, which nothing else comes near, and of everything else, the engine's code too. */
 function resident(): { readonly machine: number; readonly rest: number } {
-  const mappings = readFileSync("/proc/self/smaps", "latin1").matchAll(/^Size: +(\d+) kB[^]*?^Rss: +(\d+) kB/gm);
-  let [machine, largest, all] = [0, 0, 0];
-  for (const [, size, rss] of mappings) {
-    all += Number(rss) * 1024;
-    if (Number(size) <= largest || Number(size) > GUARDED_KIB) continue;
-    largest = Number(size);
-    machine = Number(rss) * 1024;
-  }
-  return { machine, rest: all - machine };
+  const mappings = readFileSync("/proc/self/smaps", "latin1").matchAll(/^Rss: +(\d+) kB/gm);
+  const bytes = Array.from(mappings, ([, rss]) => Number(rss) * 1024);
+  const machine = Math.max(...bytes);
+  return { machine, rest: bytes.reduce((sum, each) => sum + each, 0) - machine };
 }
 
 function report(machine: Machine, sinceMs: number, switches: number): void {
