@@ -9,6 +9,7 @@ import type { MigratableMachine, MigrationChannel } from "./port.ts";
 import { FrameReader, type Frame } from "./stream/frame-reader.ts";
 import { frame } from "./stream/frame-writer.ts";
 import { checkFacts, type MachineFacts } from "./stream/machine-facts.ts";
+import { clearPages } from "./stream/pages.ts";
 import { FrameKind, MAX_PAGES_PER_FRAME, OPTIONAL, PageEncoding, PagesHeader } from "./stream/spec.ts";
 
 export interface IncomingOptions {
@@ -137,7 +138,7 @@ export class IncomingMigration {
     }
     const bytes = payload.subarray(PagesHeader.lengthBytes);
     const into = block.bytes.subarray(firstPage * PAGE_BYTES, end * PAGE_BYTES);
-    if (encoding === PageEncoding.zero && bytes.length === 0) into.fill(0);
+    if (encoding === PageEncoding.zero && bytes.length === 0) clearPages(into);
     else if (encoding === PageEncoding.bytes && bytes.length === into.length) into.set(bytes);
     else throw bad(`encoding ${encoding} with ${bytes.length} bytes for ${pageCount} pages`);
     this.#machine.notes.noteWrite(this.#source, into.byteOffset, into.length);

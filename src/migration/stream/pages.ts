@@ -60,6 +60,14 @@ function contains(block: RamBlock, page: number): boolean {
   return page >= first && page < first + block.lengthBytes / PAGE_BYTES;
 }
 
+/** Makes whole pages zero; those that are already stay as the host has them, which may be nowhere. */
+export function clearPages(bytes: Uint8Array): void {
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  for (let page = 0; page * WORDS_PER_PAGE < words.length; page++) {
+    if (!isZeroPage(words, page)) words.fill(0, page * WORDS_PER_PAGE, (page + 1) * WORDS_PER_PAGE);
+  }
+}
+
 function isZeroPage(words: Uint32Array, page: number): boolean {
   const end = (page + 1) * WORDS_PER_PAGE;
   for (let i = page * WORDS_PER_PAGE; i < end; i++) if (words[i] !== 0) return false;
