@@ -65,7 +65,6 @@ describe("the prediction", () => {
     bandwidth: 100 * MIB,
     pace: 200 * MIB,
     dirtyBytes: 100 * MIB,
-    roundMs: 1000,
     deviceBytes: 0,
     downtimeLimitMs: 100,
   };

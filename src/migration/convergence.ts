@@ -62,9 +62,8 @@ export interface ConvergenceFacts {
   /** What the channel takes a second while the machine runs, and when it stands. */
   readonly bandwidth: number;
   readonly pace: number;
-  /** Found dirty by the last round, and how long that took. */
+  /** Found dirty by the last round. */
   readonly dirtyBytes: number;
-  readonly roundMs: number;
   /** What devices have left when they stop, which no further round makes less. */
   readonly deviceBytes: number;
   readonly downtimeLimitMs: number;

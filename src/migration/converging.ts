@@ -59,7 +59,6 @@ export class Converging {
       bandwidth,
       pace,
       dirtyBytes,
-      roundMs: durationMs,
       deviceBytes,
       downtimeLimitMs,
     });
