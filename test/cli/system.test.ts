@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import {
   echoProgram,
   failProgram,
@@ -149,7 +149,7 @@ describe("the end", () => {
     const child = spawn(process.execPath, [program, "-S", "-bios", spin, "-nographic", "-pidfile", pidFile]);
     let out = "";
     child.stdout.on("data", (chunk) => (out += String(chunk)));
-    await new Promise<void>((resolve) => child.stderr.once("data", () => resolve()));
+    await vi.waitFor(() => expect(existsSync(pidFile)).toBe(true), { timeout: 20_000 });
     await new Promise((resolve) => setTimeout(resolve, 300));
     child.kill("SIGTERM");
     expect(await new Promise((resolve) => child.on("close", resolve))).toBe(0);

@@ -1,6 +1,7 @@
 // The time and randomness side of a MachineHost; character devices and disks are opened by who configures the machine.
 import type { ClockPort, RngPort, TracePort, WallClockPort } from "../../base/index.ts";
 import { localTimeOffsetNs, nodeClock, nodeWallClock } from "./clock.ts";
+import { makeEngineThreadsYield } from "./engine-threads.ts";
 import { tuneEngine } from "./engine.ts";
 import { NodeEventLoop } from "./event-loop.ts";
 import { nodeRng } from "./rng.ts";
@@ -23,6 +24,7 @@ export interface NodeHost {
  */
 export function createNodeHost(options: { trace?: TracePort } = {}): NodeHost {
   tuneEngine();
+  makeEngineThreadsYield();
   const loop = new NodeEventLoop(nodeClock);
   return {
     clock: nodeClock,
