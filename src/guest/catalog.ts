@@ -2,7 +2,7 @@
 import { GuestError, type GuestSuite } from "./port.ts";
 
 /** Changes with the initramfs: a stored guest of another recipe is made anew. */
-export const GUEST_RECIPE = 1;
+export const GUEST_RECIPE = 2;
 
 export interface GuestRelease {
   readonly release: string;
