@@ -128,6 +128,9 @@ export class Scheduler {
       this.#sleeping = true;
       await this.#options.yield.sleep(durationNs === Infinity ? undefined : durationNs / 1e6);
       this.#sleeping = false;
+    } else {
+      // Timers that are due again and again must not keep input waiting.
+      await this.#options.yield.turn();
     }
     this.#options.pace.woke();
   }

@@ -439,12 +439,14 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     }
     // STIP is the comparison alone now: what software left in the bit does not count (§3.1.18).
     core.setWord(W.mip, core.word(W.mip) & ~stipLine);
-    const deadline = core.get(F.stimecmp);
-    const due = BigInt(parts.timebase.ticks()) >= deadline;
+    const leftTicks = Number(core.get(F.stimecmp) - BigInt(parts.timebase.ticks()));
+    const due = leftTicks <= 0;
     core.lines = due ? core.lines | stipLine : core.lines & ~stipLine;
-    const deadlineNs = Math.ceil((Number(deadline) * 1e9) / parts.timebase.frequencyHz);
+    // The timebase counts from its last reset or from where it was set, the clock from the machine's beginning.
+    const nsPerTick = 1e9 / parts.timebase.frequencyHz;
+    const deadlineNs = Math.ceil((Math.floor(this.clock.nowNs() / nsPerTick) + leftTicks) * nsPerTick);
     if (due || !Number.isSafeInteger(deadlineNs)) this.timer.disarm();
-    else this.timer.arm(Math.max(deadlineNs, this.clock.nowNs() + 1));
+    else this.timer.arm(deadlineNs);
   }
 
   // What boards and firmware ask for (Hart).

@@ -21,8 +21,8 @@ export interface BareMachine {
   readonly root: MemoryRegion;
   readonly harts: readonly RiscvHart[];
   readonly hart: RiscvHart;
-  /** Time in ticks of 10 MHz; advanced by tests. */
-  advance(ticks: number): void;
+  /** Time in ticks of 10 MHz; advanced by tests. Answers how many timers fired. */
+  advance(ticks: number): number;
   /** Writes code words at an address in RAM. */
   load(at: number, words: readonly number[]): void;
   loadBytes(at: number, bytes: Uint8Array): void;
@@ -39,6 +39,8 @@ export function bareMachine(
     firmware?: HostFirmware;
     external?: ExternalInterrupts;
     accelerator?: AcceleratorConfig;
+    /** The clock when the time is 0, in ticks: a machine that was reset counts from there. */
+    clockTicks?: number;
   } = {},
 ): BareMachine {
   const plan = new WorldPlan();
@@ -53,11 +55,12 @@ export function bareMachine(
   const root = containerRegion("system", 2 ** 53);
   root.add(ramRegion(ram), ramBase);
   const space = new AddressSpace("memory", root, world);
-  let ns = 0;
+  const startNs = (options.clockTicks ?? 0) * 100;
+  let ns = startNs;
   const timers = new TimerQueue({ nowNs: () => ns });
   const harts = planned.create(world, {
     bus: (source) => space.bus(source),
-    timebase: { ticks: () => Math.floor(ns / 100), frequencyHz: 10_000_000 },
+    timebase: { ticks: () => Math.floor((ns - startNs) / 100), frequencyHz: 10_000_000 },
     timers,
     rng: new SeededRng(1n),
     externalInterrupts: () => options.external,
@@ -76,7 +79,7 @@ export function bareMachine(
     hart: harts[0]!,
     advance(ticks) {
       ns += ticks * 100;
-      timers.runDue();
+      return timers.runDue();
     },
     load: (at, words) => loadBytes(at, new Uint8Array(Int32Array.from(words).buffer)),
     loadBytes,
