@@ -2,7 +2,7 @@
 // assigned through the software host's IOMMUFD against one that is emulated on the board, in one guest; both against QEMU's
 // emulated disk; and what it costs to ask every 100 ms which pages were written.
 //
-//     npm run bench:nvme -- --rounds 10 --accel interpreter --qemu /usr/bin/qemu-system-riscv64
+//     npm run bench:nvme -- --rounds 10 --accel jit --qemu /usr/bin/qemu-system-riscv64
 //
 // The disks take turns request for request count; each figure is a median of rounds, each ratio a median of the ratios of
 // one round. CPU time is that of all threads of an emulator.
@@ -29,7 +29,7 @@ const LOADS = [
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "10" },
-    accel: { type: "string", default: "interpreter" },
+    accel: { type: "string", default: "jit" },
     qemu: { type: "string", default: "qemu-system-riscv64" },
     "no-qemu": { type: "boolean", default: false },
     scale: { type: "string", default: "1" },
