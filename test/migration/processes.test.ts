@@ -79,7 +79,10 @@ test("it works on there, with the disk's image locked by one of them at a time, 
   await source.qmp.execute("migrate-set-capabilities", {
     capabilities: [{ capability: "switchover-ack", state: true }],
   });
-  await source.qmp.execute("migrate-set-parameters", { "max-bandwidth": 0 });
+  for (const oracle of [false, true]) {
+    await source.qmp.execute("migrate-set-parameters", { "max-bandwidth": 0, "x-dirty-oracle": oracle });
+    expect(await source.qmp.execute("query-migrate-parameters")).toMatchObject({ "x-dirty-oracle": oracle });
+  }
   await source.qmp.execute("migrate", { uri: `unix:${socket}` });
   const info = await status(source.qmp, "completed");
   expect(info["vfio"]).toEqual({ transferred: expect.any(Number) });

@@ -179,6 +179,7 @@ function parametersOf(given: ValueOf<typeof Parameters>): Partial<MigrationParam
     downtimeLimitMs: number("downtime-limit"),
     vcpuDirtyLimitMib: number("vcpu-dirty-limit"),
     deviceThrottlePercent: number("x-device-throttle"),
+    dirtyOracle: given["x-dirty-oracle"],
   };
   return Object.fromEntries(Object.entries(parameters).filter(([, value]) => value !== undefined));
 }
