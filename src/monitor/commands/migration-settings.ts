@@ -44,6 +44,22 @@ const Parameters = struct("MigrationParameters", {
   "x-dirty-oracle": optional(bool),
 });
 
+type ParameterName = keyof ValueOf<typeof Parameters>;
+/** What each of them sets and shows. */
+const parameterFields: Readonly<Record<ParameterName, keyof MigrationParameters>> = {
+  "throttle-trigger-threshold": "throttleTriggerPercent",
+  "cpu-throttle-initial": "throttleInitialPercent",
+  "cpu-throttle-increment": "throttleIncrementPercent",
+  "cpu-throttle-tailslow": "throttleTailslow",
+  "max-cpu-throttle": "maxThrottlePercent",
+  "max-bandwidth": "maxBandwidth",
+  "avail-switchover-bandwidth": "switchoverBandwidth",
+  "downtime-limit": "downtimeLimitMs",
+  "vcpu-dirty-limit": "vcpuDirtyLimitMib",
+  "x-device-throttle": "deviceThrottlePercent",
+  "x-dirty-oracle": "dirtyOracle",
+};
+
 export const capabilityNames: readonly string[] = Capability.values;
 export const parameterTypes: StructType<unknown>["members"] = Parameters.members;
 
@@ -166,36 +182,14 @@ function checkParameter(name: string, value: JsonValue): void {
 }
 
 function parametersOf(given: ValueOf<typeof Parameters>): Partial<MigrationParameters> {
-  const number = (name: keyof typeof given): number | undefined =>
-    given[name] === undefined ? undefined : Number(given[name]);
-  const parameters = {
-    throttleTriggerPercent: number("throttle-trigger-threshold"),
-    throttleInitialPercent: number("cpu-throttle-initial"),
-    throttleIncrementPercent: number("cpu-throttle-increment"),
-    throttleTailslow: given["cpu-throttle-tailslow"],
-    maxThrottlePercent: number("max-cpu-throttle"),
-    maxBandwidth: number("max-bandwidth"),
-    switchoverBandwidth: number("avail-switchover-bandwidth"),
-    downtimeLimitMs: number("downtime-limit"),
-    vcpuDirtyLimitMib: number("vcpu-dirty-limit"),
-    deviceThrottlePercent: number("x-device-throttle"),
-    dirtyOracle: given["x-dirty-oracle"],
-  };
-  return Object.fromEntries(Object.entries(parameters).filter(([, value]) => value !== undefined));
+  const fields = Object.entries(given).map(([name, value]) => [
+    parameterFields[name as ParameterName],
+    typeof value === "boolean" ? value : Number(value),
+  ]);
+  return Object.fromEntries(fields) as Partial<MigrationParameters>;
 }
 
 function shown({ parameters }: MigrationControl): ValueOf<typeof Parameters> {
-  return {
-    "throttle-trigger-threshold": parameters.throttleTriggerPercent,
-    "cpu-throttle-initial": parameters.throttleInitialPercent,
-    "cpu-throttle-increment": parameters.throttleIncrementPercent,
-    "cpu-throttle-tailslow": parameters.throttleTailslow,
-    "max-cpu-throttle": parameters.maxThrottlePercent,
-    "max-bandwidth": parameters.maxBandwidth,
-    "avail-switchover-bandwidth": parameters.switchoverBandwidth,
-    "downtime-limit": parameters.downtimeLimitMs,
-    "vcpu-dirty-limit": parameters.vcpuDirtyLimitMib,
-    "x-device-throttle": parameters.deviceThrottlePercent,
-    "x-dirty-oracle": parameters.dirtyOracle,
-  };
+  const values = Object.entries(parameterFields).map(([name, field]) => [name, parameters[field]]);
+  return Object.fromEntries(values) as ValueOf<typeof Parameters>;
 }
