@@ -71,12 +71,22 @@ function assigningHost(plan: HostPlan, arenaAt: number, parts: AssignedHostParts
       onDeviceWrite?.(writer, offset, lengthBytes);
     },
   });
-  return {
-    session: host.attach(caller),
-    arena: { va: BigInt(arenaAt), bytes: world.u8.subarray(arenaAt, arenaAt + ARENA_BYTES) },
-    events: localEvents(caller.files),
-    devices: vfio.devices.map(({ name, path, kind }) => ({ name, path, isMediated: kind.bus === "mdev" })),
-  };
+  const arena = { va: BigInt(arenaAt), bytes: world.u8.subarray(arenaAt, arenaAt + ARENA_BYTES) };
+  return localAssigningHost({ session: host.attach(caller), arena, files: caller.files, vfio });
+}
+
+/** What hands out the devices of a host in this process. */
+export function localAssigningHost({
+  session,
+  arena,
+  files,
+  vfio,
+}: Pick<AssigningHost, "session" | "arena"> & {
+  readonly files: LocalFiles;
+  readonly vfio: DescribedHost["vfio"];
+}): AssigningHost {
+  const devices = vfio.devices.map(({ name, path, kind }) => ({ name, path, isMediated: kind.bus === "mdev" }));
+  return { session, arena, events: localEvents(files), devices };
 }
 
 function localEvents(files: LocalFiles): EventPort {

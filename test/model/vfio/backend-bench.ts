@@ -1,6 +1,7 @@
 // A machine's memory, a host as described, and the object through which the machine takes its devices.
 import { ManualTimers } from "../../../src/base/index.ts";
-import { makeLocalCaller, type EventFd, type HostPlan, type HostSession } from "../../../src/iommufd/index.ts";
+import { makeLocalCaller, type HostPlan, type HostSession } from "../../../src/iommufd/index.ts";
+import { localAssigningHost } from "../../../src/machine/assigned-host.ts";
 import { AddressSpace, containerRegion, ramRegion, WorldPlan, type World } from "../../../src/memory/index.ts";
 import { IommufdBackend, type TrackerPolicy } from "../../../src/vfio/index.ts";
 import { makeDescribedHost, type VfioHost } from "../../../src/vfiohost/index.ts";
@@ -48,18 +49,12 @@ export function makeBackend(
   const nameOf = (path: string): string | undefined => vfio.devices.find((device) => device.path === path)?.name;
   const backend = new IommufdBackend({
     id: "f0",
-    host: {
+    host: localAssigningHost({
       session: watch?.(session, arena, nameOf) ?? session,
       arena: { va: BigInt(arenaAt), bytes: arena },
-      events: {
-        open: () => {
-          const fd = caller.files.openEventFd();
-          const event = caller.files.eventFd(fd) as EventFd;
-          return { fd, signal: () => event.signal(), close: () => void caller.files.close(fd) };
-        },
-      },
-      devices: vfio.devices.map(({ name, path, kind }) => ({ name, path, isMediated: kind.bus === "mdev" })),
-    },
+      files: caller.files,
+      vfio,
+    }),
     space: new AddressSpace("memory", root, world),
     policy,
     warn: (text) => void warnings.push(text),

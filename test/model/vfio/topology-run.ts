@@ -2,7 +2,8 @@
 // between. The oracle says after each whether a written page was missed.
 import { assert, ManualTimers, VmError } from "../../../src/base/index.ts";
 import { MemoryNode } from "../../../src/block/index.ts";
-import { makeLocalCaller, type EventFd } from "../../../src/iommufd/index.ts";
+import { makeLocalCaller } from "../../../src/iommufd/index.ts";
+import { localAssigningHost } from "../../../src/machine/assigned-host.ts";
 import {
   AddressSpace,
   aliasRegion,
@@ -156,18 +157,12 @@ class TopologyRun {
     this.#isFlaky = isFlaky;
     this.#backend = new IommufdBackend({
       id: "f0",
-      host: {
+      host: localAssigningHost({
         session: isFlaky ? withRefusals(session, new Random(seed + 1), ONE_REFUSED_IN, () => this.#isFlaky) : session,
         arena: { va: BigInt(arenaAt), bytes: arena },
-        events: {
-          open: () => {
-            const fd = caller.files.openEventFd();
-            const event = caller.files.eventFd(fd) as EventFd;
-            return { fd, signal: () => event.signal(), close: () => void caller.files.close(fd) };
-          },
-        },
-        devices: vfio.devices.map(({ name, path, kind }) => ({ name, path, isMediated: kind.bus === "mdev" })),
-      },
+        files: caller.files,
+        vfio,
+      }),
       space: this.#space,
       policy,
       warn: () => undefined,
