@@ -1,6 +1,6 @@
 // apt in a folder of its own: own lists and state, Debian's keyring, no privileges, nothing of the machine changed.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -11,6 +11,8 @@ export interface PrivateAptOptions {
   readonly suites: readonly string[];
   /** What apt takes for installed, in the form of dpkg's status file; nothing when empty. */
   readonly status: string;
+  /** Sources of packages, instead of packages. */
+  readonly hasSources?: boolean;
 }
 
 export class PrivateApt {
@@ -24,7 +26,7 @@ export class PrivateApt {
       mkdirSync(join(folder, name), { recursive: true });
     }
     const sources = [
-      "Types: deb",
+      `Types: ${options.hasSources === true ? "deb-src" : "deb"}`,
       `URIs: ${process.env["RATITE_DEBIAN_MIRROR"] ?? policyMirror()}`,
       `Suites: ${options.suites.join(" ")}`,
       "Components: main",
@@ -60,6 +62,14 @@ export class PrivateApt {
   download(packages: readonly string[]): string {
     this.#run("apt-get", ["install", "-q", "-y", "--no-install-recommends", "--download-only", ...packages]);
     return join(this.#folder, "archives");
+  }
+
+  /** Fetches a package's source as its authors released it; the archive. Where `hasSources`. */
+  downloadSource(name: string): string {
+    this.#run("apt-get", ["source", "-q", "--download-only", "--only-source", "--tar-only", name]);
+    const archive = readdirSync(this.#folder).find((each) => each.includes(".orig.tar."));
+    if (archive === undefined) throw new Error(`The source of ${name} has no archive of its authors'`);
+    return join(this.#folder, archive);
   }
 
   #run(program: string, args: readonly string[]): void {
