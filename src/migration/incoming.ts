@@ -7,6 +7,7 @@ import { MigrationError } from "./errors.ts";
 import { IncomingStreams } from "./incoming-streams.ts";
 import type { MigratableMachine, MigrationChannel } from "./port.ts";
 import { FrameReader, type Frame } from "./stream/frame-reader.ts";
+import { frameTitle } from "./stream/frame-title.ts";
 import { frame } from "./stream/frame-writer.ts";
 import { checkFacts, type MachineFacts } from "./stream/machine-facts.ts";
 import { clearPages } from "./stream/pages.ts";
@@ -117,10 +118,7 @@ export class IncomingMigration {
         return;
       default:
         if ((next.flags & OPTIONAL) !== 0) return;
-        throw new MigrationError(
-          "unknownPart",
-          `The stream has a frame of kind ${next.kind}, which must be understood`,
-        );
+        throw new MigrationError("unknownPart", `The stream has a ${frameTitle(next.kind)}, which must be understood`);
     }
   }
 
@@ -172,7 +170,7 @@ export class IncomingMigration {
   }
 
   #unexpected(kind: number, wanted: string): MigrationError {
-    return new MigrationError("badStream", `The stream has a frame of kind ${kind} where ${wanted} is due`);
+    return new MigrationError("badStream", `The stream has a ${frameTitle(kind)} where ${wanted} is due`);
   }
 
   /** Rejects with MigrationError when the source is not there any more. */
@@ -183,7 +181,7 @@ export class IncomingMigration {
       await this.#channel.flush();
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new MigrationError("channelLost", `Answering to ${name} failed: ${why}`, { cause });
+      throw new MigrationError("channelLost", `Answering ${frameTitle(kind)} to ${name} failed: ${why}`, { cause });
     }
   }
 

@@ -23,6 +23,7 @@ import {
 } from "./progress.ts";
 import { ReturnPath } from "./return-path.ts";
 import { frame, jsonFrame, namedFrame, preamble } from "./stream/frame-writer.ts";
+import { titleOf } from "./stream/frame-title.ts";
 import { factsOf } from "./stream/machine-facts.ts";
 import { PageSource } from "./stream/pages.ts";
 import { FrameKind } from "./stream/spec.ts";
@@ -74,6 +75,8 @@ export class OutgoingMigration {
   #wasHandedOver = false;
   #isStopped = false;
   #hasAcked = false;
+  /** What was sent last, for messages. */
+  #last: Uint8Array = new Uint8Array(0);
   #hasGivenUp = false;
   #startNs = 0;
   #setupMs = 0;
@@ -326,6 +329,7 @@ export class OutgoingMigration {
   async #send(bytes: Uint8Array): Promise<void> {
     this.#checkCancelled();
     if (this.#answers?.refusal !== undefined) throw this.#answers.refusal;
+    this.#last = bytes;
     await this.#options.channel.write(bytes);
     this.#patience.feed();
     this.#sentBytes += bytes.length;
@@ -454,7 +458,11 @@ export class OutgoingMigration {
     for (let i = 0; i < LAST_WORD_TURNS && this.#answers?.refusal === undefined; i++) await turns.turn();
     if (this.#answers?.refusal !== undefined) return this.#answers.refusal;
     if (cause instanceof MigrationError) return cause;
-    return new MigrationError("channelLost", `Sending to ${channel.name} failed: ${cause.message}`, { cause });
+    return new MigrationError(
+      "channelLost",
+      `Sending ${titleOf(this.#last)} to ${channel.name} failed: ${cause.message}`,
+      { cause },
+    );
   }
 }
 

@@ -2,6 +2,7 @@
 import { MigrationError } from "./errors.ts";
 import type { MigrationChannel } from "./port.ts";
 import { FrameReader } from "./stream/frame-reader.ts";
+import { frameTitle } from "./stream/frame-title.ts";
 import { FrameKind } from "./stream/spec.ts";
 
 /** More answers than a target has, untaken, are no answers. */
@@ -37,7 +38,10 @@ export class ReturnPath {
     while (this.#kinds.length === 0) await this.#more();
     const kind = this.#kinds.shift()!;
     if (kind === wanted) return;
-    throw new MigrationError("badStream", `The other side answered with a frame of kind ${kind}; ${wanted} was due`);
+    throw new MigrationError(
+      "badStream",
+      `The other side answered with a ${frameTitle(kind)}; ${frameTitle(wanted)} was due`,
+    );
   }
 
   async #listen(): Promise<void> {

@@ -3,6 +3,7 @@ import { viewOf } from "../../base/index.ts";
 import { MigrationError } from "../errors.ts";
 import type { MigrationChannel } from "../port.ts";
 import { checksum } from "./checksum.ts";
+import { frameTitle } from "./frame-title.ts";
 import { FrameHeader, MAGIC, MAX_PAYLOAD_BYTES, PREAMBLE_BYTES, STREAM_VERSION } from "./spec.ts";
 
 export interface Frame {
@@ -48,10 +49,10 @@ export class FrameReader {
     const at = this.#taken;
     const header = await this.#peek(HEADER_BYTES, "the next frame");
     const { kind, flags, payloadBytes, checksum: wanted } = FrameHeader.decode(header, 0);
-    if (payloadBytes > MAX_PAYLOAD_BYTES) throw this.#damaged(at, `a frame of ${payloadBytes} bytes`);
-    const bytes = await this.#take(HEADER_BYTES + payloadBytes, `a frame of kind ${kind}`);
+    if (payloadBytes > MAX_PAYLOAD_BYTES) throw this.#damaged(at, `a ${frameTitle(kind)} of ${payloadBytes} bytes`);
+    const bytes = await this.#take(HEADER_BYTES + payloadBytes, `the end of a ${frameTitle(kind)}`);
     viewOf(bytes).setUint32(FrameHeader.offsets.checksum, 0, true);
-    if (checksum(bytes) !== wanted) throw this.#damaged(at, "a checksum that does not fit");
+    if (checksum(bytes) !== wanted) throw this.#damaged(at, `a ${frameTitle(kind)} whose checksum does not fit`);
     return { kind, flags, payload: bytes.subarray(HEADER_BYTES) };
   }
 
