@@ -1,5 +1,6 @@
 // Moves while something goes wrong, chosen from a seed:
 //   npm run faults:migration -- [--seed N] [--runs N] [--series N] [--fresh]
+//   npm run faults:migration -- --sabotage: what is broken on purpose is found
 //   npm run faults:migration -- --debian N [--seed N]: Debian guests in processes of their own
 // Runs that were right are remembered in test/results, and a further call with the same seed goes on where they ended.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -8,7 +9,9 @@ import { parseArgs } from "node:util";
 import { fetchGuest } from "../src/guest/index.ts";
 import { nodeGuestHost } from "../src/host/node/index.ts";
 import { DebianFaults } from "../test/model/migration/debian-faults.ts";
-import { FaultFinding, FaultRuns } from "../test/model/migration/fault-run.ts";
+import { FaultFinding } from "../test/model/migration/fault-finding.ts";
+import { SABOTAGES } from "../test/model/migration/sabotage.ts";
+import { FaultRuns } from "../test/model/migration/fault-run.ts";
 
 const REPORT_MS = 5000;
 /** Runs of one series of machines; each series has a seed of its own, so that it can be repeated alone. */
@@ -20,6 +23,7 @@ const { values } = parseArgs({
     runs: { type: "string", default: "1000" },
     series: { type: "string" },
     debian: { type: "string" },
+    sabotage: { type: "boolean", default: false },
     fresh: { type: "boolean", default: false },
   },
 });
@@ -31,8 +35,12 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(wanted) || wanted <= 0)
 
 if (values.debian !== undefined) process.exit(await moveDebian(seed, Number(values.debian)));
 
+if (values.sabotage) process.exit(await findSabotages(seed));
+
 interface Totals {
   runs: number;
+  /** Of those, runs in which what was to go wrong did; in the others the move was over before. */
+  struck: number;
   outcomes: Record<string, number>;
   findings: string[];
 }
@@ -44,7 +52,7 @@ const isAlone = values.series !== undefined;
 const totals: Totals =
   !values.fresh && !isAlone && existsSync(file)
     ? (JSON.parse(readFileSync(file, "utf8")) as Totals)
-    : { runs: 0, outcomes: {}, findings: [] };
+    : { runs: 0, struck: 0, outcomes: {}, findings: [] };
 if (totals.runs > 0) process.stdout.write(`${totals.runs} runs were made before\n`);
 
 let reportedAt = performance.now();
@@ -55,9 +63,10 @@ for (let series = first; totals.runs < wanted && series < end; series++) {
   for (let n = 0; n < SERIES && totals.runs < wanted; n++) {
     totals.runs++;
     try {
-      const { outcome, fault } = await runs.run();
+      const { outcome, fault, hasStruck } = await runs.run();
+      if (hasStruck) totals.struck++;
       totals.outcomes[outcome] = (totals.outcomes[outcome] ?? 0) + 1;
-      if (isAlone) process.stdout.write(`${fault}: ${outcome}\n`);
+      if (isAlone) process.stdout.write(`${fault}${hasStruck ? "" : ", which was never reached"}: ${outcome}\n`);
     } catch (error) {
       if (!(error instanceof FaultFinding)) throw error;
       totals.findings.push(`--seed ${seed} --series ${series}, run ${n + 1}: ${error.message}`);
@@ -71,8 +80,27 @@ for (let series = first; totals.runs < wanted && series < end; series++) {
   await runs.end();
   if (!isAlone) writeFileSync(file, JSON.stringify(totals));
 }
-process.stdout.write(`${totals.runs} runs: ${JSON.stringify(totals.outcomes)}, ${totals.findings.length} findings\n`);
+process.stdout.write(
+  `${totals.runs} runs, ${totals.struck} struck: ${JSON.stringify(totals.outcomes)}, ${totals.findings.length} findings\n`,
+);
 process.exit(totals.findings.length === 0 ? 0 : 1);
+
+async function findSabotages(from: number): Promise<number> {
+  let missed = 0;
+  for (const [what, sabotage] of Object.entries(SABOTAGES)) {
+    const runs = new FaultRuns(from, { fault: sabotage.fault, sabotage });
+    const said = await runs.run().then(
+      ({ outcome }) => outcome,
+      (error: Error) => error.message,
+    );
+    await runs.end();
+    const isFound = sabotage.finding.test(said);
+    if (!isFound) missed++;
+    process.stdout.write(`${what}: ${isFound ? "found" : `not found: ${said}`}\n`);
+  }
+  process.stdout.write(`${missed} of ${Object.keys(SABOTAGES).length} sabotages were not found\n`);
+  return missed === 0 ? 0 : 1;
+}
 
 async function moveDebian(from: number, runs: number): Promise<number> {
   const files = await fetchGuest(nodeGuestHost({}), "debian", { release: "trixie" });

@@ -11,7 +11,7 @@ import type { QmpObject } from "../../../src/cli/lab/qmp-client.ts";
 import { Workload } from "../../../src/cli/lab/workload.ts";
 import type { GuestFiles } from "../../../src/guest/index.ts";
 import { Random } from "../vfio/random.ts";
-import { FaultFinding } from "./fault-run.ts";
+import { FaultFinding } from "./fault-finding.ts";
 
 const MEMORY_BYTES = 2 ** 28;
 const HOSTS = ["all/first", "all/none", "none/all", "second/first"];

@@ -1,37 +1,26 @@
-// A channel in this process between two machines, and what can happen to the bytes of one direction.
+// A channel in this process between two machines, with a fault in one of its directions.
 import type { MigrationChannel } from "../../../src/migration/index.ts";
-
-export type ByteFault =
-  | { readonly kind: "cut" | "end" | "stall"; readonly at: number }
-  /** Changes the byte at that position. */
-  | { readonly kind: "damage"; readonly at: number; readonly by: number }
-  /** What holds that position comes after what follows it. */
-  | { readonly kind: "swap" | "repeat"; readonly at: number };
+import { FaultyStream, type ByteFault, type Struck } from "./faulty-stream.ts";
 
 const HELD_LIMIT_BYTES = 2 ** 20;
 
 /** One direction. */
 class Way {
-  readonly #fault: ByteFault | undefined;
+  readonly stream: FaultyStream;
   readonly #queue: Uint8Array[] = [];
   readonly #waiting: (() => void)[] = [];
-  #sent = 0;
   #queuedBytes = 0;
-  #held: Uint8Array | undefined;
   #isOver = false;
-  #isStalled = false;
-  /** Whether the fault has happened. */
-  struck = false;
-  onCut: () => void = () => undefined;
 
-  constructor(fault: ByteFault | undefined) {
-    this.#fault = fault;
+  constructor(stream: FaultyStream) {
+    this.stream = stream;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#isOver) throw new Error("the pipe is broken");
-    this.#pass(bytes.slice());
-    while ((this.#isStalled || this.#queuedBytes > HELD_LIMIT_BYTES) && !this.#isOver) await this.#change();
+    this.stream.pass(bytes.slice(), (each) => this.#deliver(each));
+    const mustWait = (): boolean => this.stream.over === "stall" || this.#queuedBytes > HELD_LIMIT_BYTES;
+    while (mustWait() && !this.#isOver) await this.#change();
     if (this.#isOver) throw new Error("the pipe is broken");
   }
 
@@ -50,42 +39,8 @@ class Way {
 
   end(): void {
     this.#isOver = true;
+    this.stream.over ??= "cut";
     this.#changed();
-  }
-
-  #pass(bytes: Uint8Array): void {
-    const from = this.#sent;
-    this.#sent += bytes.length;
-    const fault = this.#fault;
-    const isHere = fault !== undefined && fault.at >= from && fault.at < this.#sent;
-    if (this.#isStalled) return;
-    if (!isHere) {
-      this.#deliver(bytes);
-      if (this.#held !== undefined) this.#deliver(this.#held);
-      this.#held = undefined;
-      return;
-    }
-    this.struck = true;
-    const before = fault.at - from;
-    switch (fault.kind) {
-      case "damage":
-        bytes[before]! ^= fault.by;
-        return this.#deliver(bytes);
-      case "swap":
-        this.#held = bytes;
-        return;
-      case "repeat":
-        this.#deliver(bytes);
-        return this.#deliver(bytes.slice());
-      case "stall":
-        this.#deliver(bytes.subarray(0, before));
-        this.#isStalled = true;
-        return;
-      case "cut":
-      case "end":
-        this.#deliver(bytes.subarray(0, before));
-        return this.onCut();
-    }
   }
 
   #deliver(bytes: Uint8Array): void {
@@ -104,22 +59,37 @@ class Way {
   }
 }
 
+/** What goes wrong in which direction. */
+export interface WayFault {
+  readonly way: "out" | "back";
+  readonly fault: ByteFault;
+}
+
 export interface FaultyPipe {
   readonly source: MigrationChannel;
   readonly target: MigrationChannel;
-  /** Whether a fault of bytes has happened. */
-  readonly struck: () => boolean;
+  readonly out: FaultyStream;
+  readonly back: FaultyStream;
+  /** Both ends, at once. */
+  readonly close: () => void;
 }
 
-export function faultyPipe(faults: { readonly out?: ByteFault; readonly back?: ByteFault }): FaultyPipe {
-  const out = new Way(faults.out);
-  const back = new Way(faults.back);
+export function faultyPipe(faulty: WayFault | undefined, onStrike?: (struck: Struck) => void): FaultyPipe {
+  const stream = (way: WayFault["way"]): FaultyStream =>
+    new FaultyStream({
+      fault: faulty?.way === way ? faulty.fault : undefined,
+      hasPreamble: way === "out",
+      onStrike: (struck) => {
+        if (faulty?.fault.kind === "cut") close();
+        onStrike?.(struck);
+      },
+    });
+  const out = new Way(stream("out"));
+  const back = new Way(stream("back"));
   const close = (): void => {
     out.end();
     back.end();
   };
-  out.onCut = close;
-  back.onCut = close;
   const end = (write: Way, read: Way): MigrationChannel => ({
     name: "pipe",
     isDuplex: true,
@@ -128,5 +98,5 @@ export function faultyPipe(faults: { readonly out?: ByteFault; readonly back?: B
     flush: async () => undefined,
     close,
   });
-  return { source: end(out, back), target: end(back, out), struck: () => out.struck || back.struck };
+  return { source: end(out, back), target: end(back, out), out: out.stream, back: back.stream, close };
 }

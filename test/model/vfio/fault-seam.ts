@@ -16,6 +16,7 @@ export interface SeamCall {
   readonly n: number;
   /** An ioctl's name, or open, read, write, mmap. */
   readonly name: string;
+  readonly host: SoftwareHost;
   /** The path of the file that it is on. */
   readonly path: string;
   /** Reads the caller's memory, from the request on; undefined for a call without one. */
@@ -29,20 +30,25 @@ const NAMES = new Map(
 );
 const MAX_DESCRIPTORS = 1024;
 
+interface Attached {
+  readonly host: SoftwareHost;
+  readonly caller: Caller;
+}
+
 export class FaultSeam {
   /** What a call is answered with instead, or undefined. */
   decide: (call: SeamCall) => Errno | undefined = () => undefined;
   /** Calls so far. */
   count = 0;
-  readonly #hosts: { readonly host: SoftwareHost; readonly caller: Caller }[] = [];
+  #hosts: Attached[] = [];
   readonly #attach = SoftwareHost.prototype.attach;
 
   open(): this {
     const { wrap, attach } = { wrap: this.#wrap.bind(this), attach: this.#attach };
-    const hosts = this.#hosts;
+    const add = (attached: Attached): void => void this.#hosts.push(attached);
     SoftwareHost.prototype.attach = function (caller) {
-      hosts.push({ host: this, caller });
-      return wrap(attach.call(this, caller), caller);
+      add({ host: this, caller });
+      return wrap(attach.call(this, caller), { host: this, caller });
     };
     return this;
   }
@@ -51,10 +57,11 @@ export class FaultSeam {
     SoftwareHost.prototype.attach = this.#attach;
   }
 
-  /** What the machines hold: zero of everything when they are closed. */
-  audit(): HostAudit & { readonly descriptors: number } {
+  /** What the machines hold, or those of one host: zero of everything when they are closed. */
+  audit(of?: SoftwareHost): HostAudit & { readonly descriptors: number } {
     const sum = { pinnedPages: 0, accountsClear: true, openContexts: 0, descriptors: 0 };
     for (const { host, caller } of this.#hosts) {
+      if (of !== undefined && host !== of) continue;
       const audit = host.audit();
       sum.pinnedPages += audit.pinnedPages;
       sum.accountsClear &&= audit.accountsClear;
@@ -64,7 +71,12 @@ export class FaultSeam {
     return sum;
   }
 
-  #wrap(session: HostSession, caller: Caller): HostSession {
+  /** Machines of this host are closed. */
+  forget(closed: SoftwareHost): void {
+    this.#hosts = this.#hosts.filter(({ host }) => host !== closed);
+  }
+
+  #wrap(session: HostSession, { host, caller }: Attached): HostSession {
     const paths = new Map<number, string>();
     const asked = (name: string, path: string, at?: bigint): Errno | undefined => {
       const request = (lengthBytes: number): Uint8Array => {
@@ -72,7 +84,7 @@ export class FaultSeam {
         caller.memory.read(at!, bytes);
         return bytes;
       };
-      const call = { n: this.count + 1, name, path, ...(at !== undefined && { at, request }) };
+      const call = { n: this.count + 1, name, host, path, ...(at !== undefined && { at, request }) };
       this.count += 1;
       return this.decide(call);
     };
