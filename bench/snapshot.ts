@@ -15,7 +15,7 @@ import { fetchGuest } from "../src/guest/index.ts";
 import { nodeGuestHost } from "../src/host/node/index.ts";
 import { circumstances, median, printTable, ratioText } from "./support/figures.ts";
 
-const program = fileURLToPath(new URL("../dist/cli/ratite-system-riscv64.js", import.meta.url));
+const program = fileURLToPath(new URL("../dist/bin/ratite-system-riscv64.js", import.meta.url));
 const { values } = parseArgs({
   options: {
     runs: { type: "string", default: "3" },

@@ -104,7 +104,7 @@ async function findSabotages(from: number): Promise<number> {
 
 async function moveDebian(from: number, runs: number): Promise<number> {
   const files = await fetchGuest(nodeGuestHost({}), "debian", { release: "trixie" });
-  const program = join(import.meta.dirname, "../dist/cli/ratite-system-riscv64.js");
+  const program = join(import.meta.dirname, "../dist/bin/ratite-system-riscv64.js");
   const faults = new DebianFaults(from, files, program);
   let findings = 0;
   for (let run = 1; run <= runs; run++) {

@@ -11,7 +11,7 @@ export interface Emulator {
   readonly options: readonly string[];
 }
 
-const RATITE = fileURLToPath(new URL("../../dist/cli/ratite-system-riscv64.js", import.meta.url));
+const RATITE = fileURLToPath(new URL("../../dist/bin/ratite-system-riscv64.js", import.meta.url));
 
 /** What is measured of Ratite: the accelerator, and options of Node. */
 export interface RatiteChoice {

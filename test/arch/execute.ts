@@ -11,7 +11,7 @@ export interface Runner {
 /** The program as its users start it. */
 export const ratite: Runner = {
   name: "ratite",
-  command: [process.execPath, fileURLToPath(new URL("../../dist/cli/ratite-system-riscv64.js", import.meta.url))],
+  command: [process.execPath, fileURLToPath(new URL("../../dist/bin/ratite-system-riscv64.js", import.meta.url))],
 };
 
 export interface Outcome {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 
-const program = fileURLToPath(new URL("../../dist/cli/ratite.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/bin/ratite.js", import.meta.url));
 const cache = mkdtempSync(join(tmpdir(), "ratite-cache-"));
 afterAll(() => rmSync(cache, { recursive: true }));
 

@@ -15,7 +15,7 @@ import {
   spinProgram,
 } from "../support/firmware-programs.ts";
 
-const program = fileURLToPath(new URL("../../dist/cli/ratite-system-riscv64.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/bin/ratite-system-riscv64.js", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "ratite-system-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 

@@ -9,7 +9,7 @@ import { spinProgram } from "../support/firmware-programs.ts";
 import { QmpClient } from "../support/qmp-client.ts";
 import { referenceQemu } from "../support/reference-qemu.ts";
 
-const program = fileURLToPath(new URL("../../dist/cli/ratite-system-riscv64.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/bin/ratite-system-riscv64.js", import.meta.url));
 const reference = await referenceQemu();
 const missing = "missing" in reference ? ` (skipped: ${reference.missing})` : "";
 const folder = mkdtempSync(join(tmpdir(), "ratite-hmp-"));

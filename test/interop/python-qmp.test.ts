@@ -11,7 +11,7 @@ import { spinProgram } from "../support/firmware-programs.ts";
 import { QmpClient } from "../support/qmp-client.ts";
 import { qmpPython } from "../support/reference-qmp.ts";
 
-const program = fileURLToPath(new URL("../../dist/cli/ratite-system-riscv64.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/bin/ratite-system-riscv64.js", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "ratite-python-"));
 const children: ChildProcess[] = [];
 const spin = join(folder, "spin.bin");

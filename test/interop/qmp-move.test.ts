@@ -10,7 +10,7 @@ import { spinProgram } from "../support/firmware-programs.ts";
 import { QmpClient, type Message } from "../support/qmp-client.ts";
 import { referenceQemu } from "../support/reference-qemu.ts";
 
-const program = fileURLToPath(new URL("../../dist/cli/ratite-system-riscv64.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/bin/ratite-system-riscv64.js", import.meta.url));
 const reference = await referenceQemu();
 const folder = mkdtempSync(join(tmpdir(), "ratite-move-"));
 const children: ChildProcess[] = [];

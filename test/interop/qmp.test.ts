@@ -10,7 +10,7 @@ import { spinProgram } from "../support/firmware-programs.ts";
 import { QmpClient, type Message } from "../support/qmp-client.ts";
 import { has } from "../support/tools.ts";
 
-const program = fileURLToPath(new URL("../../dist/cli/ratite-system-riscv64.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/bin/ratite-system-riscv64.js", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "ratite-qmp-"));
 const children: ChildProcess[] = [];
 afterAll(() => {

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { QmpClient, type Message } from "../support/qmp-client.ts";
 
-const program = fileURLToPath(new URL("../../dist/cli/ratite-system-riscv64.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/bin/ratite-system-riscv64.js", import.meta.url));
 const elf = fileURLToPath(new URL("../fixtures/migration/guest.elf", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "ratite-move-"));
 const children: ChildProcess[] = [];

@@ -77,7 +77,7 @@ export function runOnReference(qemu: ReferenceQemu, bare: BareRun): Buffer {
   return readFileSync(output);
 }
 
-const ratite = fileURLToPath(new URL("../../dist/cli/ratite-system-riscv64.js", import.meta.url));
+const ratite = fileURLToPath(new URL("../../dist/bin/ratite-system-riscv64.js", import.meta.url));
 
 /** What it sends here. */
 export function runHere(bare: BareRun): Buffer {

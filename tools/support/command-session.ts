@@ -4,7 +4,7 @@ import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
-const PROGRAM = fileURLToPath(new URL("../../dist/cli/ratite.js", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("../../dist/bin/ratite.js", import.meta.url));
 const PROMPT = /root@ratite:\S*# /;
 const BOOT_LIMIT_MS = 300_000;
 const COMMAND_LIMIT_MS = 240_000;

@@ -3,14 +3,13 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Expecter, type ExpectMatch } from "../../chardev/index.ts";
+import { packageRoot } from "../../host/node/index.ts";
 import { connectWhenThere, QmpClient } from "./qmp-client.ts";
 
 const PROMPT = /root@ratite:\S*# /;
 const BOOT_MS = 600_000;
 const COMMAND_MS = 180_000;
-const PROGRAM = fileURLToPath(new URL("../ratite-system-riscv64.js", import.meta.url));
 
 export interface MachineProcessOptions {
   /** Names its sockets in `folder`. */
@@ -18,9 +17,11 @@ export interface MachineProcessOptions {
   readonly folder: string;
   /** QEMU's options, without monitor and console. */
   readonly options: readonly string[];
-  /** Default: the one beside this file. */
+  /** Default: the package's own. */
   readonly program?: string;
 }
+
+const ownProgram = (): string => join(packageRoot(), "dist/bin/ratite-system-riscv64.js");
 
 export class MachineProcess {
   readonly name: string;
@@ -32,7 +33,7 @@ export class MachineProcess {
 
   /** Rejects with CliError that has what the machine said, when it does not come up. */
   static async start(given: MachineProcessOptions): Promise<MachineProcess> {
-    const { name, folder, options, program = PROGRAM } = given;
+    const { name, folder, options, program = ownProgram() } = given;
     const [monitor, console] = [join(folder, `${name}.qmp`), join(folder, `${name}.console`)];
     const wiring = [`-qmp`, `unix:${monitor},server=on,wait=off`, "-serial", `unix:${console},server=on,wait=off`];
     const args = [program, ...options, "-display", "none", ...wiring];

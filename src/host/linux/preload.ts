@@ -7,10 +7,12 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { HostServerError } from "./errors.ts";
 
-/** The C source ships with the package; from `src` and from `dist` alike it is three folders below the root. */
+/** The C source ships with the package, in one of the folders above this file. */
 function sourcePath(): string {
-  const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
-  return join(root, "src", "host", "linux", "preload", "iommufd.c");
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    const path = join(folder, "src", "host", "linux", "preload", "iommufd.c");
+    if (existsSync(path) || folder === dirname(folder)) return path;
+  }
 }
 
 function cacheFolder(): string {

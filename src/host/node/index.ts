@@ -10,6 +10,7 @@ export * from "./errors.ts";
 export * from "./event-loop.ts";
 export * from "./guest-host.ts";
 export * from "./host.ts";
+export * from "./package-root.ts";
 export * from "./pid-file.ts";
 export * from "./read-file.ts";
 export * from "./rng.ts";

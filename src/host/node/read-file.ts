@@ -22,11 +22,16 @@ export function readWholeFile(path: string): { readonly name: string; readonly b
     if (stats.size > MAX_FILE_BYTES) throw wrong("Larger than 2 GiB");
     const bytes = readFileSync(fd);
     if (bytes.length === 0) throw wrong("The file is empty");
-    // Small files share Node's buffer pool; a copy of its own can be moved to a worker.
-    return { name: path, bytes: new Uint8Array(bytes) };
+    return { name: path, bytes: ownBytes(bytes) };
   } catch (cause) {
     throw cause instanceof HostError ? cause : wrong(errnoText(cause), cause);
   } finally {
     closeSync(fd);
   }
+}
+
+/** The bytes in a buffer that has nothing else, which can be moved to a worker: small files share Node's pool. */
+function ownBytes(bytes: Buffer<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const isAlone = bytes.byteOffset === 0 && bytes.length === bytes.buffer.byteLength;
+  return isAlone ? new Uint8Array(bytes.buffer) : new Uint8Array(bytes);
 }
