@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { readHostDescription } from "../../iommufd/index.ts";
 import { builtInKinds } from "../../vfiohost/index.ts";
+import { decodeState, encodeState, type Saveable } from "../../state/index.ts";
+import type { VirtualMachine } from "../machine.ts";
 import type { IommufdConfig } from "../port.ts";
 import { PciBench } from "../testing/pci-bench.ts";
 
@@ -35,6 +37,11 @@ function start(options: { aia?: string } = {}) {
 }
 
 const regs = 0x4000_0000;
+
+/** The part of a machine with one assigned device that its guest sees of it. */
+function functionOf(parts: VirtualMachine["movable"]["parts"]): Saveable {
+  return [...parts.values()].find(({ stateDescription }) => stateDescription.name === "vfio-pci-function")!;
+}
 
 /** Fills `length` bytes at `to` with the engine's pattern. */
 function fill(bench: PciBench, to: number, length: number, pattern: number): void {
@@ -145,6 +152,31 @@ describe("an assigned device", () => {
     expect(bench.read(regs + 0x10)).toBe(0);
     fill(bench, RAM + 0x1000, 16, 0x99);
     expect(bench.read(RAM + 0x1000)).toBe(0x99);
+  });
+
+  test("has after a move what its guest wrote to registers of the host, power state included", () => {
+    const { bench, at } = start();
+    const capability = (id: number): number => {
+      let found = bench.read(at + 0x34, 1);
+      while (bench.read(at + found, 1) !== id) found = bench.read(at + found + 1, 1);
+      return at + found;
+    };
+    const [express, power] = [capability(0x10), capability(0x01)];
+    const target = start().bench;
+    bench.write(at + 0x3c, 0x0b, 1);
+    // Relaxed ordering off, payloads of 256 bytes, reads of 1024.
+    bench.write(express + 8, 0x3820, 2);
+    bench.write(power + 4, 3, 2);
+    expect([target.read(at + 0x3c, 1), target.read(power + 4, 2) & 3]).toEqual([0, 0]);
+    const [from, into] = [bench, target].map(({ machine }) => functionOf(machine.movable.parts));
+    into!.loadState(decodeState(into!.stateDescription, encodeState(from!)) as never);
+    expect(target.read(at + 0x3c, 1)).toBe(0x0b);
+    expect(target.read(express + 8, 2)).toBe(bench.read(express + 8, 2));
+    expect(target.read(express + 8, 2) & 0x7000).toBe(0x3000);
+    expect(target.read(power + 4, 2) & 3).toBe(3);
+    for (let register = 0; register < 0x100; register += 4) {
+      expect([register, target.read(at + register)]).toEqual([register, bench.read(at + register)]);
+    }
   });
 
   test("does not reach past the guest's memory, and the guest sees a fault of the device", () => {

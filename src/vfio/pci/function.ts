@@ -10,6 +10,7 @@ import type { PeerMemory } from "../peer-memory.ts";
 import type { EventPort } from "../port.ts";
 import { HostConfig } from "./host-config.ts";
 import { AssignedInterrupts } from "./interrupts.ts";
+import { PassedRegisters } from "./passed-registers.ts";
 import { RegionBar, type Overlay } from "./region-bar.ts";
 
 const { BarFlag, CapabilityId, Command, Header, HEADER_MULTIFUNCTION, Msi, MsiControl, Msix, MsixControl, PIN_COUNT } =
@@ -27,9 +28,15 @@ export interface AssignedFunctionOptions {
 
 /**
  * Registers that the VMM answers, the command register as the guest last wrote it, MSI-X table and pending bits, whether the
- * guest's line is up.
+ * guest's line is up, the host's registers that the guest may write.
  */
-export type AssignedFunctionState = { config: Uint8Array; command: number; messages: Uint8Array; line: boolean };
+export type AssignedFunctionState = {
+  config: Uint8Array;
+  command: number;
+  messages: Uint8Array;
+  line: boolean;
+  passed: Uint8Array;
+};
 
 interface PlacedBar {
   readonly bar: RegionBar;
@@ -49,11 +56,12 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
   readonly config: BusFunction["config"];
   readonly bars: readonly BusBar[];
   onMapping: ((bar: BusBar) => void) | undefined;
-  readonly stateDescription: DescriptionOf<AssignedFunctionState> = describeState("vfio-pci-function", 2, [
+  readonly stateDescription: DescriptionOf<AssignedFunctionState> = describeState("vfio-pci-function", 3, [
     field("config", blob),
     field("command", u16),
     field("messages", blob),
     field("line", bool, { since: 2, default: false }),
+    field("passed", blob, { since: 3, default: new Uint8Array(0) }),
   ]);
   readonly #device: AssignedDevice;
   readonly #ports: AssignedFunctionOptions["ports"];
@@ -65,6 +73,7 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
   readonly #interrupts: AssignedInterrupts;
   readonly #msi: MsiCapability | undefined;
   readonly #msix: MessageTable | undefined;
+  readonly #passed: PassedRegisters;
   #command = 0;
 
   /** Throws VfioError for a device that is no PCI function, IommufdError where the host does not say what it is. */
@@ -93,6 +102,7 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
     });
     this.#msi = this.#takeMsi();
     this.#msix = this.#takeMsix();
+    this.#passed = new PassedRegisters(this.#host);
     const placed: PlacedBar[] = [];
     try {
       this.#takeBars(placed, peers, onFailure);
@@ -147,16 +157,22 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
       command: this.#command,
       messages: Uint8Array.from([...tableBytes, ...this.#allPending()]),
       line: this.#interrupts.isLineHigh,
+      passed: this.#passed.save(),
     };
   }
 
   /** Throws VfioError when the saved function is another one than this. */
-  loadState({ config, command, messages, line }: AssignedFunctionState): void {
+  loadState({ config, command, messages, line, passed }: AssignedFunctionState): void {
     const tableBytes = this.#msix?.tableBytes.length ?? 0;
     const pendingBytes = this.#msix?.pendingBytes.length ?? 0;
     const register = config.length === this.#own.lengthBytes ? this.#own.mismatch(config) : "size";
-    if (register !== undefined || messages.length !== tableBytes + pendingBytes) {
-      const message = `The saved state of ${this.name} is another device's: it differs in ${register ?? "its MSI-X table"}`;
+    const fits = {
+      "its MSI-X table": messages.length === tableBytes + pendingBytes,
+      registers: this.#passed.fits(passed),
+    };
+    const difference = register ?? Object.entries(fits).find(([, does]) => !does)?.[0];
+    if (difference !== undefined) {
+      const message = `The saved state of ${this.name} is another device's: it differs in ${difference}`;
       throw new VfioError("otherDevice", message, { subject: this.name });
     }
     this.#own.load(config);
@@ -167,6 +183,7 @@ export class AssignedFunction implements BusFunction, Saveable<DescriptionOf<Ass
     this.#enableChanged();
     // What the guest has not acknowledged is up; the host raises it again if the device still asks.
     if (line) this.#interrupts.raiseLine();
+    this.#passed.load(passed);
   }
 
   #readConfig(at: number, widthBytes: number): number {
