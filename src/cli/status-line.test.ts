@@ -18,6 +18,7 @@ describe("the status line", () => {
     expect(statusText({ what: "linux-image", doneBytes: 3 * 2 ** 20, totalBytes: 12 * 2 ** 20 })).toBe(
       "linux-image 3.0 of 12.0 MiB (25 %)",
     );
+    expect(statusText({ what: "boots", detail: "3.0 s", doneBytes: 0 })).toBe("boots: 3.0 s 0.0 MiB");
     expect(statusText({ what: "x".repeat(200), doneBytes: 1, totalBytes: 2 })).toHaveLength(79);
   });
 

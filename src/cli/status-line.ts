@@ -7,6 +7,8 @@ const REDRAW_MS = 100;
 export interface Progress {
   /** What is being done: `linux-image-6.12-riscv64`. */
   readonly what: string;
+  /** What changes while it is done: for a terminal alone. */
+  readonly detail?: string;
   readonly doneBytes?: number;
   readonly totalBytes?: number;
 }
@@ -59,10 +61,11 @@ export class StatusLine {
 }
 
 /** At most 79 characters, so that a terminal of 80 does not wrap. */
-export function statusText({ what, doneBytes, totalBytes }: Progress): string {
+export function statusText({ what, detail, doneBytes, totalBytes }: Progress): string {
   const amount = amountText(doneBytes, totalBytes);
   const room = WIDTH - 1 - (amount === "" ? 0 : amount.length + 1);
-  const name = what.length <= room ? what : `${what.slice(0, room - 3)}...`;
+  const whole = detail === undefined ? what : `${what}: ${detail}`;
+  const name = whole.length <= room ? whole : `${whole.slice(0, room - 3)}...`;
   return amount === "" ? name : `${name} ${amount}`;
 }
 

@@ -1,6 +1,6 @@
 // `ratite lab`: shows on one computer what otherwise needs two hosts.
 import { convert, intRange, sizeInMebibytes } from "../../object/index.ts";
-import { TRACKER_POLICIES } from "../../vfio/index.ts";
+import { DMA_MODES, TRACKER_POLICIES } from "../../vfio/index.ts";
 import { parseArguments, type Arguments } from "../arguments.ts";
 import { CliError } from "../errors.ts";
 import { fetchWithProgress, GUEST_SOURCE } from "../guest-commands.ts";
@@ -11,6 +11,9 @@ import { labMigrate, plannedMove, requireDevices } from "./migrate.ts";
 import type { ChannelKind } from "./moves.ts";
 import { resultText, verdict } from "./report.ts";
 
+/** What the guest needs for itself, and what devices have. */
+const LEAST_MEMORY_BYTES = 160 * 2 ** 20;
+
 export const LAB_HELP: string = `usage: ratite lab migrate [options] [-- QEMU-OPTIONS]
 
   Moves a Debian guest with an assigned NVMe disk and a DMA engine from process
@@ -18,12 +21,14 @@ export const LAB_HELP: string = `usage: ratite lab migrate [options] [-- QEMU-OP
   round with who wrote how many pages.
     --moves N          default 4
     --harts N          default 1
-    --memory SIZE      default 512M
+    --memory SIZE      default 512M, at least ${LEAST_MEMORY_BYTES / 2 ** 20}M
     --host HOST        a description, or UNITS/LOGS: which of the two devices
                        (all, none, first, second) stand behind a unit with
                        dirty bits, and which log what they write; default
-                       all/first
+                       all/first. UNITS/LOGS/mdev has two mediated serial
+                       devices in their place, UNITS/LOGS/both has all four
     --policy POLICY    ${TRACKER_POLICIES.join(", ")}
+    --dma-mode MODE    ${DMA_MODES.join(", ")}: who makes page tables (default hwpt)
     --channel KIND     unix, tcp, or both in turn (default)
     --downtime MS      limit for the time without the guest; default 300, or
                        20000 where a device is tracked by nobody
@@ -39,6 +44,7 @@ const OPTIONS = {
   memory: "text",
   host: "text",
   policy: "text",
+  "dma-mode": "text",
   channel: "text",
   downtime: "text",
   json: "flag",
@@ -69,9 +75,17 @@ export async function labCommand(
   };
   const memory = given.text("memory");
   const memoryBytes = memory === undefined ? 2 ** 29 : convert(sizeInMebibytes, "memory", memory, `--memory ${memory}`);
+  if (memoryBytes < LEAST_MEMORY_BYTES) {
+    const needed = `The guest and its devices need ${LEAST_MEMORY_BYTES / 2 ** 20}M`;
+    throw new CliError("badUsage", needed, { subject: `--memory ${memory}` });
+  }
+  if (given.words.length > 0) {
+    throw new CliError("badUsage", "lab migrate takes options alone", { subject: given.words[0]! });
+  }
   const chosen = {
     host: labHost(given.text("host") ?? "all/first"),
     policy: oneOf(given, "policy", TRACKER_POLICIES, "mixed"),
+    dmaMode: oneOf(given, "dma-mode", DMA_MODES, "hwpt"),
     harts: number("harts", 1, 512),
     moves: number("moves", 4, 10_000),
     channels: CHANNELS[oneOf(given, "channel", Object.keys(CHANNELS), "both")]!,
@@ -94,7 +108,7 @@ export async function labCommand(
     const missed = result.moves.some(({ missedPages }) => missedPages > 0);
     const text = given.flag("json")
       ? `${JSON.stringify({ ...result, verdict: verdict(result.moves) }, undefined, 2)}\n`
-      : resultText(result);
+      : resultText(result, process.stdout.columns ?? Infinity);
     process.stdout.write(text);
     return missed ? 1 : 0;
   });

@@ -3,22 +3,25 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { GuestFiles } from "../../guest/index.ts";
-import type { TrackerPolicy } from "../../vfio/index.ts";
+import type { DmaMode, TrackerPolicy } from "../../vfio/index.ts";
 import { checkHost, type CheckResult } from "../host/check.ts";
 import { CliError } from "../errors.ts";
 import type { StatusLine } from "../status-line.ts";
 import type { LabHost } from "./lab-host.ts";
 import { MachineProcess } from "./machine-process.ts";
 import { channelUri, moveMachine, type ChannelKind, type LabMove } from "./moves.ts";
-import type { LabResult } from "./report.ts";
+import { countsText, type LabResult } from "./report.ts";
 import { DMA_RESERVED_BYTES, Workload } from "./workload.ts";
 
 const DISK_BYTES = 96 * 2 ** 20;
 const MEMORY_BASE = 0x8000_0000n;
+const SHOW_MS = 250;
 
 export interface LabOptions {
   readonly host: LabHost;
   readonly policy: TrackerPolicy;
+  /** Default: `hwpt`. */
+  readonly dmaMode?: DmaMode;
   readonly harts: number;
   readonly memoryBytes: number;
   readonly moves: number;
@@ -30,14 +33,16 @@ export interface LabOptions {
   /** More of QEMU's options for every machine. */
   readonly more: readonly string[];
   readonly signal: AbortSignal;
+  /** Default: `ratite-system-riscv64` of this build. */
+  readonly program?: string;
 }
 
 /** How a machine would take the host's devices: reasons against it, and each device's tracker. */
-export function plannedMove(options: Pick<LabOptions, "host" | "policy" | "memoryBytes">): CheckResult {
-  const { host, policy, memoryBytes } = options;
+export function plannedMove(options: Pick<LabOptions, "host" | "policy" | "dmaMode" | "memoryBytes">): CheckResult {
+  const { host, policy, dmaMode: mode = "hwpt", memoryBytes } = options;
   const last = MEMORY_BASE + BigInt(memoryBytes) - 1n;
   return checkHost(host.plan, {
-    ...{ policy, mode: "hwpt", wish: "auto", mayLog: true },
+    ...{ policy, mode, wish: "auto", mayLog: true },
     memory: [{ start: MEMORY_BASE, last }],
   });
 }
@@ -58,52 +63,81 @@ export async function labMigrate(options: LabOptions): Promise<LabResult> {
 }
 
 async function runMoves(options: LabOptions, folder: string, running: Set<MachineProcess>): Promise<LabResult> {
-  const { host, status, moves: wanted, harts, policy } = options;
+  const { host, status, moves: wanted, harts, policy, signal, program } = options;
   const common = machineOptions(options, folder);
   const start = async (name: string, more: readonly string[] = []): Promise<MachineProcess> => {
-    const machine = await MachineProcess.start({ name, folder, options: [...common, ...more] });
+    const machine = await MachineProcess.start({
+      ...{ name, folder, options: [...common, ...more], signal },
+      ...(program !== undefined && { program }),
+    });
     running.add(machine);
     return machine;
   };
   const startedAt = performance.now();
-  let machine = await start("machine0");
-  status.line(`machine 0: ${host.name} as its host, booting ${options.files.name} ${options.files.release}`);
-  await machine.booted();
   status.line(
-    `a shell after ${((performance.now() - startedAt) / 1000).toFixed(1)} s; disk, memory and DMA get to work`,
+    `${options.files.name} ${options.files.release}, ${harts} ${harts === 1 ? "hart" : "harts"}; ${host.name} as its host`,
   );
-  const workload = await Workload.begin(machine, options.memoryBytes);
+  let machine = await shown(status, "a machine starts", start("machine0"));
+  await shown(status, "it boots", machine.booted(), () => machine.newestLine);
+  status.line(`a shell after ${seconds(startedAt)}`);
+  const workload = await shown(
+    status,
+    "disk, memory and devices get to work",
+    Workload.begin(machine, options.memoryBytes),
+  );
   const moves: LabMove[] = [];
   for (let n = 1; n <= wanted; n++) {
     const kind = options.channels[(n - 1) % options.channels.length]!;
     const uri = await channelUri(kind, folder, `machine${n}`);
-    const target = await start(`machine${n}`, ["-incoming", uri]);
+    const target = await shown(status, `move ${n}: a target starts`, start(`machine${n}`, ["-incoming", uri]));
+    const what = `move ${n} by ${kind}`;
     const move = await moveMachine(machine, uri, {
       ...{ kind, downtimeMs: options.downtimeMs },
-      onProgress: (info) => status.update({ what: `move ${n}: ${String(info["status"])}`, ...left(info) }),
+      onProgress: (info) => status.update({ what, detail: String(info["status"]), ...left(info) }),
     });
     await machine.end();
     running.delete(machine);
     machine = target;
     moves.push(move);
-    const { disk, memory, dma } = await workload.check(machine);
+    const counts = await shown(status, `move ${n}: the guest is asked`, workload.check(machine));
     status.line(
-      `move ${n} by ${kind}: ${move.rounds.length} rounds, ${move.totalMs} ms, down ${move.downtimeMs} ms; ` +
-        `the guest works on (disk ${disk}, memory ${memory}, DMA ${dma.join(", ")})`,
+      `${what}: ${move.rounds.length} rounds, ${move.totalMs} ms, down ${move.downtimeMs} ms; ${countsText(counts)}`,
     );
   }
-  status.line("the last sums and patterns");
-  const counts = await workload.end(machine);
+  const counts = await shown(status, "the last sums and patterns", workload.end(machine));
   const trackers = plannedMove(options).choices.map(({ device, because }) => `${device}: ${because}`);
   return { host: host.name, policy, harts, trackers, moves, counts };
 }
 
+/** Says how long it takes while it takes it; `detail` is the newest there is to say. */
+async function shown<T>(
+  status: StatusLine,
+  what: string,
+  work: Promise<T>,
+  detail: () => string = () => "",
+): Promise<T> {
+  const startedAt = performance.now();
+  const update = (): void =>
+    status.update({ what, detail: [seconds(startedAt), detail()].filter((text) => text !== "").join(" ") });
+  update();
+  const ticker = setInterval(update, SHOW_MS);
+  try {
+    return await work;
+  } finally {
+    clearInterval(ticker);
+  }
+}
+
+function seconds(since: number): string {
+  return `${((performance.now() - since) / 1000).toFixed(1)} s`;
+}
+
 /** The options that all machines have; files that they share are made in `folder`. */
 export function machineOptions(
-  options: Pick<LabOptions, "host" | "policy" | "harts" | "memoryBytes" | "files" | "more">,
+  options: Pick<LabOptions, "host" | "policy" | "dmaMode" | "harts" | "memoryBytes" | "files" | "more">,
   folder: string,
 ): string[] {
-  const { host, policy, harts, memoryBytes, files, more } = options;
+  const { host, policy, dmaMode = "hwpt", harts, memoryBytes, files, more } = options;
   const hostFile = join(folder, "host.json");
   writeFileSync(hostFile, host.text);
   const kernelBytes = memoryBytes - DMA_RESERVED_BYTES;
@@ -119,7 +153,7 @@ export function machineOptions(
   made.push("-object", `iommufd,id=f0,host=software:${hostFile},x-dirty-policy=${policy}`);
   for (const { name, kind } of host.plan.devices) {
     const where = kind.bus === "pci" ? `host=${name}` : `sysfsdev=/sys/bus/mdev/devices/${name}`;
-    made.push("-device", `vfio-pci,${where},iommufd=f0`);
+    made.push("-device", `vfio-pci,${where},iommufd=f0,x-dma-mode=${dmaMode}`);
   }
   return [...made, ...more];
 }

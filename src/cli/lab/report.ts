@@ -1,5 +1,5 @@
 // What a series of moves was like, for people and as data.
-import type { LabMove } from "./moves.ts";
+import type { LabMove, LabRound } from "./moves.ts";
 import type { Counts } from "./workload.ts";
 
 export interface LabResult {
@@ -17,25 +17,14 @@ function sourceNames(moves: readonly LabMove[]): string[] {
   return [...new Set(moves.flatMap(({ rounds }) => rounds.flatMap(({ sources }) => sources.map(({ name }) => name))))];
 }
 
-export function resultText(result: LabResult): string {
+/** For people; harts are one column where the table would be wider than `columns`. */
+export function resultText(result: LabResult, columns: number): string {
   const { moves, counts } = result;
-  const sources = sourceNames(moves);
-  const head = ["move", "round", "ms", "MiB sent", "of devices", "dirty pages", ...sources.map(shortName)];
-  const rows = moves.flatMap((move, n) =>
-    move.rounds.map((round) => [
-      `${n + 1} ${move.channel}`,
-      `${round.number}`,
-      round.durationMs.toFixed(0),
-      mebibytes(round.sentBytes),
-      mebibytes(round.deviceBytes),
-      `${round.dirtyPages}`,
-      ...sources.map((name) => `${round.sources.find((source) => source.name === name)?.pages ?? 0}`),
-    ]),
-  );
-  const lines = [...table([head, ...rows]), ""];
+  const whole = roundsTable(moves, false);
+  const lines = [...((whole[0]?.length ?? 0) > columns ? roundsTable(moves, true) : whole), ""];
   moves.forEach((move, n) =>
     lines.push(
-      `move ${n + 1} by ${move.channel}: ${move.totalMs} ms in all, down for ${move.downtimeMs} ms, ` +
+      `move ${n + 1} by ${move.channel}: ${move.totalMs} ms, down ${move.downtimeMs} ms, ` +
         `${mebibytes(move.sentBytes)} MiB, ${(move.deviceBytes / 1024).toFixed(0)} KiB of it devices' own`,
     ),
   );
@@ -43,11 +32,55 @@ export function resultText(result: LabResult): string {
   lines.push(
     "",
     `downtime: median ${downtimes[downtimes.length >> 1]} ms, at most ${downtimes.at(-1)} ms`,
-    `the guest: ${counts.disk} rounds of files on the disk, ${counts.memory} in memory, ` +
-      `DMA passes ${counts.dma.join(", ") || "none"}; all sums and patterns are right`,
+    `the guest: ${countsText(counts)}`,
+    "all sums and patterns are right",
     verdict(moves),
   );
   return `${lines.join("\n")}\n`;
+}
+
+/** Pages are those that were written while the round went on, in all and as each source told of them. */
+function roundsTable(moves: readonly LabMove[], isFolded: boolean): string[] {
+  const names = sourceNames(moves);
+  const harts = names.filter((name) => /^hart\d+$/.test(name));
+  const isOne = isFolded && harts.length > 1;
+  const columns = isOne
+    ? [{ head: "harts", of: harts }, ...names.filter((name) => !harts.includes(name)).map(columnOf)]
+    : names.map(columnOf);
+  const head = ["move", "round", "ms", "MiB", "pages", ...columns.map((column) => column.head)];
+  const rows = moves.flatMap((move, n) =>
+    move.rounds.map((round) => [
+      `${n + 1} ${move.channel}`,
+      `${round.number}`,
+      round.durationMs.toFixed(0),
+      mebibytes(round.sentBytes),
+      `${round.dirtyPages}`,
+      ...columns.map(({ of }) => `${pagesOf(round, of)}`),
+    ]),
+  );
+  return table([head, ...rows]);
+}
+
+interface Column {
+  readonly head: string;
+  /** Names of sources; a page that several harts wrote counts for each. */
+  readonly of: readonly string[];
+}
+
+function columnOf(name: string): Column {
+  return { head: shortName(name), of: [name] };
+}
+
+function pagesOf({ sources }: LabRound, names: readonly string[]): number {
+  return sources.filter(({ name }) => names.includes(name)).reduce((sum, { pages }) => sum + pages, 0);
+}
+
+/** How often the guest's work was done. */
+export function countsText({ disk, memory, dma, serial }: Counts): string {
+  const parts = [`disk ${disk}`, `memory ${memory}`];
+  if (dma.length > 0) parts.push(`DMA ${dma.join(" and ")}`);
+  if (serial.length > 0) parts.push(`serial ${serial.join(" and ")}`);
+  return parts.join(", ");
 }
 
 export function verdict(moves: readonly LabMove[]): string {

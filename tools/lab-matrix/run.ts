@@ -1,0 +1,113 @@
+// `npm run lab:matrix`: `ratite lab migrate` on every host of the seed's matrix, by each policy (cases.ts). Where a move is
+// allowed the guest is moved ten times, nothing may be lost, and each device's writes have to come from the source that was
+// planned; where it is not, a machine, `migrate`, `host check` and `lab migrate` have to say the same. Resumable: what has
+// passed is in the results file and not run again.
+//
+//     npm run lab:matrix -- --fresh          from the beginning
+//     npm run lab:matrix -- --share N        the first N only; --seed S for another order
+//     npm run lab:matrix -- --only "mixed × all/first × hwpt × 4 × tcp"     this one; may be repeated
+//     npm run lab:matrix -- --only refused   all whose name has this in it
+//     npm run lab:matrix -- --moves N        in place of ten; has its own results
+//     npm run lab:matrix -- --jobs N         so many at a time; default 2 where there are two cores
+//     npm run lab:matrix -- --list, --json   the names alone; data instead of lines
+import { availableParallelism } from "node:os";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { fetchGuest } from "../../src/guest/index.ts";
+import { catchEndSignals, nodeGuestHost, signalExitStatus } from "../../src/host/node/index.ts";
+import { caseName, labCases } from "./cases.ts";
+import { runCase, type Outcome } from "./one.ts";
+
+const { values } = parseArgs({
+  options: {
+    fresh: { type: "boolean", default: false },
+    share: { type: "string" },
+    seed: { type: "string", default: "1" },
+    only: { type: "string", multiple: true, default: [] },
+    moves: { type: "string", default: "10" },
+    jobs: { type: "string", default: String(Math.min(2, availableParallelism())) },
+    list: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+  },
+});
+const NAME_COLUMNS = 52;
+const { only } = values;
+const moves = positive("moves", values.moves);
+const all = labCases(positive("seed", values.seed)).map((what) => ({ what, name: caseName(what) }));
+const isName = (text: string): boolean => all.some(({ name }) => name === text);
+const isWanted = (name: string): boolean =>
+  only.length === 0 || only.some((text) => (isName(text) ? name === text : name.includes(text)));
+const share = values.share === undefined ? all.length : positive("share", values.share);
+const chosen = all.filter(({ name }) => isWanted(name)).slice(0, share);
+if (chosen.length === 0) throw new Error(`no case has ${only.join(" or ")} in its name`);
+if (values.list) {
+  for (const { name } of chosen) console.log(name);
+  process.exit(0);
+}
+
+const file = join(import.meta.dirname, `../../test/results/lab-matrix${moves === 10 ? "" : `-${moves}`}.json`);
+const known = new Map<string, Outcome>(values.fresh ? [] : Object.entries(JSON.parse(readResults()) as object));
+mkdirSync(dirname(file), { recursive: true });
+
+const stop = new AbortController();
+const signals = catchEndSignals((signal) => {
+  process.exitCode = signalExitStatus(signal);
+  stop.abort(new Error("interrupted"));
+});
+const count = { passed: 0, failed: 0 };
+const files = await fetchGuest(nodeGuestHost(), "debian", { signal: stop.signal });
+const rest = chosen.values();
+try {
+  await Promise.all(Array.from({ length: positive("jobs", values.jobs) }, work));
+} catch (error) {
+  if (!stop.signal.aborted) throw error;
+  console.error("interrupted; what has passed is kept");
+} finally {
+  signals.release();
+}
+if (values.json) {
+  const cases = chosen.flatMap(({ what, name }) => {
+    const outcome = known.get(name);
+    return outcome === undefined ? [] : [{ name, ...what, ...outcome }];
+  });
+  console.log(JSON.stringify({ ...count, cases }, undefined, 2));
+} else {
+  console.log(`${count.passed} passed, ${count.failed} failed`);
+}
+process.exitCode ??= count.failed === 0 ? 0 : 1;
+
+/** The workers take from one list. */
+async function work(): Promise<void> {
+  for (const { what, name } of rest) {
+    let outcome = known.get(name);
+    if (outcome === undefined || "error" in outcome) {
+      outcome = await runCase(what, {
+        ...{ files, moves, signal: stop.signal },
+        programs: join(import.meta.dirname, "../../dist/bin"),
+      });
+      known.set(name, outcome);
+      writeFileSync(file, JSON.stringify(Object.fromEntries(known), undefined, 2));
+    }
+    count["error" in outcome ? "failed" : "passed"]++;
+    if (!values.json) console.log(`${name.padEnd(NAME_COLUMNS)} ${tell(outcome)}`);
+  }
+}
+
+function tell(outcome: Outcome): string {
+  if ("error" in outcome) return `FAILED ${outcome.error}`;
+  if ("refused" in outcome) return outcome.refused.map((sentence) => sentence.split(": VFIO")[0]).join(", ");
+  const { seconds, downtimesMs, rounds } = outcome.moved;
+  const sorted = [...downtimesMs].sort((a, b) => a - b);
+  const [median, most] = [sorted[sorted.length >> 1], sorted.at(-1)];
+  return `${outcome.moved.moves} moves, ${rounds} rounds, ${seconds.toFixed(0)} s; down ${median} ms, at most ${most} ms`;
+}
+
+function positive(option: string, text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new Error(`--${option} ${text}: a whole number from 1 up`);
+}
+
+function readResults(): string {
+  return existsSync(file) ? readFileSync(file, "utf8") : "{}";
+}
