@@ -17,12 +17,12 @@ for (const [name, options] of Object.entries(goldenStreams)) {
   const channel = {
     name: "file",
     isDuplex: false,
+    unwrittenBytes: 0,
     write: async (bytes: Uint8Array) => void chunks.push(bytes.slice()),
     read: async () => undefined,
     flush: async () => undefined,
     close: () => undefined,
   };
-  await machine.stop();
   await new OutgoingMigration({ machine: machine.movable, channel, timers: host.timers, yield: host.yield }).run();
   const content = new Uint8Array(disk.lengthBytes);
   await disk.read(0, content);

@@ -4,6 +4,7 @@ import type { MigrationChannel } from "./port.ts";
 export const dryChannel: MigrationChannel = {
   name: "dry run",
   isDuplex: false,
+  unwrittenBytes: 0,
   write: async () => undefined,
   read: async () => undefined,
   flush: async () => undefined,

@@ -1,17 +1,16 @@
 // The target's side: takes pages and parts as they come, believes nothing, and starts the machine only when it has all of
 // it and, over a channel that can answer, the source has given it over.
 import { viewOf, VmError } from "../base/index.ts";
-import { PAGE_BYTES, type DirtySource } from "../memory/index.ts";
 import { loadState } from "../state/index.ts";
 import { MigrationError } from "./errors.ts";
+import { IncomingPages } from "./incoming-pages.ts";
 import { IncomingStreams } from "./incoming-streams.ts";
 import type { MigratableMachine, MigrationChannel } from "./port.ts";
 import { FrameReader, type Frame } from "./stream/frame-reader.ts";
 import { frameTitle } from "./stream/frame-title.ts";
-import { frame } from "./stream/frame-writer.ts";
+import { FrameWriter } from "./stream/frame-writer.ts";
 import { checkFacts, type MachineFacts } from "./stream/machine-facts.ts";
-import { clearPages } from "./stream/pages.ts";
-import { FrameKind, MAX_PAGES_PER_FRAME, OPTIONAL, PageEncoding, PagesHeader } from "./stream/spec.ts";
+import { FrameKind, OPTIONAL } from "./stream/spec.ts";
 
 export interface IncomingOptions {
   /** Has never run. */
@@ -21,15 +20,18 @@ export interface IncomingOptions {
   readonly start: boolean;
 }
 
+/** Of the stream that are held, unless a frame is larger. */
+const USUAL_BYTES = 2 ** 20;
+
 export class IncomingMigration {
   readonly #machine: MigratableMachine;
   readonly #channel: MigrationChannel;
   readonly #starts: boolean;
   readonly #frames: FrameReader;
-  readonly #source: DirtySource;
+  readonly #answers = new FrameWriter();
   readonly #loaded = new Set<string>();
+  readonly #pages: IncomingPages;
   readonly #streams: IncomingStreams;
-  #pages = 0;
   #isStopped = false;
   #wasRunning = true;
   #hasStarted = false;
@@ -38,8 +40,8 @@ export class IncomingMigration {
     this.#machine = machine;
     this.#channel = channel;
     this.#starts = start;
-    this.#frames = new FrameReader(channel);
-    this.#source = machine.notes.source("migration");
+    this.#frames = new FrameReader(channel, USUAL_BYTES);
+    this.#pages = new IncomingPages(machine);
     this.#streams = new IncomingStreams(machine.streams);
   }
 
@@ -104,7 +106,7 @@ export class IncomingMigration {
   #take(next: Frame, facts: MachineFacts): void {
     switch (next.kind) {
       case FrameKind.pages:
-        return this.#takePages(next.payload, facts);
+        return this.#pages.take(next.payload, facts, this.#frames.position);
       case FrameKind.part:
         return this.#takePart(next.payload, facts);
       case FrameKind.data: {
@@ -120,27 +122,6 @@ export class IncomingMigration {
         if ((next.flags & OPTIONAL) !== 0) return;
         throw new MigrationError("unknownPart", `The stream has a ${frameTitle(next.kind)}, which must be understood`);
     }
-  }
-
-  #takePages(payload: Uint8Array, facts: MachineFacts): void {
-    const bad = (what: string): MigrationError =>
-      new MigrationError("badStream", `Pages before byte ${this.#frames.position} have ${what}`);
-    if (payload.length < PagesHeader.lengthBytes) throw bad("no header");
-    const { block: index, encoding, firstPage, pageCount } = PagesHeader.decode(payload, 0);
-    const fact = facts.blocks[index];
-    if (fact === undefined) throw bad(`block ${index}, of ${facts.blocks.length}`);
-    const block = this.#machine.blocks.find(({ name }) => name === fact.name)!;
-    const end = firstPage + pageCount;
-    if (pageCount === 0 || pageCount > MAX_PAGES_PER_FRAME || end * PAGE_BYTES > block.lengthBytes) {
-      throw bad(`places ${firstPage} to ${end} in "${block.name}"`);
-    }
-    const bytes = payload.subarray(PagesHeader.lengthBytes);
-    const into = block.bytes.subarray(firstPage * PAGE_BYTES, end * PAGE_BYTES);
-    if (encoding === PageEncoding.zero && bytes.length === 0) clearPages(into);
-    else if (encoding === PageEncoding.bytes && bytes.length === into.length) into.set(bytes);
-    else throw bad(`encoding ${encoding} with ${bytes.length} bytes for ${pageCount} pages`);
-    this.#machine.notes.noteWrite(this.#source, into.byteOffset, into.length);
-    this.#pages += pageCount;
   }
 
   #takePart(payload: Uint8Array, facts: MachineFacts): void {
@@ -163,8 +144,8 @@ export class IncomingMigration {
     if (missing !== undefined) throw new MigrationError("badStream", `The stream ended without the part "${missing}"`);
     const { pages, running } = readTotals(payload);
     this.#wasRunning = running;
-    if (pages !== this.#pages) {
-      throw new MigrationError("badStream", `The stream says that it has ${pages} pages, and has ${this.#pages}`);
+    if (pages !== this.#pages.count) {
+      throw new MigrationError("badStream", `The stream says that it has ${pages} pages, and has ${this.#pages.count}`);
     }
     this.#streams.end();
   }
@@ -177,7 +158,7 @@ export class IncomingMigration {
   async #answer(kind: number, text = ""): Promise<void> {
     const { name } = this.#channel;
     try {
-      await this.#channel.write(frame(kind, [new TextEncoder().encode(text)]));
+      await this.#channel.write(this.#answers.frame(kind, [new TextEncoder().encode(text)]));
       await this.#channel.flush();
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);

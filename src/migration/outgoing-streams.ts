@@ -2,13 +2,13 @@
 import { VmError } from "../base/index.ts";
 import { MigrationError } from "./errors.ts";
 import type { StreamedPart } from "./port.ts";
-import { namedFrame } from "./stream/frame-writer.ts";
 import { FrameKind } from "./stream/spec.ts";
 
 /** What one read asks a part for, as in QEMU. */
 const READ_BYTES = 2 ** 20;
 
-type Send = (frame: Uint8Array) => Promise<void>;
+/** Sends a frame about the part of that name. */
+type Send = (kind: number, name: string, contents?: Uint8Array) => Promise<void>;
 
 export class OutgoingStreams {
   readonly #parts: ReadonlyMap<string, StreamedPart>;
@@ -69,7 +69,7 @@ export class OutgoingStreams {
         if (bytes === undefined || bytes.length === 0) break;
         await this.#sendData(name, bytes);
       }
-      await this.#send(namedFrame(FrameKind.dataEnd, name));
+      await this.#send(FrameKind.dataEnd, name);
     }
   }
 
@@ -87,11 +87,11 @@ export class OutgoingStreams {
   async #noteInitial(name: string, part: StreamedPart): Promise<void> {
     if (this.#initialSent.has(name) || calling(name, part, () => part.pending()).initialBytes > 0) return;
     this.#initialSent.add(name);
-    await this.#send(namedFrame(FrameKind.initialSent, name));
+    await this.#send(FrameKind.initialSent, name);
   }
 
   async #sendData(name: string, bytes: Uint8Array): Promise<void> {
-    await this.#send(namedFrame(FrameKind.data, name, bytes));
+    await this.#send(FrameKind.data, name, bytes);
     this.#sentBytes += bytes.length;
   }
 }

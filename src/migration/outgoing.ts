@@ -22,8 +22,9 @@ import {
   type MigrationRound,
 } from "./progress.ts";
 import { ReturnPath } from "./return-path.ts";
-import { frame, jsonFrame, namedFrame, preamble } from "./stream/frame-writer.ts";
+import { Sending } from "./sending.ts";
 import { titleOf } from "./stream/frame-title.ts";
+import { FrameWriter, preamble } from "./stream/frame-writer.ts";
 import { factsOf } from "./stream/machine-facts.ts";
 import { PageSource } from "./stream/pages.ts";
 import { FrameKind } from "./stream/spec.ts";
@@ -43,10 +44,6 @@ export interface OutgoingOptions {
   readonly isDryRun?: boolean;
 }
 
-/** How long frames are made before the machine has its turn again. */
-const TURN_NS = 2_000_000;
-/** The bandwidth limit is kept over intervals of this length, as in QEMU. */
-const LIMIT_INTERVAL_NS = 100_000_000;
 /** A round that sends less says nothing about bandwidth. */
 const TELLING_BYTES = 0x1_0000;
 /** A dry run that does not come to its end says so after this. */
@@ -60,8 +57,10 @@ export class OutgoingMigration {
   readonly #options: OutgoingOptions;
   readonly #pages: PageSource;
   readonly #pending: PageSet;
+  readonly #frames = new FrameWriter();
   readonly #streams: OutgoingStreams;
   readonly #patience: Patience;
+  readonly #sending: Sending;
   readonly #converging: Converging;
   #oracle: DirtyOracle | undefined;
   readonly #missed: MissedPage[] = [];
@@ -83,7 +82,8 @@ export class OutgoingMigration {
   #endNs: number | undefined;
   #stoppedAtNs: number | undefined;
   #downtimeMs: number | undefined;
-  #sentBytes = 0;
+  /** As of the first look at all of memory. */
+  #untouched: PageSet | undefined;
   #zeroPages = 0;
   #normalPages = 0;
   #pendingPages = 0;
@@ -96,10 +96,6 @@ export class OutgoingMigration {
    * stands still; pages of zeroes are sent in a word.
    */
   #pace = 0;
-  #turnsNs = 0;
-  #intervalStartNs = 0;
-  #intervalBytes = 0;
-  #turnStartNs = 0;
   #proceed: (() => void) | undefined;
 
   constructor(options: OutgoingOptions) {
@@ -108,8 +104,16 @@ export class OutgoingMigration {
     const { machine } = options;
     this.#pages = new PageSource(machine.blocks);
     this.#pending = new PageSet(machine.notes.pageCount);
-    this.#streams = new OutgoingStreams(machine.streams, (bytes) => this.#send(bytes));
+    this.#streams = new OutgoingStreams(machine.streams, (kind, name, bytes) =>
+      this.#send(this.#frames.named(kind, name, bytes)),
+    );
     this.#patience = new Patience(options.timers);
+    this.#sending = new Sending({
+      ...options,
+      patience: this.#patience,
+      maxBandwidth: () => this.parameters.maxBandwidth,
+      check: () => this.#checkGoingOn(),
+    });
     this.#converging = new Converging(options);
   }
 
@@ -123,7 +127,7 @@ export class OutgoingMigration {
     return {
       phase: this.#phase,
       totalBytes: this.#pages.pageCount * PAGE_BYTES,
-      sentBytes: this.#sentBytes,
+      sentBytes: this.#sending.sentBytes,
       remainingBytes: this.#pendingBytes,
       deviceBytes: this.#streams.isEmpty ? undefined : this.#streams.sentBytes,
       zeroPages: this.#zeroPages,
@@ -155,11 +159,12 @@ export class OutgoingMigration {
     if (channel.isDuplex) this.#answers = new ReturnPath(channel);
     try {
       await this.#send(preamble());
-      await this.#send(jsonFrame(FrameKind.machine, factsOf(machine)));
+      await this.#send(this.#frames.json(FrameKind.machine, factsOf(machine)));
       this.#epoch = this.#calling("Tracking of dirty pages", () => machine.notes.openEpoch("migration"));
       if (this.parameters.dirtyOracle && this.#options.isDryRun !== true) this.#oracle = new DirtyOracle(machine);
       this.#streams.begin();
       this.#pages.addAll(this.#pending);
+      this.#untouched = machine.untouchedPages?.();
       this.#pendingPages = this.#pages.pageCount;
       this.#setupMs = (this.#nowNs - this.#startNs) / 1e6;
       this.#enter("active");
@@ -212,7 +217,11 @@ export class OutgoingMigration {
 
   async #round(): Promise<void> {
     const startNs = this.#nowNs;
-    const before = { bytes: this.#sentBytes, deviceBytes: this.#streams.sentBytes, turnsNs: this.#turnsNs };
+    const before = {
+      bytes: this.#sending.sentBytes,
+      deviceBytes: this.#streams.sentBytes,
+      turnsNs: this.#sending.turnsNs,
+    };
     const sentPages = this.#pendingPages;
     await this.#sendPending();
     await this.#streams.sendChanged();
@@ -220,12 +229,12 @@ export class OutgoingMigration {
     // A round that has nothing to send is no reason to keep the machine waiting.
     await this.#options.yield.turn();
     const durationMs = Math.max((this.#nowNs - startNs) / 1e6, 0.001);
-    const sentBytes = this.#sentBytes - before.bytes;
+    const sentBytes = this.#sending.sentBytes - before.bytes;
     const deviceBytes = this.#streams.sentBytes - before.deviceBytes;
     const doneBytes = Math.max(sentBytes, sentPages * PAGE_BYTES + deviceBytes);
     if (this.#bandwidth === undefined || doneBytes >= TELLING_BYTES) {
       this.#bandwidth = (sentBytes / durationMs) * 1000;
-      const ownMs = durationMs - (this.#turnsNs - before.turnsNs) / 1e6;
+      const ownMs = durationMs - (this.#sending.turnsNs - before.turnsNs) / 1e6;
       this.#pace = (doneBytes / Math.max(ownMs, 0.001)) * 1000;
     }
     const found = this.#readDirty();
@@ -253,13 +262,14 @@ export class OutgoingMigration {
     const { machine, channel } = this.#options;
     this.#stoppedAtNs = this.#nowNs;
     this.#isStopped = true;
+    this.#sending.isAtFullSpeed = true;
     const running = machine.isRunning;
     this.#converging.settle();
     await this.#callingLate("The machine", machine.stop());
     if (this.parameters.pauseBeforeSwitchover) await this.#pause();
     this.#enter("device");
     this.#patience.begin(this.parameters.stallLimitMs, () => channel.close());
-    await this.#send(frame(FrameKind.stopped));
+    await this.#send(this.#frames.frame(FrameKind.stopped));
     const last = this.#readDirty();
     const lastPages =
       this.#oracle === undefined ? undefined : new PageSet(this.#pending.pageCount, this.#pending.words.slice());
@@ -267,8 +277,10 @@ export class OutgoingMigration {
     await this.#sendPending();
     await this.#streams.sendRest();
     this.#pendingDeviceBytes = 0;
-    for (const [name, part] of machine.parts) await this.#send(namedFrame(FrameKind.part, name, encodeState(part)));
-    await this.#send(jsonFrame(FrameKind.complete, { pages: this.#zeroPages + this.#normalPages, running }));
+    for (const [name, part] of machine.parts) {
+      await this.#send(this.#frames.named(FrameKind.part, name, encodeState(part)));
+    }
+    await this.#send(this.#frames.json(FrameKind.complete, { pages: this.#zeroPages + this.#normalPages, running }));
     await channel.flush();
     if (this.#answers === undefined) await this.#giveUp();
     else await this.#handOver(this.#answers);
@@ -289,7 +301,7 @@ export class OutgoingMigration {
     this.#checkCancelled();
     this.#wasHandedOver = true;
     try {
-      await channel.write(frame(FrameKind.handover));
+      await channel.write(this.#frames.frame(FrameKind.handover));
       await channel.flush();
       await answers.expect(FrameKind.running);
     } catch (cause) {
@@ -316,49 +328,29 @@ export class OutgoingMigration {
   }
 
   async #sendPending(): Promise<void> {
-    for (let taken = this.#pages.take(this.#pending, 0); taken !== undefined;) {
-      this.#pendingPages -= taken.pageCount;
-      if (taken.isZero) this.#zeroPages += taken.pageCount;
-      else this.#normalPages += taken.pageCount;
-      await this.#send(taken.bytes);
-      taken = this.#pages.take(this.#pending, taken.next);
+    for (let next = 0; ;) {
+      const room = await this.#sending.room();
+      const taken = this.#pages.take(this.#pending, next, this.#untouched, room);
+      if (taken === undefined) break;
+      this.#pendingPages -= taken.zeroPages + taken.normalPages;
+      this.#zeroPages += taken.zeroPages;
+      this.#normalPages += taken.normalPages;
+      for (const frame of taken.frames) await this.#send(frame);
+      room.usedUntil = this.#sending.sentBytes;
+      next = taken.next;
     }
     this.#pendingPages = 0;
+    this.#untouched = undefined;
   }
 
-  async #send(bytes: Uint8Array): Promise<void> {
+  #send(bytes: Uint8Array): Promise<void> {
+    this.#last = bytes;
+    return this.#sending.send(bytes);
+  }
+
+  #checkGoingOn(): void {
     this.#checkCancelled();
     if (this.#answers?.refusal !== undefined) throw this.#answers.refusal;
-    this.#last = bytes;
-    await this.#options.channel.write(bytes);
-    this.#patience.feed();
-    this.#sentBytes += bytes.length;
-    await this.#keepLimit(bytes.length);
-    await this.#giveTurn();
-  }
-
-  /** The machine runs on this thread too. */
-  async #giveTurn(): Promise<void> {
-    if (this.#isStopped) return;
-    const beforeNs = this.#nowNs;
-    if (beforeNs - this.#turnStartNs < TURN_NS) return;
-    await this.#options.yield.turn();
-    this.#turnStartNs = this.#nowNs;
-    this.#turnsNs += this.#turnStartNs - beforeNs;
-  }
-
-  async #keepLimit(bytes: number): Promise<void> {
-    const { maxBandwidth } = this.parameters;
-    if (maxBandwidth === 0 || this.#isStopped) return;
-    const nowNs = this.#nowNs;
-    if (nowNs - this.#intervalStartNs >= LIMIT_INTERVAL_NS) {
-      this.#intervalStartNs = nowNs;
-      this.#intervalBytes = 0;
-    }
-    this.#intervalBytes += bytes;
-    if (this.#intervalBytes * 1e9 < maxBandwidth * LIMIT_INTERVAL_NS) return;
-    const waitNs = this.#intervalStartNs + LIMIT_INTERVAL_NS - nowNs;
-    if (waitNs > 0) await this.#patience.rest(waitNs);
   }
 
   #expectedDowntimeMs(): number {

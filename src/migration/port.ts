@@ -1,5 +1,5 @@
 // What migration asks of a machine, and of what carries the stream.
-import type { DirtyNotes, RamBlock } from "../memory/index.ts";
+import type { DirtyNotes, PageSet, RamBlock } from "../memory/index.ts";
 import type { Saveable } from "../state/index.ts";
 
 /** A machine that can be moved. */
@@ -21,6 +21,8 @@ export interface MigratableMachine {
   stop(): Promise<void>;
   /** Goes on after `stop`. */
   start(): void;
+  /** Pages of the blocks that are zero as nobody has ever touched them, where the host knows. */
+  untouchedPages?(): PageSet | undefined;
   /** Names of the harts as sources of dirty pages, in their order. */
   readonly hartSources?: readonly string[];
   /**
@@ -68,12 +70,14 @@ export interface MigrationChannel {
   readonly name: string;
   /** Whether the other side can answer; a file cannot. */
   readonly isDuplex: boolean;
-  /** Resolves when there is room for more. Rejects with any Error when the channel is broken. */
+  /** Resolves when there is room for more; the bytes stay as they are until they have left. Rejects with any Error when the channel is broken. */
   write(bytes: Uint8Array): Promise<void>;
-  /** The next bytes; undefined at the end. Rejects with any Error. */
+  /** Of what was written, what has not left. */
+  readonly unwrittenBytes: number;
+  /** The next bytes, valid until the next call; undefined at the end. Rejects with any Error. */
   read(): Promise<Uint8Array | undefined>;
-  /** Resolves when everything written has left. */
-  flush(): Promise<void>;
+  /** Resolves when of what was written at most so many bytes, 0 without, have not left. */
+  flush(unwrittenBytes?: number): Promise<void>;
   /** Idempotent; a write or read that waits ends. */
   close(): void;
 }

@@ -7,6 +7,8 @@ import { FrameKind } from "./stream/spec.ts";
 
 /** More answers than a target has, untaken, are no answers. */
 const MOST_UNTAKEN = 4;
+/** An answer is a header, or a sentence. */
+const USUAL_ANSWER_BYTES = 4096;
 
 export class ReturnPath {
   /** Resolves when nothing can come any more. */
@@ -19,7 +21,7 @@ export class ReturnPath {
   readonly #waiting: (() => void)[] = [];
 
   constructor(channel: MigrationChannel) {
-    this.#frames = new FrameReader(channel);
+    this.#frames = new FrameReader(channel, USUAL_ANSWER_BYTES);
     this.ended = this.#listen();
   }
 

@@ -2,8 +2,14 @@
 // made right again. Whatever arrives is refused with a typed error, or is a machine that runs.
 import { InvariantError, viewOf, VmError } from "../../src/base/index.ts";
 import { IncomingMigration } from "../../src/migration/index.ts";
-import { frame, preamble } from "../../src/migration/stream/frame-writer.ts";
-import { FrameHeader, FrameKind, PREAMBLE_BYTES } from "../../src/migration/stream/spec.ts";
+import { FrameWriter, preamble } from "../../src/migration/stream/frame-writer.ts";
+import {
+  FrameHeader,
+  FrameHeaderOfVersion1,
+  FrameKind,
+  MAGIC,
+  PREAMBLE_BYTES,
+} from "../../src/migration/stream/spec.ts";
 import { decodeState, encodeValues } from "../../src/state/index.ts";
 import { Random } from "../model/vfio/random.ts";
 import { goldenStreams, readGolden, streamChannel } from "../support/golden-streams.ts";
@@ -25,9 +31,10 @@ const LOADS_OF_A_MACHINE = 200;
 
 export function framesOf(stream: Uint8Array): StreamFrame[] {
   const frames: StreamFrame[] = [];
+  const layout = viewOf(stream).getUint32(MAGIC.length, true) === 1 ? FrameHeaderOfVersion1 : FrameHeader;
   for (let at = PREAMBLE_BYTES; at < stream.length;) {
-    const { kind, flags, payloadBytes } = FrameHeader.decode(stream, at);
-    at += FrameHeader.lengthBytes;
+    const { kind, flags, payloadBytes } = layout.decode(stream, at);
+    at += layout.lengthBytes;
     frames.push({ kind, flags, payload: stream.subarray(at, at + payloadBytes) });
     at += payloadBytes;
   }
@@ -38,6 +45,7 @@ export class StreamFuzzer {
   readonly #random: Random;
   readonly #name: string;
   readonly #frames: readonly StreamFrame[];
+  readonly #writer = new FrameWriter();
   #machine: MovingGuest | undefined;
   #loads = 0;
 
@@ -82,7 +90,7 @@ export class StreamFuzzer {
     for (let i = random.between(1, 3); i > 0; i--) frames = this.#changed(frames);
     const bytes = Buffer.concat([
       preamble(),
-      ...frames.map(({ kind, flags, payload }) => frame(kind, [payload], flags)),
+      ...frames.map(({ kind, flags, payload }) => this.#writer.frame(kind, [payload], flags)),
     ]);
     // Now and then what checksums are for.
     if (random.chance(1, 20)) bytes[random.between(0, bytes.length - 1)]! ^= random.between(1, 255);

@@ -45,6 +45,7 @@ function sink(onWrite: () => void = () => undefined) {
   return {
     name: "sink",
     isDuplex: false,
+    unwrittenBytes: 0,
     write: async () => onWrite(),
     read: async () => undefined,
     flush: async () => undefined,

@@ -6,7 +6,7 @@ import type { MovingGuestOptions } from "./moving-guest.ts";
 
 const FOLDER = new URL("../fixtures/migration/streams/", import.meta.url);
 
-/** By file name. A machine type that changes gets further entries; none is ever made anew. */
+/** By file name; the first three have streams of version 1. A machine type that changes gets further entries; none is ever made anew. */
 export const goldenStreams: Readonly<Record<string, MovingGuestOptions>> = {
   "virt-1.0-assigned": {
     devices: [{ kind: "dma-engine" }, { kind: "nvme" }, { kind: "dma-engine", dmaLog: true }],
@@ -32,6 +32,10 @@ export const goldenStreams: Readonly<Record<string, MovingGuestOptions>> = {
     boardOptions: { aia: "aplic-imsic", aclint: "on" },
     smp: 2,
   },
+  "virt-1.0-stream-2": {
+    devices: [{ kind: "nvme" }],
+    more: [{ driver: "virtio-blk-device", properties: { drive: "disk1" } }],
+  },
 };
 
 export function goldenFile(name: string): URL {
@@ -49,6 +53,7 @@ export function streamChannel(bytes: Uint8Array): MigrationChannel {
   return {
     name: "file",
     isDuplex: false,
+    unwrittenBytes: 0,
     write: () => Promise.reject(new Error("it is read")),
     read: async () => {
       if (isRead) return undefined;

@@ -1,13 +1,19 @@
 // Channels for migration by QEMU's URIs: sockets, files, inherited descriptors.
-import { createReadStream, createWriteStream, type ReadStream, type WriteStream } from "node:fs";
+import { close, createWriteStream, read, type WriteStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { connect, createServer, Socket } from "node:net";
-import type { Readable, Writable } from "node:stream";
+import type { Writable } from "node:stream";
+import { promisify } from "node:util";
 import type { MigrationChannel } from "../../migration/port.ts";
 import { errnoText, HostError } from "./errors.ts";
+import { adoptAccepted, FileInput, readingSocket, SocketInput, type MigrationInput } from "./migration-input.ts";
 
 /** What a stream holds before `write` waits. */
 const BUFFER_BYTES = 2 * 2 ** 20;
+
+/** What a read of a stream, and of answers to one, brings at most. */
+const READ_BYTES = 2 ** 18;
+const ANSWER_BYTES = 4096;
 
 const KEEP_ALIVE_MS = 10_000;
 
@@ -54,9 +60,10 @@ export async function connectMigration(uri: string): Promise<MigrationChannel> {
   try {
     if (target.kind === "file") return new StreamChannel(uri, await fileOut(target.path));
     if (target.kind === "fd") return socketOrFile(uri, Number(target.path), "out");
-    const socket = connect(addressOf(target));
+    const input = new SocketInput(ANSWER_BYTES);
+    const socket = connect({ ...addressOf(target), onread: input.onread });
     await settled(socket, "connect");
-    return socketChannel(uri, socket);
+    return socketChannel(uri, socket, input.of(socket));
   } catch (cause) {
     throw failed("connect to", uri, cause);
   }
@@ -68,13 +75,14 @@ export async function acceptMigration(uri: string, onListening?: (uri: string) =
   try {
     if (target.kind === "file") return new StreamChannel(uri, undefined, await fileIn(target.path));
     if (target.kind === "fd") return socketOrFile(uri, Number(target.path), "in");
-    const server = createServer();
+    const server = createServer({ pauseOnConnect: true });
     server.listen(addressOf(target));
     await settled(server, "listening");
     onListening?.(uri);
     const socket = await new Promise<Socket>((resolve) => server.once("connection", resolve));
     server.close();
-    return socketChannel(uri, socket);
+    const { socket: adopted, input } = adoptAccepted(socket, READ_BYTES);
+    return socketChannel(uri, adopted, input);
   } catch (cause) {
     throw failed("listen on", uri, cause);
   }
@@ -98,11 +106,11 @@ function settled(emitter: NodeJS.EventEmitter, event: string): Promise<void> {
   });
 }
 
-function socketChannel(uri: string, socket: Socket): MigrationChannel {
+function socketChannel(uri: string, socket: Socket, input: MigrationInput): MigrationChannel {
   socket.setNoDelay(true);
   // A peer whose host has gone says nothing: without this its end would be waited for forever.
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
-  return new StreamChannel(uri, socket, socket);
+  return new StreamChannel(uri, socket, input);
 }
 
 async function fileOut(path: string): Promise<WriteStream> {
@@ -110,19 +118,32 @@ async function fileOut(path: string): Promise<WriteStream> {
   return createWriteStream(path, { fd: handle, highWaterMark: BUFFER_BYTES });
 }
 
-async function fileIn(path: string): Promise<ReadStream> {
+async function fileIn(path: string): Promise<MigrationInput> {
   const handle = await open(path, "r");
-  return createReadStream(path, { fd: handle, highWaterMark: 2 ** 20 });
+  return new FileInput(
+    (into) => handle.read(into, 0, into.length, null),
+    () => handle.close(),
+    READ_BYTES,
+  );
 }
 
 /** An inherited descriptor: a socket where it is one, else a file or a pipe. */
 function socketOrFile(uri: string, fd: number, way: "in" | "out"): MigrationChannel {
   try {
-    const socket = new Socket({ fd });
-    return new StreamChannel(uri, socket, socket);
+    const { socket, input } = readingSocket({ fd }, way === "in" ? READ_BYTES : ANSWER_BYTES);
+    return new StreamChannel(uri, socket, input);
   } catch {
     if (way === "out") return new StreamChannel(uri, createWriteStream("", { fd, highWaterMark: BUFFER_BYTES }));
-    return new StreamChannel(uri, undefined, createReadStream("", { fd, highWaterMark: 2 ** 20 }));
+    const readFd = promisify(read);
+    return new StreamChannel(
+      uri,
+      undefined,
+      new FileInput(
+        (into) => readFd(fd, into, 0, into.length, null),
+        () => promisify(close)(fd),
+        READ_BYTES,
+      ),
+    );
   }
 }
 
@@ -130,66 +151,57 @@ class StreamChannel implements MigrationChannel {
   readonly name: string;
   readonly isDuplex: boolean;
   readonly #out: Writable | undefined;
-  readonly #in: Readable | undefined;
-  readonly #chunks: AsyncIterator<Buffer> | undefined;
+  readonly #in: MigrationInput | undefined;
   #error: Error | undefined;
-  #unwritten = 0;
   #wake: (() => void) | undefined;
   #isClosed = false;
 
-  constructor(name: string, out: Writable | undefined, input?: Readable) {
+  constructor(name: string, out: Writable | undefined, input?: MigrationInput) {
     this.name = name;
     this.#out = out;
     this.#in = input;
     this.isDuplex = out !== undefined && input !== undefined;
-    this.#chunks = input?.[Symbol.asyncIterator]() as AsyncIterator<Buffer> | undefined;
     const fail = (error: Error): void => {
       this.#error ??= error;
       this.#wake?.();
     };
     out?.on("error", fail);
     out?.on("close", () => fail(new Error("the other side has closed it")));
-    input?.on("error", fail);
+  }
+
+  get unwrittenBytes(): number {
+    return this.#out?.writableLength ?? 0;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
     this.#check();
-    this.#unwritten += bytes.length;
-    this.#out!.write(bytes, () => {
-      this.#unwritten -= bytes.length;
-      this.#wake?.();
-    });
-    await this.#until(() => this.#unwritten < BUFFER_BYTES);
+    this.#out!.write(bytes, () => this.#wake?.());
+    if (this.unwrittenBytes >= BUFFER_BYTES) await this.flush(BUFFER_BYTES - 1);
   }
 
   async read(): Promise<Uint8Array | undefined> {
     if (this.#isClosed) return undefined;
-    const { done, value } = await this.#chunks!.next();
-    return done === true ? undefined : value;
+    return this.#in!.read();
   }
 
-  async flush(): Promise<void> {
-    await this.#until(() => this.#unwritten === 0);
-  }
-
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#out?.end();
-    if (this.#out !== this.#in) this.#in?.destroy();
-    // A socket's other half: what was written still leaves.
-    if (this.#out instanceof Socket) this.#out.destroySoon();
-    this.#wake?.();
-  }
-
-  async #until(holds: () => boolean): Promise<void> {
-    while (!holds()) {
+  async flush(unwrittenBytes = 0): Promise<void> {
+    while (this.unwrittenBytes > unwrittenBytes) {
       this.#check();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
       this.#wake = undefined;
     }
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#out?.end();
+    this.#in?.end();
+    // A socket's other half: what was written still leaves.
+    if (this.#out instanceof Socket) this.#out.destroySoon();
+    this.#wake?.();
   }
 
   #check(): void {

@@ -1,23 +1,15 @@
-// FNV-1a over 32-bit words, then over the bytes that are left: finds every damage within one word, and is quick.
+// FNV-1a over 32-bit words, then over the bytes that are left: the checksum of streams of version 1, and of single pages.
+import { viewOf } from "../../base/index.ts";
 
 const PRIME = 0x0100_0193;
-export const CHECKSUM_START: number = 0x811c_9dc5;
+const START = 0x811c_9dc5;
 
-/** Continues `sum` over `bytes`; a number from 0 to 2^32 - 1. */
-export function checksum(bytes: Uint8Array, sum: number = CHECKSUM_START): number {
-  let hash = sum;
-  let at = 0;
-  if (bytes.byteOffset % 4 === 0) {
-    const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
-    for (let i = 0; i < words.length; i++) hash = Math.imul(hash ^ words[i]!, PRIME);
-    at = words.length * 4;
-  } else {
-    const end = bytes.length - 3;
-    for (; at < end; at += 4) {
-      const word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
-      hash = Math.imul(hash ^ word, PRIME);
-    }
-  }
-  for (; at < bytes.length; at++) hash = Math.imul(hash ^ bytes[at]!, PRIME);
+/** A number from 0 to 2^32 - 1. */
+export function checksum(bytes: Uint8Array): number {
+  const view = viewOf(bytes);
+  const wordsEnd = bytes.length & ~3;
+  let hash = START;
+  for (let at = 0; at < wordsEnd; at += 4) hash = Math.imul(hash ^ view.getUint32(at, true), PRIME);
+  for (let at = wordsEnd; at < bytes.length; at++) hash = Math.imul(hash ^ bytes[at]!, PRIME);
   return hash >>> 0;
 }

@@ -1,9 +1,10 @@
-// Frames to bytes.
+// Frames to bytes, one at a time; pages.ts makes those of memory.
 import { viewOf } from "../../base/index.ts";
-import { checksum } from "./checksum.ts";
 import { FrameHeader, MAGIC, PREAMBLE_BYTES, STREAM_VERSION } from "./spec.ts";
+import { StreamMemory } from "./stream-memory.ts";
 
 const HEADER_BYTES = FrameHeader.lengthBytes;
+const FIRST_BYTES = 65536;
 
 /** What a stream begins with. */
 export function preamble(): Uint8Array {
@@ -13,26 +14,41 @@ export function preamble(): Uint8Array {
   return bytes;
 }
 
-/** One frame whose payload is the parts, one after the other. */
-export function frame(kind: number, parts: readonly Uint8Array[] = [], flags = 0): Uint8Array {
-  const payloadBytes = parts.reduce((sum, part) => sum + part.length, 0);
-  const bytes = new Uint8Array(HEADER_BYTES + payloadBytes);
-  let at = HEADER_BYTES;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
+/** Writes a header before the payload that lies behind it, and seals both. Returns the length of the frame. */
+export function sealFrame(
+  memory: StreamMemory,
+  at: number,
+  header: { readonly kind: number; readonly flags: number; readonly payloadBytes: number },
+): number {
+  FrameHeader.encode({ ...header, reserved: 0, checksum: 0n }, memory.bytes, at);
+  const lengthBytes = HEADER_BYTES + header.payloadBytes;
+  memory.seal(at, lengthBytes, at + FrameHeader.offsets.checksum);
+  return lengthBytes;
+}
+
+export class FrameWriter {
+  readonly #memory = new StreamMemory(FIRST_BYTES);
+
+  /** One frame whose payload is the parts, one after the other. */
+  frame(kind: number, parts: readonly Uint8Array[] = [], flags = 0): Uint8Array {
+    const payloadBytes = parts.reduce((sum, part) => sum + part.length, 0);
+    this.#memory.grow(HEADER_BYTES + payloadBytes);
+    let at = HEADER_BYTES;
+    for (const part of parts) {
+      this.#memory.bytes.set(part, at);
+      at += part.length;
+    }
+    const lengthBytes = sealFrame(this.#memory, 0, { kind, flags, payloadBytes });
+    return this.#memory.bytes.slice(0, lengthBytes);
   }
-  FrameHeader.encode({ kind, flags, reserved: 0, payloadBytes, checksum: 0 }, bytes, 0);
-  viewOf(bytes).setUint32(FrameHeader.offsets.checksum, checksum(bytes), true);
-  return bytes;
-}
 
-export function jsonFrame(kind: number, value: object): Uint8Array {
-  return frame(kind, [new TextEncoder().encode(JSON.stringify(value))]);
-}
+  json(kind: number, value: object): Uint8Array {
+    return this.frame(kind, [new TextEncoder().encode(JSON.stringify(value))]);
+  }
 
-/** A frame about the part of that name. */
-export function namedFrame(kind: number, name: string, contents: Uint8Array = new Uint8Array(0)): Uint8Array {
-  const text = new TextEncoder().encode(name);
-  return frame(kind, [Uint8Array.of(text.length & 0xff, text.length >> 8), text, contents]);
+  /** A frame about the part of that name. */
+  named(kind: number, name: string, contents: Uint8Array = new Uint8Array(0)): Uint8Array {
+    const text = new TextEncoder().encode(name);
+    return this.frame(kind, [Uint8Array.of(text.length & 0xff, text.length >> 8), text, contents]);
+  }
 }

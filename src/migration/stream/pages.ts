@@ -1,89 +1,133 @@
-// Pages of guest memory as frames: runs of one kind, zero or not.
+// Pages of guest memory as frames: runs of one kind, zero or not. Pages are copied once, to a place where their frame is made
+// around them, so that what is sent is what the checksum is of, whatever harts and devices write meanwhile.
 import { PAGE_BYTES, type PageSet, type RamBlock } from "../../memory/index.ts";
-import { frame } from "./frame-writer.ts";
-import { FrameKind, MAX_PAGES_PER_FRAME, PageEncoding, PagesHeader } from "./spec.ts";
+import { sealFrame } from "./frame-writer.ts";
+import {
+  FrameHeader,
+  FrameKind,
+  MAX_PAGES_PER_FRAME,
+  MAX_ZERO_PAGES_PER_FRAME,
+  PageEncoding,
+  PagesHeader,
+} from "./spec.ts";
+import type { StreamMemory } from "./stream-memory.ts";
 
-const WORDS_PER_PAGE = PAGE_BYTES / 4;
+const HEADERS_BYTES = FrameHeader.lengthBytes + PagesHeader.lengthBytes;
+/** Before the first page, so that pages lie as in memory. */
+const HEADER_ROOM_BYTES = 64;
+
+/** What `PageSource.take` needs in a stream's memory. */
+export const PAGES_ROOM_BYTES: number = HEADER_ROOM_BYTES + MAX_PAGES_PER_FRAME * PAGE_BYTES;
 
 /** What one call took. */
 export interface TakenPages {
-  readonly bytes: Uint8Array;
-  readonly pageCount: number;
-  readonly isZero: boolean;
+  readonly frames: readonly Uint8Array[];
+  readonly zeroPages: number;
+  readonly normalPages: number;
+  /** Where to go on. */
+  readonly next: number;
+}
+
+interface PlacedBlock {
+  readonly index: number;
+  readonly block: RamBlock;
+  /** Of the pages, as `WriteNotes` numbers them. */
+  readonly first: number;
+  readonly end: number;
 }
 
 /** Memory as a source of frames; pages are numbered as in `WriteNotes`. */
 export class PageSource {
-  readonly #blocks: readonly { readonly index: number; readonly block: RamBlock; readonly words: Uint32Array }[];
+  readonly #blocks: readonly PlacedBlock[];
 
   constructor(blocks: readonly RamBlock[]) {
     this.#blocks = blocks.map((block, index) => {
-      const { buffer, byteOffset, byteLength } = block.bytes;
-      return { index, block, words: new Uint32Array(buffer, byteOffset, byteLength / 4) };
+      const first = block.offset / PAGE_BYTES;
+      return { index, block, first, end: first + block.lengthBytes / PAGE_BYTES };
     });
   }
 
   get pageCount(): number {
-    return this.#blocks.reduce((sum, { block }) => sum + block.lengthBytes / PAGE_BYTES, 0);
+    return this.#blocks.reduce((sum, { first, end }) => sum + end - first, 0);
   }
 
   /** Puts every page into the set. */
   addAll(into: PageSet): void {
-    for (const { block } of this.#blocks) into.add(block.offset / PAGE_BYTES, block.lengthBytes / PAGE_BYTES);
+    for (const { first, end } of this.#blocks) into.add(first, end - first);
   }
 
-  /** Takes the next pages at or after `from` out of the set, as one frame; undefined when there are none. */
-  take(pending: PageSet, from: number): (TakenPages & { readonly next: number }) | undefined {
-    const first = nextPage(pending, from);
+  /**
+   * Takes the next pages at or after `from` out of the set, as frames in `memory` from `at` on; undefined when there are
+   * none. Pages of `untouched` are zero, and are not looked at.
+   */
+  take(
+    pending: PageSet,
+    from: number,
+    untouched: PageSet | undefined,
+    { memory, at }: { readonly memory: StreamMemory; readonly at: number },
+  ): TakenPages | undefined {
+    const first = pending.next(from);
     if (first === -1) return undefined;
-    const { index, block, words } = this.#blocks.find(({ block: b }) => contains(b, first))!;
-    const start = first - block.offset / PAGE_BYTES;
-    const most = Math.min(MAX_PAGES_PER_FRAME, block.lengthBytes / PAGE_BYTES - start);
-    const isZero = isZeroPage(words, start);
-    let count = 1;
-    while (count < most && pending.has(first + count) && isZeroPage(words, start + count) === isZero) count += 1;
-    pending.delete(first, count);
-    const header = PagesHeader.encode({
-      block: index,
-      encoding: isZero ? PageEncoding.zero : PageEncoding.bytes,
-      pad: 0,
-      firstPage: start,
-      pageCount: count,
-    });
-    const parts = isZero ? [header] : [header, block.bytes.subarray(start * PAGE_BYTES, (start + count) * PAGE_BYTES)];
-    return { bytes: frame(FrameKind.pages, parts), pageCount: count, isZero, next: first + count };
-  }
-}
-
-function contains(block: RamBlock, page: number): boolean {
-  const first = block.offset / PAGE_BYTES;
-  return page >= first && page < first + block.lengthBytes / PAGE_BYTES;
-}
-
-/** Makes whole pages zero; those that are already stay as the host has them, which may be nowhere. */
-export function clearPages(bytes: Uint8Array): void {
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  for (let page = 0; page * WORDS_PER_PAGE < words.length; page++) {
-    if (!isZeroPage(words, page)) words.fill(0, page * WORDS_PER_PAGE, (page + 1) * WORDS_PER_PAGE);
-  }
-}
-
-function isZeroPage(words: Uint32Array, page: number): boolean {
-  const end = (page + 1) * WORDS_PER_PAGE;
-  for (let i = page * WORDS_PER_PAGE; i < end; i++) if (words[i] !== 0) return false;
-  return true;
-}
-
-function nextPage(set: PageSet, from: number): number {
-  const { words, pageCount } = set;
-  let page = from;
-  while (page < pageCount) {
-    const word = words[page >>> 5]! >>> (page & 31);
-    if (word === 0) page = (page | 31) + 1;
-    else {
-      page += 31 - Math.clz32(word & -word);
-      return page < pageCount ? page : -1;
+    const placed = this.#blocks.find(({ first: low, end }) => first >= low && first < end)!;
+    const runEnd = Math.min(pending.runEnd(first), placed.end);
+    if (untouched?.has(first) === true) {
+      const end = Math.min(runEnd, untouched.runEnd(first), first + MAX_ZERO_PAGES_PER_FRAME);
+      pending.delete(first, end - first);
+      const frame = pagesFrame(memory, at, placed, { first, count: end - first, isZero: true });
+      return { frames: [frame], zeroPages: end - first, normalPages: 0, next: end };
     }
+    const touchedEnd = untouched?.next(first) ?? -1;
+    const end = Math.min(runEnd, first + MAX_PAGES_PER_FRAME, touchedEnd === -1 ? Infinity : touchedEnd);
+    pending.delete(first, end - first);
+    return framesOf(memory, at, placed, { first, end });
   }
-  return -1;
+}
+
+function framesOf(
+  memory: StreamMemory,
+  room: number,
+  placed: PlacedBlock,
+  { first, end }: { readonly first: number; readonly end: number },
+): TakenPages {
+  const frames: Uint8Array[] = [];
+  const count = end - first;
+  const start = (first - placed.first) * PAGE_BYTES;
+  const at = room + HEADER_ROOM_BYTES;
+  memory.bytes.set(placed.block.bytes.subarray(start, start + count * PAGE_BYTES), at);
+  let zeroPages = 0;
+  for (let done = 0; done < count;) {
+    const here = at + done * PAGE_BYTES;
+    const zeroes = memory.runOfPages(here, count - done, true);
+    // A frame's headers lie before its pages: in the room for them, or in a page of zeroes, which is not sent.
+    if (zeroes > 0) {
+      frames.push(pagesFrame(memory, here, placed, { first: first + done, count: zeroes, isZero: true }));
+      zeroPages += zeroes;
+      done += zeroes;
+      continue;
+    }
+    const others = memory.runOfPages(here, count - done, false);
+    const headers = here - HEADERS_BYTES;
+    frames.push(pagesFrame(memory, headers, placed, { first: first + done, count: others, isZero: false }));
+    done += others;
+  }
+  return { frames, zeroPages, normalPages: count - zeroPages, next: end };
+}
+
+function pagesFrame(
+  memory: StreamMemory,
+  at: number,
+  placed: PlacedBlock,
+  { first, count, isZero }: { readonly first: number; readonly count: number; readonly isZero: boolean },
+): Uint8Array {
+  const header = {
+    block: placed.index,
+    encoding: isZero ? PageEncoding.zero : PageEncoding.bytes,
+    pad: 0,
+    firstPage: first - placed.first,
+    pageCount: count,
+  };
+  PagesHeader.encode(header, memory.bytes, at + FrameHeader.lengthBytes);
+  const payloadBytes = PagesHeader.lengthBytes + (isZero ? 0 : count * PAGE_BYTES);
+  const lengthBytes = sealFrame(memory, at, { kind: FrameKind.pages, flags: 0, payloadBytes });
+  return memory.bytes.subarray(at, at + lengthBytes);
 }

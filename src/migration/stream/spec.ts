@@ -1,15 +1,22 @@
 // The bytes of a migration stream; docs/migration-stream.md is its manual.
-import { layout, u16le, u32le, u8, type Codec, type Layout } from "../../base/index.ts";
+import { layout, u16le, u32le, u64le, u8, type Codec, type Layout } from "../../base/index.ts";
 
 type N = Codec<number>;
 
 export const MAGIC = "RATITEMG";
-export const STREAM_VERSION = 1;
+export const STREAM_VERSION = 2;
 export const PREAMBLE_BYTES = 12;
 
-/** Before each frame's payload. The checksum is of the header (with a checksum of 0) and the payload. */
-export const FrameHeader: Layout<{ kind: N; flags: N; reserved: N; payloadBytes: N; checksum: N }> = layout(
+/** Before each frame's payload. The checksum is XXH64 (seed 0) of the header (with a checksum of 0) and the payload. */
+export const FrameHeader: Layout<{ kind: N; flags: N; reserved: N; payloadBytes: N; checksum: Codec<bigint> }> = layout(
   "FrameHeader",
+  16,
+  { kind: u8, flags: u8, reserved: u16le, payloadBytes: u32le, checksum: u64le },
+);
+
+/** In streams of version 1; the checksum was `checksum`. */
+export const FrameHeaderOfVersion1: Layout<{ kind: N; flags: N; reserved: N; payloadBytes: N; checksum: N }> = layout(
+  "FrameHeaderOfVersion1",
   12,
   { kind: u8, flags: u8, reserved: u16le, payloadBytes: u32le, checksum: u32le },
 );
@@ -53,5 +60,6 @@ export const PageEncoding = { bytes: 0, zero: 1 } as const;
 
 /** More is refused, so that a stream cannot fill memory. */
 export const MAX_PAYLOAD_BYTES: number = 64 * 2 ** 20;
-/** Pages of one frame. */
+/** Pages of one frame that have bytes, and that are zero. */
 export const MAX_PAGES_PER_FRAME = 64;
+export const MAX_ZERO_PAGES_PER_FRAME = 4096;

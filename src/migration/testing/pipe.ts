@@ -11,6 +11,7 @@ export interface PipeFaults {
 class PipeEnd implements MigrationChannel {
   readonly name: string;
   readonly isDuplex: boolean;
+  readonly unwrittenBytes = 0;
   readonly #faults: PipeFaults;
   readonly #queue: Uint8Array[] = [];
   #waiting: (() => void) | undefined;

@@ -93,6 +93,7 @@ export function faultyPipe(faulty: WayFault | undefined, onStrike?: (struck: Str
   const end = (write: Way, read: Way): MigrationChannel => ({
     name: "pipe",
     isDuplex: true,
+    unwrittenBytes: 0,
     write: (bytes) => write.write(bytes),
     read: () => read.read(),
     flush: async () => undefined,

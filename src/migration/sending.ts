@@ -1,0 +1,105 @@
+// What goes to the channel: counted, kept to a bandwidth, with turns for the machine, which runs on this thread too.
+import type { TimerPort, YieldPort } from "../base/index.ts";
+import type { Patience } from "./patience.ts";
+import type { MigrationChannel } from "./port.ts";
+import { PAGES_ROOM_BYTES } from "./stream/pages.ts";
+import { StreamMemory } from "./stream/stream-memory.ts";
+
+/** How long frames are made before the machine has its turn again. */
+const TURN_NS = 2_000_000;
+/** The bandwidth limit is kept over intervals of this length, as in QEMU. */
+const LIMIT_INTERVAL_NS = 100_000_000;
+/** How many frames with pages can be on their way. */
+const ROOMS = 10;
+
+export interface SendingOptions {
+  readonly channel: MigrationChannel;
+  readonly timers: TimerPort;
+  readonly yield: Pick<YieldPort, "turn">;
+  readonly patience: Patience;
+  /** Bytes a second; 0 is no limit. */
+  readonly maxBandwidth: () => number;
+  /** Throws when nothing more should be sent. */
+  readonly check: () => void;
+}
+
+/** A place where frames are made; it is free when they have left. */
+export interface FrameRoom {
+  readonly memory: StreamMemory;
+  readonly at: number;
+  /** What `sentBytes` was behind its last frame. */
+  usedUntil: number;
+}
+
+export class Sending {
+  readonly #options: SendingOptions;
+  readonly #rooms: readonly FrameRoom[];
+  #sentBytes = 0;
+  #turnsNs = 0;
+  #turnStartNs = 0;
+  #intervalStartNs = 0;
+  #intervalBytes = 0;
+  /** The machine stands still: it wants no turns, and bandwidth is not spared. */
+  isAtFullSpeed = false;
+
+  constructor(options: SendingOptions) {
+    this.#options = options;
+    const memory = new StreamMemory(ROOMS * PAGES_ROOM_BYTES);
+    this.#rooms = Array.from({ length: ROOMS }, (_, i) => ({ memory, at: i * PAGES_ROOM_BYTES, usedUntil: 0 }));
+  }
+
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
+  /** How long the machine has had turns. */
+  get turnsNs(): number {
+    return this.#turnsNs;
+  }
+
+  /** A place for `PageSource.take`; who has sent frames from it says so by `usedUntil`. */
+  async room(): Promise<FrameRoom> {
+    const { channel } = this.#options;
+    const leftBytes = this.#sentBytes - channel.unwrittenBytes;
+    let oldest = this.#rooms[0]!;
+    for (const room of this.#rooms) {
+      if (room.usedUntil <= leftBytes) return room;
+      if (room.usedUntil < oldest.usedUntil) oldest = room;
+    }
+    await channel.flush(this.#sentBytes - oldest.usedUntil);
+    return oldest;
+  }
+
+  async send(bytes: Uint8Array): Promise<void> {
+    this.#options.check();
+    await this.#options.channel.write(bytes);
+    this.#options.patience.feed();
+    this.#sentBytes += bytes.length;
+    if (this.isAtFullSpeed) return;
+    await this.#keepLimit(bytes.length);
+    await this.#giveTurn();
+  }
+
+  async #giveTurn(): Promise<void> {
+    const { timers, yield: turns } = this.#options;
+    const beforeNs = timers.clock.nowNs();
+    if (beforeNs - this.#turnStartNs < TURN_NS) return;
+    await turns.turn();
+    this.#turnStartNs = timers.clock.nowNs();
+    this.#turnsNs += this.#turnStartNs - beforeNs;
+  }
+
+  async #keepLimit(bytes: number): Promise<void> {
+    const limit = this.#options.maxBandwidth();
+    if (limit === 0) return;
+    const nowNs = this.#options.timers.clock.nowNs();
+    if (nowNs - this.#intervalStartNs >= LIMIT_INTERVAL_NS) {
+      this.#intervalStartNs = nowNs;
+      this.#intervalBytes = 0;
+    }
+    this.#intervalBytes += bytes;
+    if (this.#intervalBytes * 1e9 < limit * LIMIT_INTERVAL_NS) return;
+    const waitNs = this.#intervalStartNs + LIMIT_INTERVAL_NS - nowNs;
+    if (waitNs > 0) await this.#options.patience.rest(waitNs);
+  }
+}

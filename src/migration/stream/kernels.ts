@@ -1,0 +1,232 @@
+// Generated code for what touches every byte of a stream: checksums, and the search for pages of zeroes.
+import { ModuleBuilder, type FunctionBuilder, type Local } from "../../wasm/index.ts";
+
+export interface Kernels {
+  /** XXH64 (seed 0) of the bytes, stored as 8 bytes at `into`. */
+  readonly hash: (at: number, lengthBytes: number, into: number) => void;
+  /** Where the first byte that is not zero may be, from `at` on: its piece of 64 bytes; `end` when there is none. */
+  readonly skipZeroes: (at: number, end: number) => number;
+}
+
+/** The primes of XXH64 (xxHash fast digest algorithm, version 0.1.1). */
+const PRIMES = [
+  0x9e37_79b1_85eb_ca87n,
+  0xc2b2_ae3d_27d4_eb4fn,
+  0x1656_67b1_9e37_79f9n,
+  0x85eb_ca77_c2b2_ae63n,
+  0x27d4_eb2f_1656_67c5n,
+] as const;
+const [P1, P2, P3, P4, P5] = PRIMES.map((prime) => BigInt.asIntN(64, prime)) as [
+  bigint,
+  bigint,
+  bigint,
+  bigint,
+  bigint,
+];
+const STRIPE_BYTES = 32;
+const ZERO_PIECE_BYTES = 64;
+
+let compiled: WebAssembly.Module | undefined;
+
+/** Over a memory of at most `maximumPages` WebAssembly pages. */
+export function kernelsOver(memory: WebAssembly.Memory): Kernels {
+  compiled ??= new WebAssembly.Module(kernelModule());
+  return new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as Kernels;
+}
+
+/** The most that a memory with kernels has, in WebAssembly pages. */
+export const MOST_KERNEL_PAGES = 2048;
+
+function kernelModule(): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  module.importMemory({
+    module: "env",
+    name: "memory",
+    minimumPages: 1,
+    maximumPages: MOST_KERNEL_PAGES,
+    shared: false,
+  });
+  hash(module.define({ params: ["i32", "i32", "i32"], results: [] }, "hash").builder);
+  skipZeroes(module.define({ params: ["i32", "i32"], results: ["i32"] }, "skipZeroes").builder);
+  return module.encode();
+}
+
+function skipZeroes(f: FunctionBuilder): void {
+  const [at, end] = [f.param(0), f.param(1)];
+  const done = f.block();
+  const next = f.loop();
+  f.get(at);
+  f.get(end);
+  f.op("i32.ge_u");
+  f.brIf(done);
+  for (let offset = 0; offset < ZERO_PIECE_BYTES; offset += 8) {
+    f.get(at);
+    f.memory("i64.load", offset);
+    if (offset > 0) f.op("i64.or");
+  }
+  f.i64(0n);
+  f.op("i64.ne");
+  f.brIf(done);
+  advance(f, at, ZERO_PIECE_BYTES);
+  f.br(next);
+  f.end();
+  f.end();
+  f.get(at);
+}
+
+/** The specification's steps, one after the other. */
+function hash(f: FunctionBuilder): void {
+  const [at, lengthBytes, into] = [f.param(0), f.param(1), f.param(2)];
+  const end = f.local("i32");
+  const sum = f.local("i64");
+  f.get(at);
+  f.get(lengthBytes);
+  f.op("i32.add");
+  f.set(end);
+  f.get(lengthBytes);
+  f.i32(STRIPE_BYTES);
+  f.op("i32.ge_u");
+  f.if();
+  stripes(f, at, end, sum);
+  f.else();
+  f.i64(P5);
+  f.set(sum);
+  f.end();
+  f.get(sum);
+  f.get(lengthBytes);
+  f.op("i64.extend_i32_u");
+  f.op("i64.add");
+  f.set(sum);
+  whileLeft(f, at, end, 8, () => {
+    f.get(sum);
+    f.i64(0n);
+    round(f, () => load(f, at, 0));
+    f.op("i64.xor");
+    rotateMultiply(f, 27n, P1);
+    f.i64(P4);
+    f.op("i64.add");
+    f.set(sum);
+  });
+  whileLeft(f, at, end, 4, () => {
+    f.get(sum);
+    f.get(at);
+    f.memory("i32.load");
+    f.op("i64.extend_i32_u");
+    f.i64(P1);
+    f.op("i64.mul");
+    f.op("i64.xor");
+    rotateMultiply(f, 23n, P2);
+    f.i64(P3);
+    f.op("i64.add");
+    f.set(sum);
+  });
+  whileLeft(f, at, end, 1, () => {
+    f.get(sum);
+    f.get(at);
+    f.memory("i64.load8_u");
+    f.i64(P5);
+    f.op("i64.mul");
+    f.op("i64.xor");
+    rotateMultiply(f, 11n, P1);
+    f.set(sum);
+  });
+  f.get(into);
+  for (const [shift, prime] of [
+    [33n, P2],
+    [29n, P3],
+    [32n, undefined],
+  ] as const) {
+    f.get(sum);
+    f.get(sum);
+    f.i64(shift);
+    f.op("i64.shr_u");
+    f.op("i64.xor");
+    if (prime !== undefined) {
+      f.i64(prime);
+      f.op("i64.mul");
+      f.set(sum);
+    }
+  }
+  f.memory("i64.store");
+}
+
+/** Four lanes over whole stripes, joined in `sum`; `at` goes on to what is left. */
+function stripes(f: FunctionBuilder, at: Local, end: Local, sum: Local): void {
+  const lanes = [BigInt.asIntN(64, P1 + P2), P2, 0n, BigInt.asIntN(64, -P1)].map((start) => {
+    const lane = f.local("i64");
+    f.i64(start);
+    f.set(lane);
+    return lane;
+  });
+  whileLeft(f, at, end, STRIPE_BYTES, () => {
+    lanes.forEach((lane, i) => {
+      f.get(lane);
+      round(f, () => load(f, at, i * 8));
+      f.set(lane);
+    });
+  });
+  const rotations = [1n, 7n, 12n, 18n];
+  lanes.forEach((lane, i) => {
+    f.get(lane);
+    f.i64(rotations[i]!);
+    f.op("i64.rotl");
+    if (i > 0) f.op("i64.add");
+  });
+  f.set(sum);
+  for (const lane of lanes) {
+    f.get(sum);
+    f.i64(0n);
+    round(f, () => f.get(lane));
+    f.op("i64.xor");
+    f.i64(P1);
+    f.op("i64.mul");
+    f.i64(P4);
+    f.op("i64.add");
+    f.set(sum);
+  }
+}
+
+/** Of the accumulator on the stack: with one input mixed in. */
+function round(f: FunctionBuilder, input: () => void): void {
+  input();
+  f.i64(P2);
+  f.op("i64.mul");
+  f.op("i64.add");
+  rotateMultiply(f, 31n, P1);
+}
+
+function rotateMultiply(f: FunctionBuilder, by: bigint, prime: bigint): void {
+  f.i64(by);
+  f.op("i64.rotl");
+  f.i64(prime);
+  f.op("i64.mul");
+}
+
+function load(f: FunctionBuilder, at: Local, offset: number): void {
+  f.get(at);
+  f.memory("i64.load", offset);
+}
+
+/** Runs the body and goes on by so many bytes, as long as so many are left. */
+function whileLeft(f: FunctionBuilder, at: Local, end: Local, stepBytes: number, body: () => void): void {
+  const done = f.block();
+  const next = f.loop();
+  f.get(end);
+  f.get(at);
+  f.op("i32.sub");
+  f.i32(stepBytes);
+  f.op("i32.lt_u");
+  f.brIf(done);
+  body();
+  advance(f, at, stepBytes);
+  f.br(next);
+  f.end();
+  f.end();
+}
+
+function advance(f: FunctionBuilder, at: Local, bytes: number): void {
+  f.get(at);
+  f.i32(bytes);
+  f.op("i32.add");
+  f.set(at);
+}
