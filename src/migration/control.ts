@@ -7,6 +7,7 @@ import { HartLimits } from "./hart-limits.ts";
 import { IncomingMigration } from "./incoming.ts";
 import { OutgoingMigration } from "./outgoing.ts";
 import type { MigratableMachine, MigrationChannel } from "./port.ts";
+import { rehearseLoading } from "./rehearsal.ts";
 import {
   DEFAULT_PARAMETERS,
   type MigrationParameters,
@@ -159,7 +160,9 @@ export class MigrationControl {
   async accept(uri: string): Promise<void> {
     this.#enter("setup");
     try {
-      const channel = await this.#host.accept(uri);
+      const accepting = this.#host.accept(uri);
+      rehearseLoading(this.#subject.machine.parts);
+      const channel = await accepting;
       this.#enter("active");
       const { machine, startsOnArrival, arrived } = this.#subject;
       const incoming = new IncomingMigration({ machine, channel, start: startsOnArrival });

@@ -99,6 +99,8 @@ export class IncomingMigration {
       if (next.kind === FrameKind.initialSent) {
         const isLast = this.#streams.initialCame(readName(next.payload).name);
         if (isLast && this.#channel.isDuplex) await this.#answer(FrameKind.switchoverAck);
+      } else if (next.kind === FrameKind.roundEnd) {
+        if (this.#channel.isDuplex) await this.#answer(FrameKind.roundTaken);
       } else this.#take(next, facts);
     }
   }

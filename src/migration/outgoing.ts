@@ -21,6 +21,7 @@ import {
   type MigrationProgress,
   type MigrationRound,
 } from "./progress.ts";
+import { rehearseSaving } from "./rehearsal.ts";
 import { ReturnPath } from "./return-path.ts";
 import { Sending } from "./sending.ts";
 import { titleOf } from "./stream/frame-title.ts";
@@ -46,6 +47,8 @@ export interface OutgoingOptions {
 
 /** A round that sends less says nothing about bandwidth. */
 const TELLING_BYTES = 0x1_0000;
+/** What is sent within this is sent while the machine stands still. */
+const SHORT_MS = 1;
 /** A dry run that does not come to its end says so after this. */
 const DRY_RUN_MS = 10_000;
 /** How many turns a refusal is waited for, once the channel is broken. */
@@ -202,11 +205,23 @@ export class OutgoingMigration {
     while (this.#wasRunning) {
       await this.#round();
       if (this.#options.isDryRun === true && (this.#nowNs - this.#startNs) / 1e6 > DRY_RUN_MS) return;
-      if (this.#expectedDowntimeMs() > this.parameters.downtimeLimitMs) continue;
+      if (this.#rounds.length === 1) rehearseSaving(this.#options.machine.parts, this.#frames);
+      if (this.#expectedDowntimeMs() > this.parameters.downtimeLimitMs || this.#isWorthARound) continue;
       if (!this.#waitsForAck) return;
       await this.#answers!.acked();
       this.#hasAcked = true;
     }
+  }
+
+  /**
+   * The downtime's limit is none to stay at: while rounds are short and each leaves less than half of what the last one left,
+   * all of them together take no more than the machine would stand still for without them.
+   */
+  get #isWorthARound(): boolean {
+    const [last, before] = [this.#rounds.at(-1)!, this.#rounds.at(-2)];
+    const left = last.dirtyPages;
+    if ((left * PAGE_BYTES * 1000) / this.#pace < SHORT_MS) return false;
+    return left * 2 <= (before?.dirtyPages ?? last.sentPages);
   }
 
   /** What streamed parts have to say first has to be there, where that was asked for and can be answered. */
@@ -226,6 +241,7 @@ export class OutgoingMigration {
     await this.#sendPending();
     await this.#streams.sendChanged();
     await this.#options.channel.flush();
+    await this.#endRound();
     // A round that has nothing to send is no reason to keep the machine waiting.
     await this.#options.yield.turn();
     const durationMs = Math.max((this.#nowNs - startNs) / 1e6, 0.001);
@@ -256,6 +272,13 @@ export class OutgoingMigration {
     const facts = { bandwidth: this.#bandwidth, pace: this.#pace, deviceBytes: this.#pendingDeviceBytes };
     this.#converging.round(round, facts, this.parameters);
     this.#options.onRound?.(round);
+  }
+
+  /** Waits until the other side has all of it: what is still under way would be waited for with the machine stopped. */
+  async #endRound(): Promise<void> {
+    if (this.#answers === undefined) return;
+    await this.#send(this.#frames.frame(FrameKind.roundEnd));
+    await this.#answers.expect(FrameKind.roundTaken);
   }
 
   async #switchover(): Promise<void> {

@@ -103,6 +103,8 @@ function checkFields(
 /** Anything whose state can be saved and loaded: a device, a hart, a firmware, a queue. */
 export interface Saveable<D extends StateDescription = StateDescription> {
   readonly stateDescription: D;
+  /** False while it waits for the host: it is not saved then. Absent from what never does. */
+  readonly isSettled?: boolean;
   saveState(): StateOf<D>;
   /** Takes the state over; what the values imply outside (irq levels, armed timers) follows from them. */
   loadState(values: StateOf<D>): void;

@@ -81,6 +81,10 @@ export abstract class VirtioDevice implements Device, QueueOwner {
   abstract saveState(): StateOf<StateDescription>;
   abstract loadState(values: StateOf<StateDescription>): void;
 
+  get isSettled(): boolean {
+    return this.queues.every(({ inFlight }) => inFlight === 0);
+  }
+
   /** Resolves when no request is in flight: no host I/O pending, nothing to be written to guest memory. */
   drain(): Promise<void> {
     return Promise.resolve();

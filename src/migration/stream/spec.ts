@@ -41,11 +41,14 @@ export const FrameKind = {
   dataEnd: 7,
   /** So named: its initial data has been sent. */
   initialSent: 8,
+  /** A round is over; the target says when it has taken it. No payload; only where it can answer. */
+  roundEnd: 9,
   /** Answers of the target: everything is loaded; it runs; a text why not; initial data of all parts is there. */
   ready: 16,
   running: 17,
   failed: 18,
   switchoverAck: 20,
+  roundTaken: 21,
   /** The source gives the machine over: from here on it does not run it. */
   handover: 19,
 } as const;

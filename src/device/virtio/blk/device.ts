@@ -128,6 +128,10 @@ export class VirtioBlk extends VirtioDevice {
     this.#budget.close();
   }
 
+  override get isSettled(): boolean {
+    return super.isSettled && this.#running + this.#waiting.length === 0;
+  }
+
   saveState(): VirtioBlkState {
     assert(this.#running + this.#waiting.length === 0, "a block device is saved after drain()", this.#running);
     return { ...this.saveCommon(), writeback: this.#writeback };
