@@ -43,6 +43,7 @@ export function buildMachine(config: MachineConfig, host: MachineHost, planHarts
     noShutdown: config.noShutdown,
     incoming: config.incoming ?? false,
     notice: (message) => host.notice?.(message),
+    untouchedPages: host.untouchedPages,
     blockNodes: [...host.blockNodes.values()],
     scheduler: (hooks) => {
       const scheduler = new Scheduler({

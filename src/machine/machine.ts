@@ -14,6 +14,7 @@ import type {
   HostQuit,
   Machine,
   MachineExit,
+  MachineHost,
   MachineObserver,
   MachineStatistics,
   RunState,
@@ -35,6 +36,7 @@ export interface MachineParts {
   readonly noShutdown: boolean;
   readonly incoming?: boolean;
   readonly notice: (message: string) => void;
+  readonly untouchedPages: MachineHost["untouchedPages"] | undefined;
   /** The disks that it has. */
   readonly blockNodes: readonly BlockNode[];
   /** Made with the machine's `attend` and `failed`. */
@@ -140,6 +142,7 @@ export class VirtualMachine implements Machine {
       start: () => this.#goOn(),
       giveUp: () => this.#giveUpDisks(),
       takeOver: () => this.#takeDisks(),
+      untouchedPages: this.#parts.untouchedPages,
       hartSources: board.harts.map((_, hartId) => hartSource(hartId)),
       throttleHarts: (who, percents) => this.#parts.throttle.ask(who, percents),
     });

@@ -1,5 +1,5 @@
 // A machine as migration sees it: parts, memory, and a run state of its own while it is on its way.
-import type { DirtyNotes, RamBlock } from "../memory/index.ts";
+import { PageSet, type DirtyNotes, type RamBlock } from "../memory/index.ts";
 import type { MigratableMachine, StreamedPart } from "../migration/port.ts";
 import { describeState, f64, field, StateError, type DescriptionOf, type Saveable } from "../state/index.ts";
 import type { GuestClock } from "./pace.ts";
@@ -39,6 +39,7 @@ export interface MoveParts {
   readonly start: () => void;
   readonly giveUp: () => Promise<void>;
   readonly takeOver: () => Promise<void>;
+  readonly untouchedPages: ((memory: Uint8Array) => Uint32Array | undefined) | undefined;
   readonly hartSources: readonly string[];
   readonly throttleHarts: (who: string, percents: number | readonly number[]) => void;
 }
@@ -83,6 +84,13 @@ export class MovableMachine implements MigratableMachine {
 
   start(): void {
     this.#parts.start();
+  }
+
+  untouchedPages(): PageSet | undefined {
+    const [block] = this.blocks;
+    if (block === undefined) return undefined;
+    const words = this.#parts.untouchedPages?.(new Uint8Array(block.bytes.buffer));
+    return words === undefined ? undefined : new PageSet(this.notes.pageCount, words);
   }
 
   giveUp(): Promise<void> {

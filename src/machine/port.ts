@@ -93,6 +93,11 @@ export interface MachineHost {
   readonly chardevs: ReadonlyMap<string, CharBackend>;
   /** By node name. */
   readonly blockNodes: ReadonlyMap<string, BlockNode>;
+  /**
+   * Pages of the machine's WebAssembly memory that nobody has ever touched, as bits (`PageSet`), where the platform knows.
+   * The first page may be written to meanwhile, and is as before then.
+   */
+  readonly untouchedPages?: (memory: Uint8Array) => Uint32Array | undefined;
   /** Told of each software host that is made for an iommufd object, for who wants to look behind it. */
   readonly softwareHostMade?: (made: DescribedHost) => void;
 }

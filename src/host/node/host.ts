@@ -6,6 +6,7 @@ import { tuneEngine } from "./engine.ts";
 import { NodeEventLoop } from "./event-loop.ts";
 import { nodeRng } from "./rng.ts";
 import { silentTrace } from "./trace.ts";
+import { untouchedPages } from "./untouched-pages.ts";
 
 export interface NodeHost {
   readonly clock: ClockPort;
@@ -15,6 +16,7 @@ export interface NodeHost {
   readonly yield: NodeEventLoop;
   readonly rng: RngPort;
   readonly trace: TracePort;
+  readonly untouchedPages: (memory: Uint8Array) => Uint32Array | undefined;
   close(): void;
 }
 
@@ -34,6 +36,7 @@ export function createNodeHost(options: { trace?: TracePort } = {}): NodeHost {
     yield: loop,
     rng: nodeRng,
     trace: options.trace ?? silentTrace,
+    untouchedPages,
     close: () => loop.close(),
   };
 }
