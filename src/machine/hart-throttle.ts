@@ -12,6 +12,7 @@ export class HartThrottle {
   readonly #percents: number[];
   /** Host time from which each may run. */
   readonly #restsUntilNs: number[];
+  readonly #held = new Set<number>();
   /** Some hart may have to rest. */
   isOn = false;
 
@@ -30,16 +31,24 @@ export class HartThrottle {
       this.#percents[hart] = Math.min(MAX_THROTTLE_PERCENT, most);
       if (most === 0) this.#restsUntilNs[hart] = 0;
     }
-    this.isOn = this.#asked.size > 0;
+    this.#update();
+  }
+
+  /** A hart that is held does not run at all. */
+  hold(hart: number, isHeld: boolean): void {
+    if (isHeld) this.#held.add(hart);
+    else this.#held.delete(hart);
+    this.#update();
   }
 
   percentOf(hart: number): number {
     return this.#percents[hart]!;
   }
 
-  /** How long a hart has to rest from now on. */
+  /** How long a hart has to rest from now on; Infinity for one that is held. */
   restNs(hart: number, nowNs: number): number {
-    return this.isOn ? Math.max(0, this.#restsUntilNs[hart]! - nowNs) : 0;
+    if (!this.isOn) return 0;
+    return this.#held.has(hart) ? Infinity : Math.max(0, this.#restsUntilNs[hart]! - nowNs);
   }
 
   /** A hart has run. */
@@ -49,5 +58,9 @@ export class HartThrottle {
     if (percent === 0) return;
     const restNs = ((endNs - startNs) * percent) / (100 - percent);
     this.#restsUntilNs[hart] = endNs + Math.min(restNs, MAX_REST_NS);
+  }
+
+  #update(): void {
+    this.isOn = this.#asked.size > 0 || this.#held.size > 0;
   }
 }

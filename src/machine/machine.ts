@@ -145,6 +145,11 @@ export class VirtualMachine implements Machine {
       untouchedPages: this.#parts.untouchedPages,
       hartSources: board.harts.map((_, hartId) => hartSource(hartId)),
       throttleHarts: (who, percents) => this.#parts.throttle.ask(who, percents),
+      holdHart: (hart, isHeld) => {
+        this.#parts.throttle.hold(hart, isHeld);
+        if (isHeld) board.harts[hart]!.kick();
+        else this.#scheduler.wake();
+      },
     });
   }
 

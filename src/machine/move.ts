@@ -42,6 +42,7 @@ export interface MoveParts {
   readonly untouchedPages: ((memory: Uint8Array) => Uint32Array | undefined) | undefined;
   readonly hartSources: readonly string[];
   readonly throttleHarts: (who: string, percents: number | readonly number[]) => void;
+  readonly holdHart: (hart: number, isHeld: boolean) => void;
 }
 
 export class MovableMachine implements MigratableMachine {
@@ -76,6 +77,10 @@ export class MovableMachine implements MigratableMachine {
 
   throttleHarts(who: string, percents: number | readonly number[]): void {
     this.#parts.throttleHarts(who, percents);
+  }
+
+  holdHart(hart: number, isHeld: boolean): void {
+    this.#parts.holdHart(hart, isHeld);
   }
 
   stop(): Promise<void> {

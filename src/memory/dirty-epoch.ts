@@ -45,6 +45,9 @@ export class DirtyEpoch {
   #sources: (PageSet | undefined)[] = [];
   #previous: (PageSet | undefined)[] = [];
   #open = true;
+  /** How many pages more each limited source may report first in this round; undefined while none is limited. */
+  #allowed: Int32Array | undefined;
+  #onSpent: ((source: DirtySource) => void) | undefined;
 
   constructor(owner: EpochOwner, name: string, slot: number, words: Uint32Array) {
     this.#owner = owner;
@@ -59,7 +62,21 @@ export class DirtyEpoch {
     const mask = 1 << (page & 31);
     this.words[word]! |= mask;
     const written = this.#sources[source] ?? this.#startSource(source);
+    if (this.#allowed !== undefined && (written.words[word]! & mask) === 0) this.#spend(this.#allowed, source);
     written.words[word]! |= mask;
+  }
+
+  /**
+   * From now on `source` may report so many pages that it has not reported in this round: `onSpent`, one for all sources,
+   * is called in the middle of the report that reaches the number. Asked for again, it counts from there.
+   */
+  allow(source: DirtySource, pageCount: number, onSpent: (source: DirtySource) => void): void {
+    const allowed = this.#allowed ?? new Int32Array(0);
+    const grown = source < allowed.length ? allowed : new Int32Array(source + 1);
+    if (grown !== allowed) grown.set(allowed);
+    grown[source] = pageCount;
+    this.#allowed = grown;
+    this.#onSpent = onSpent;
   }
 
   /**
@@ -149,6 +166,13 @@ export class DirtyEpoch {
       this.#owner.armWord(w, taken);
     }
     return count;
+  }
+
+  #spend(allowed: Int32Array, source: DirtySource): void {
+    const left = allowed[source];
+    if (left === undefined || left <= 0) return;
+    allowed[source] = left - 1;
+    if (left === 1) this.#onSpent!(source);
   }
 
   #startSource(source: DirtySource): PageSet {

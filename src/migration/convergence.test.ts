@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { DirtyTrigger, nextThrottle, predict, type ConvergenceFacts } from "./convergence.ts";
-import { nextShare } from "./hart-limits.ts";
 
 const MIB = 2 ** 20;
 const round = (sent: number, dirty: number, durationMs: number) => ({
@@ -44,18 +43,6 @@ describe("the throttle", () => {
   test("grows by less near its end where that is enough", () => {
     expect(nextThrottle(80, 1.25, { ...steps, throttleTailslow: true })).toBeCloseTo(84);
     expect(nextThrottle(20, 4, { ...steps, throttleTailslow: true })).toBe(30);
-  });
-});
-
-describe("a hart's share of time", () => {
-  test.each([
-    ["falls with what it writes too much", 1, 100, 10, 0.095],
-    ["grows when it writes less", 0.1, 5, 10, 0.15],
-    ["stays near the limit", 0.3, 9.5, 10, 0.3],
-    ["is whole again when it writes nothing", 0.9, 0, 10, 1],
-    ["is never nothing", 0.02, 1000, 1, 0.01],
-  ])("%s", (_, share, rate, limit, next) => {
-    expect(nextShare(share, rate, limit)).toBeCloseTo(next);
   });
 });
 

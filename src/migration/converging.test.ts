@@ -26,10 +26,14 @@ function pass(ms: number): void {
 
 class ThrottledMachine extends SmallMachine {
   readonly hartSources: readonly string[] = ["hart0"];
-  readonly asked: unknown[] = [];
+  readonly asked: unknown[][] = [];
 
   throttleHarts(who: string, percents: number | readonly number[]): void {
     this.asked.push([who, percents]);
+  }
+
+  holdHart(hart: number, isHeld: boolean): void {
+    this.asked.push([hart, isHeld ? "held" : "free"]);
   }
 }
 
@@ -146,16 +150,52 @@ describe("the dirty rate", () => {
   });
 });
 
-test("harts are held to a rate, and let go", () => {
-  const machine = new ThrottledMachine();
-  const limits = new HartLimits(machine, timers);
-  limits.set(4 * 4096);
-  for (let page = 0; page < 10; page++) machine.write(page, 1);
-  pass(250);
-  expect(limits.current).toEqual([{ hart: 0, bytesPerSecond: 4 * 4096, currentBytesPerSecond: 40 * 4096 }]);
-  expect(machine.asked).toEqual([["hart limits", [expect.closeTo(90.5)]]]);
-  limits.set(undefined);
-  expect(machine.asked.at(-1)).toEqual(["hart limits", [0]]);
+describe("a hart's limit", () => {
+  const PAGES_PER_SECOND = 40;
+
+  test("holds it from the page that is one too many to the end of the period", () => {
+    const machine = new ThrottledMachine();
+    const limits = new HartLimits(machine, timers);
+    limits.set(PAGES_PER_SECOND * 4096);
+    for (let page = 0; page < 3; page++) machine.write(page, 1);
+    machine.write(0, 2);
+    expect(machine.asked).toEqual([]);
+    machine.write(3, 1);
+    expect(machine.asked).toEqual([[0, "held"]]);
+    pass(100);
+    expect(machine.asked).toEqual([
+      [0, "held"],
+      [0, "free"],
+    ]);
+    const rate = PAGES_PER_SECOND * 4096;
+    expect(limits.current).toEqual([{ hart: 0, bytesPerSecond: rate, currentBytesPerSecond: rate }]);
+  });
+
+  test("counts what it writes again in another period", () => {
+    const machine = new ThrottledMachine();
+    const limits = new HartLimits(machine, timers);
+    limits.set(PAGES_PER_SECOND * 4096);
+    for (let period = 0; period < 2; period++) {
+      for (let page = 0; page < 4; page++) machine.write(page, period);
+      pass(100);
+    }
+    expect(machine.asked.map(([, what]) => what)).toEqual(["held", "free", "held", "free"]);
+  });
+
+  test("lets go when it is taken back, and closes its epoch", () => {
+    const machine = new ThrottledMachine();
+    const limits = new HartLimits(machine, timers);
+    limits.set(4096);
+    machine.write(0, 1);
+    limits.set(undefined);
+    for (let page = 0; page < 9; page++) machine.write(page, 1);
+    pass(1000);
+    expect(machine.asked).toEqual([
+      [0, "held"],
+      [0, "free"],
+    ]);
+    expect([limits.current, machine.notes.openEpochs]).toEqual([[], 0]);
+  });
 });
 
 describe("a dry run", () => {

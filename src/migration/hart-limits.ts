@@ -1,15 +1,11 @@
-// Harts kept from writing faster than so many bytes a second each (QEMU, system/dirtylimit.c, which needs KVM's dirty rings):
-// what each has written in a period decides how much of the next one it runs.
+// Harts kept from writing faster than so many bytes a second each, as QEMU does with KVM's dirty rings (system/dirtylimit.c):
+// who has written its share of a period to pages that it had not written in it rests until the next one.
 import type { Timer, TimerPort } from "../base/index.ts";
-import { PAGE_BYTES, type DirtyEpoch } from "../memory/index.ts";
+import { PAGE_BYTES, type DirtyEpoch, type DirtySource } from "../memory/index.ts";
 import type { MigratableMachine } from "./port.ts";
 
-const PERIOD_NS = 250_000_000;
-const LEAST_SHARE = 0.01;
-/** A hart is let go no faster than this from one period to the next. */
-const MOST_GROWTH = 1.5;
-/** Under this share of its limit, a hart may run more. */
-const SLACK = 0.9;
+/** A hart that is held answers nothing, so that this is short. */
+const PERIOD_NS = 100_000_000;
 
 export interface HartLimit {
   readonly hart: number;
@@ -23,7 +19,7 @@ export class HartLimits {
   readonly #timer: Timer;
   readonly #limits = new Map<number, number>();
   readonly #rates = new Map<number, number>();
-  readonly #shares = new Map<number, number>();
+  readonly #held = new Set<number>();
   #epoch: DirtyEpoch | undefined;
   #sinceNs = 0;
 
@@ -45,16 +41,16 @@ export class HartLimits {
     }));
   }
 
-  /** For one hart, or for all of them; undefined lets go. */
+  /** For one hart, or for all of them; undefined lets go. Throws a VmError when a tracker refuses. */
   set(bytesPerSecond: number | undefined, hart?: number): void {
     const harts = hart === undefined ? Array.from({ length: this.hartCount }, (_, i) => i) : [hart];
+    if (bytesPerSecond !== undefined) this.#begin();
     for (const each of harts) {
-      if (bytesPerSecond === undefined) this.#limits.delete(each);
+      if (bytesPerSecond === undefined) this.#release(each);
       else this.#limits.set(each, bytesPerSecond);
-      if (bytesPerSecond === undefined) this.#shares.delete(each);
+      if (bytesPerSecond !== undefined) this.#allow(each, PERIOD_NS);
     }
-    if (this.#limits.size > 0) this.#begin();
-    else this.#end();
+    if (this.#limits.size === 0) this.#end();
   }
 
   #begin(): void {
@@ -68,35 +64,49 @@ export class HartLimits {
     this.#timer.disarm();
     this.#epoch?.close();
     this.#epoch = undefined;
-    this.#rates.clear();
-    this.#shares.clear();
-    this.#apply();
+  }
+
+  #release(hart: number): void {
+    this.#limits.delete(hart);
+    this.#rates.delete(hart);
+    this.#epoch?.allow(this.#sourceOf(hart), 0, () => undefined);
+    this.#hold(hart, false);
   }
 
   #look(): void {
     if (this.#epoch === undefined) return;
     const nowNs = this.#timers.clock.nowNs();
-    const seconds = (nowNs - this.#sinceNs) / 1e9;
+    const periodNs = nowNs - this.#sinceNs;
     const { bySource } = this.#epoch.read();
     this.#sinceNs = nowNs;
-    for (const [hart, limit] of this.#limits) {
-      const rate = ((bySource.get(this.#machine.hartSources![hart]!) ?? 0) * PAGE_BYTES) / seconds;
-      this.#rates.set(hart, rate);
-      this.#shares.set(hart, nextShare(this.#shares.get(hart) ?? 1, rate, limit));
+    for (const hart of this.#limits.keys()) {
+      const pages = bySource.get(this.#machine.hartSources![hart]!) ?? 0;
+      this.#rates.set(hart, (pages * PAGE_BYTES * 1e9) / periodNs);
+      // The next period is about as late as this one.
+      this.#allow(hart, periodNs);
+      this.#hold(hart, false);
     }
-    this.#apply();
     this.#timer.arm(nowNs + PERIOD_NS);
   }
 
-  #apply(): void {
-    const percents = Array.from({ length: this.hartCount }, (_, hart) => 100 * (1 - (this.#shares.get(hart) ?? 1)));
-    this.#machine.throttleHarts?.("hart limits", percents);
+  #allow(hart: number, periodNs: number): void {
+    const pages = Math.max(1, Math.round((this.#limits.get(hart)! * periodNs) / 1e9 / PAGE_BYTES));
+    this.#epoch!.allow(this.#sourceOf(hart), pages, (source) => this.#spent(source));
   }
-}
 
-/** The share of time, 0 to 1, that a hart may run next, when with this share it wrote so much. */
-export function nextShare(share: number, rate: number, limit: number): number {
-  if (rate <= limit && rate > limit * SLACK) return share;
-  const wanted = rate === 0 ? Infinity : (share * limit * (SLACK + 1)) / 2 / rate;
-  return Math.max(LEAST_SHARE, Math.min(1, wanted, share * MOST_GROWTH));
+  #spent(source: DirtySource): void {
+    const hart = this.#machine.hartSources!.indexOf(this.#machine.notes.sourceName(source));
+    if (this.#limits.has(hart)) this.#hold(hart, true);
+  }
+
+  #hold(hart: number, isHeld: boolean): void {
+    if (this.#held.has(hart) === isHeld) return;
+    if (isHeld) this.#held.add(hart);
+    else this.#held.delete(hart);
+    this.#machine.holdHart?.(hart, isHeld);
+  }
+
+  #sourceOf(hart: number): DirtySource {
+    return this.#machine.notes.source(this.#machine.hartSources![hart]!);
+  }
 }

@@ -30,6 +30,8 @@ export interface MigratableMachine {
    * several who ask, the most counts.
    */
   throttleHarts?(who: string, percents: number | readonly number[]): void;
+  /** A hart does not run until it is let go of; also asked for in the middle of its run. */
+  holdHart?(hart: number, isHeld: boolean): void;
   /** Lets go of what only one machine may have (images); what the guest wrote is on them. Rejects with a VmError. */
   giveUp?(): Promise<void>;
   /** Takes it, or takes it back. Rejects with a VmError when another machine has it. */

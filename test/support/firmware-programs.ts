@@ -38,6 +38,22 @@ export const spinProgram: Uint8Array = image([
   0xffdff06f, //    j 1b
 ]);
 
+/** Writes to each page of 16 MiB from 0x81000000 on in turn, as fast as it can. */
+export const dirtyProgram: Uint8Array = image([
+  0x00100513, //    li a0, 1
+  0x01f51513, //    slli a0, a0, 31
+  0x01000337, //    lui t1, 0x1000
+  0x00650533, //    add a0, a0, t1
+  0x006505b3, //    add a1, a0, t1
+  0x00001337, //    lui t1, 1
+  0x00050293, // 1: mv t0, a0
+  0x00c2b023, // 2: sd a2, 0(t0)
+  0x00160613, //    addi a2, a2, 1
+  0x006282b3, //    add t0, t0, t1
+  0xfeb29ae3, //    bne t0, a1, 2b
+  0xfedff06f, //    j 1b
+]);
+
 /** Ends with the finisher's failure 7. */
 export const failProgram: Uint8Array = image(finish(0x73, 0x333));
 

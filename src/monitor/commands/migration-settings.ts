@@ -103,7 +103,7 @@ const REFUSED_PARAMETERS: Readonly<Record<string, string>> = {
   "xbzrle-cache-size": NO_XBZRLE,
   "max-postcopy-bandwidth": NO_POSTCOPY,
   "block-bitmap-mapping": "disks have no dirty bitmaps",
-  "x-vcpu-dirty-limit-period": "harts are looked at every quarter of a second",
+  "x-vcpu-dirty-limit-period": "harts are looked at ten times a second",
   mode: "there is no restart in place",
   "direct-io": "snapshot files are streams",
   "cpr-exec-command": "there is no restart in place",
