@@ -142,6 +142,8 @@ export const i64: IntegerOps<"i64"> & { readonly big: (value: bigint) => Expr<"i
 
 export const wrap = (a: Expr<"i64">): Expr<"i32"> => op("i32.wrap_i64", a);
 export const extend32 = (a: Expr<"i64">): Expr<"i64"> => op("i64.extend32_s", a);
+/** A word, sign-extended or zero-extended. */
+export const extendS = (a: Expr<"i32">): Expr<"i64"> => op("i64.extend_i32_s", a);
 export const extendU = (a: Expr<"i32">): Expr<"i64"> => op("i64.extend_i32_u", a);
 export const select = <T extends IrType>(when: Expr<"i32">, then: Expr<T>, otherwise: Expr<T>): Expr<T> => ({
   kind: "select",

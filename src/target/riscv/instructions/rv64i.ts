@@ -1,20 +1,8 @@
 // table: RV64I (unprivileged spec §2, §4), with Zifencei and the hint that Zihintpause names.
-import {
-  extendU,
-  i32,
-  i64,
-  imm,
-  imm32,
-  nextPc,
-  op,
-  pc,
-  type Code,
-  type Expr,
-  type Width,
-} from "../../../accel/index.ts";
+import { extendU, i32, i64, imm, imm32, nextPc, pc, type Code, type Expr, type Width } from "../../../accel/index.ts";
 import { exactly, pattern, type Instruction } from "../encoding.ts";
-import { low32, rs1, rs2, setRd, shamt63 } from "../operands.ts";
-import { integerForms, type Binary } from "./integer-forms.ts";
+import { rs1, rs2, setRd } from "../operands.ts";
+import { integerForms } from "./integer-forms.ts";
 
 const I = ["i"];
 const { register, registerWord, immediate, immediateWord, shift, shiftWord } = integerForms(I);
@@ -61,13 +49,7 @@ function jalr(c: Code): void {
   c.jump(target);
 }
 
-const sllw: Binary = (a, b) => i64.shl(a, i64.and(b, i64.const(31)));
-const srlw: Binary = (a, b) => i64.shrU(low32(a), i64.and(b, i64.const(31)));
-const sraw: Binary = (a, b) => i64.shrS(op("i64.extend32_s", a), i64.and(b, i64.const(31)));
-const sll: Binary = (a, b) => i64.shl(a, shamt63(b));
-const srl: Binary = (a, b) => i64.shrU(a, shamt63(b));
-const sra: Binary = (a, b) => i64.shrS(a, shamt63(b));
-
+/** WebAssembly takes shift amounts modulo the width, as these instructions do. */
 export const rv64i: readonly Instruction[] = [
   {
     name: "lui",
@@ -130,25 +112,25 @@ export const rv64i: readonly Instruction[] = [
   shift("slli", 1, 0x00, i64.shl),
   shift("srli", 5, 0x00, i64.shrU),
   shift("srai", 5, 0x10, i64.shrS),
-  immediateWord("addiw", 0, i64.add),
-  shiftWord("slliw", 1, 0x00, i64.shl),
-  shiftWord("srliw", 5, 0x00, (a, b) => i64.shrU(low32(a), b)),
-  shiftWord("sraiw", 5, 0x20, (a, b) => i64.shrS(op("i64.extend32_s", a), b)),
+  immediateWord("addiw", 0, i32.add),
+  shiftWord("slliw", 1, 0x00, i32.shl),
+  shiftWord("srliw", 5, 0x00, i32.shrU),
+  shiftWord("sraiw", 5, 0x20, i32.shrS),
   register("add", 0, 0, i64.add),
   register("sub", 0, 0x20, i64.sub),
-  register("sll", 1, 0, sll),
+  register("sll", 1, 0, i64.shl),
   register("slt", 2, 0, (a, b) => flag(i64.ltS(a, b))),
   register("sltu", 3, 0, (a, b) => flag(i64.ltU(a, b))),
   register("xor", 4, 0, i64.xor),
-  register("srl", 5, 0, srl),
-  register("sra", 5, 0x20, sra),
+  register("srl", 5, 0, i64.shrU),
+  register("sra", 5, 0x20, i64.shrS),
   register("or", 6, 0, i64.or),
   register("and", 7, 0, i64.and),
-  registerWord("addw", 0, 0, i64.add),
-  registerWord("subw", 0, 0x20, i64.sub),
-  registerWord("sllw", 1, 0, sllw),
-  registerWord("srlw", 5, 0, srlw),
-  registerWord("sraw", 5, 0x20, sraw),
+  registerWord("addw", 0, 0, i32.add),
+  registerWord("subw", 0, 0x20, i32.sub),
+  registerWord("sllw", 1, 0, i32.shl),
+  registerWord("srlw", 5, 0, i32.shrU),
+  registerWord("sraw", 5, 0x20, i32.shrS),
   {
     // FENCE is a FENCE with predecessor W and successor none; harts run in turn, so only PAUSE has an effect.
     name: "pause",

@@ -1,5 +1,5 @@
 // table: RV64M and Zmmul (unprivileged spec §12). Division never traps: the divisor is made harmless before it is used.
-import { call, extend32, i32, i64, op, select, type Code, type Expr } from "../../../accel/index.ts";
+import { call, extend32, extendS, i32, i64, op, select, wrap, type Code, type Expr } from "../../../accel/index.ts";
 import { pattern, type Instruction } from "../encoding.ts";
 import { low32, rs1, rs2, setRd } from "../operands.ts";
 
@@ -68,7 +68,7 @@ export const rv64m: readonly Instruction[] = [
   define("divu", 0x33, 5, M, (c) => setRd(c, unsigned(c, rs1, rs2, false))),
   define("rem", 0x33, 6, M, (c) => setRd(c, signed(c, rs1, rs2, min64, true))),
   define("remu", 0x33, 7, M, (c) => setRd(c, unsigned(c, rs1, rs2, true))),
-  define("mulw", 0x3b, 0, multiply, (c) => setRd(c, extend32(i64.mul(rs1, rs2)))),
+  define("mulw", 0x3b, 0, multiply, (c) => setRd(c, extendS(i32.mul(wrap(rs1), wrap(rs2))))),
   define("divw", 0x3b, 4, M, (c) => setRd(c, extend32(signed(c, extend32(rs1), extend32(rs2), noOverflow, false)))),
   define("divuw", 0x3b, 5, M, (c) => setRd(c, extend32(unsigned(c, low32(rs1), low32(rs2), false)))),
   define("remw", 0x3b, 6, M, (c) => setRd(c, extend32(signed(c, extend32(rs1), extend32(rs2), noOverflow, true)))),

@@ -1,8 +1,8 @@
 // table: Zbb, basic bit manipulation, and what of it Zbkb has too (unprivileged spec §28.4.2, §28.4.5).
-import { extendU, i64, op, select, wrap, type Expr } from "../../../accel/index.ts";
+import { extendU, i32, i64, op, select, wrap, type Expr } from "../../../accel/index.ts";
 import type { Instruction } from "../encoding.ts";
 import { rs1, setRd } from "../operands.ts";
-import { integerForms, type Binary, type Unary } from "./integer-forms.ts";
+import { integerForms, type Binary, type Unary, type WordBinary } from "./integer-forms.ts";
 
 const { register, unary, unaryWord } = integerForms(["zbb"]);
 const shared = integerForms(["zbb", "zbkb"]);
@@ -11,10 +11,8 @@ const invert = (a: Expr<"i64">): Expr<"i64"> => i64.xor(a, i64.const(-1));
 /** WebAssembly takes rotation amounts modulo the width, as these instructions do. */
 const rotateLeft: Binary = (a, b) => op("i64.rotl", a, b);
 const rotateRight: Binary = (a, b) => op("i64.rotr", a, b);
-const onWords =
-  (name: "i32.rotl" | "i32.rotr"): Binary =>
-  (a, b) =>
-    extendU(op(name, wrap(a), wrap(b)));
+const rotateWordLeft: WordBinary = (a, b) => op("i32.rotl", a, b);
+const rotateWordRight: WordBinary = (a, b) => op("i32.rotr", a, b);
 const count =
   (name: "clz" | "ctz" | "popcnt"): Unary =>
   (a) =>
@@ -73,9 +71,9 @@ export const zbb: readonly Instruction[] = [
   shared.register("rol", 1, 0x30, rotateLeft),
   shared.register("ror", 5, 0x30, rotateRight),
   shared.shift("rori", 5, 0x18, rotateRight),
-  shared.registerWord("rolw", 1, 0x30, onWords("i32.rotl")),
-  shared.registerWord("rorw", 5, 0x30, onWords("i32.rotr")),
-  shared.shiftWord("roriw", 5, 0x30, onWords("i32.rotr")),
+  shared.registerWord("rolw", 1, 0x30, rotateWordLeft),
+  shared.registerWord("rorw", 5, 0x30, rotateWordRight),
+  shared.shiftWord("roriw", 5, 0x30, rotateWordRight),
   unary("orc.b", 5, 0x287, orCombine),
   shared.unary("rev8", 5, 0x6b8, reverseBytes),
   {
@@ -90,5 +88,5 @@ export const zbb: readonly Instruction[] = [
   zbkbOnly.unary("brev8", 5, 0x687, reverseBits),
   zbkbOnly.register("pack", 4, 0x04, (a, b) => i64.or(low(a), i64.shl(b, i64.const(32)))),
   zbkbOnly.register("packh", 7, 0x04, (a, b) => i64.or(byte(a), i64.shl(byte(b), i64.const(8)))),
-  zbkbOnly.registerWord("packw", 4, 0x04, (a, b) => i64.or(half(a), i64.shl(b, i64.const(16)))),
+  zbkbOnly.registerWord("packw", 4, 0x04, (a, b) => i32.or(i32.and(a, i32.const(0xffff)), i32.shl(b, i32.const(16)))),
 ];
