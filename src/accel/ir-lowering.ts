@@ -238,12 +238,17 @@ export abstract class IrLowering<F extends FunctionBuilder = FunctionBuilder> {
         return;
       case "hostLoad":
         f.get(this.local(expr.at));
-        f.memory(hostLoads[`${expr.width}${expr.signed ? "s" : "u"}`]);
+        this.hostLoad(hostLoads[`${expr.width}${expr.signed ? "s" : "u"}`]);
         return;
       case "temp":
         f.get(this.local(expr));
         return;
     }
+  }
+
+  /** Loads from the host address on the stack, which `translate` found. */
+  protected hostLoad(load: MemoryOp): void {
+    this.f.memory(load);
   }
 
   protected local(temp: Temp): Local {

@@ -18,8 +18,9 @@ import type { ControlFlow } from "./control-flow.ts";
 import type { RegionFormer } from "./region-former.ts";
 import {
   accessLocals,
+  baseLocal,
   budgetLocal,
-  exitPcLocal,
+  exitOffsetLocal,
   fieldLocal,
   firstCell,
   groupLocal,
@@ -28,6 +29,7 @@ import {
   localRuns,
   tagLocal,
 } from "./region-locals.ts";
+import { packAccess } from "./slow-paths.ts";
 import { exitLevel, leftLevel, RegionWays, type EmitterParts } from "./region-ways.ts";
 import { Flow, Token } from "./template.ts";
 
@@ -39,6 +41,7 @@ const i32Or = numericOps["i32.or"];
 const i32Shl = numericOps["i32.shl"];
 const i32Ne = numericOps["i32.ne"];
 const i64Or = numericOps["i64.or"];
+const i64Sub = numericOps["i64.sub"];
 const i64Eqz = numericOps["i64.eqz"];
 const i64Xor = numericOps["i64.xor"];
 const i64And = numericOps["i64.and"];
@@ -112,7 +115,7 @@ export class RegionEmitter extends RegionWays {
     if (tables !== undefined) this.checkTables(tables);
     if (this.dispatches) {
       // Where the region is entered, as if a jump had led there.
-      this.loadField(i64Load, "pc", exitPcLocal);
+      this.loadExitOffset();
       this.open(control.loop);
       this.dispatchLevel = this.depth;
       this.within(flow.root, flow.lastMerge[flow.root]!, 0);
@@ -194,7 +197,7 @@ export class RegionEmitter extends RegionWays {
     this.i32(this.tableIndex);
     out.u8(control.call);
     out.u32(parts.misfitImport);
-    this.loadField(i64Load, "pc", exitPcLocal);
+    this.loadExitOffset();
     this.i32(RegionExit.interpret);
     this.set(kindLocal);
     this.br(exitLevel);
@@ -231,13 +234,24 @@ export class RegionEmitter extends RegionWays {
     this.end();
     this.storeCells(this.cells, i64Store);
     this.storeCells(this.floatCells, f64Store);
-    this.get(exitPcLocal);
+    this.get(baseLocal);
+    this.get(exitOffsetLocal);
+    out.u8(i64Add);
     this.get(budgetLocal);
     this.get(kindLocal);
     this.i32(exitShift);
     out.u8(i32Shl);
     out.u8(i32Or);
     out.u8(control.end);
+  }
+
+  /** The region is entered where the pc is. */
+  private loadExitOffset(): void {
+    this.vcpu();
+    this.memory(i64Load, this.parts.layout.offset("pc"));
+    this.get(baseLocal);
+    this.out.u8(i64Sub);
+    this.set(exitOffsetLocal);
   }
 
   private loadField(load: number, name: string, into: Local): void {
@@ -300,7 +314,9 @@ export class RegionEmitter extends RegionWays {
     }
     const { flow: ends } = former.templates[first + length - 1]!;
     if (ends === Flow.jump) {
-      this.set(exitPcLocal);
+      this.get(baseLocal);
+      this.out.u8(i64Sub);
+      this.set(exitOffsetLocal);
       this.spendBudget(behind + length);
       this.emitJump();
       return;
@@ -446,8 +462,12 @@ export class RegionEmitter extends RegionWays {
         case Token.group:
           this.pushGroup(group);
           break;
-        case Token.displacement:
-          this.i32(groups.displacement[this.place]!);
+        case Token.grouped:
+          this.memory(tokens[++at]!, groups.displacement[this.place]!);
+          break;
+        case Token.backToGroup:
+          this.i32(groups.displacement[this.place]! + 1);
+          out.u8(i32Sub);
           break;
         case Token.table:
           this.findEntry(tokens[++at]!);
@@ -474,10 +494,11 @@ export class RegionEmitter extends RegionWays {
         case Token.nextPc:
           this.pushPlace(offset + template.lengthBytes);
           break;
-        case Token.budget:
+        case Token.whereabouts:
+          this.get(baseLocal);
           this.get(budgetLocal);
-          this.i32(this.behind + 1);
-          out.u8(i32Sub);
+          this.i32(offset);
+          this.i32(packAccess(tokens[++at]!, template.lengthBytes, this.behind + 1));
           break;
         case Token.leaveIf:
           this.hintNext(0);
@@ -509,8 +530,7 @@ export class RegionEmitter extends RegionWays {
 
   private emitInterpret(offset: number, behind: number, depthInside: number): void {
     const { out } = this;
-    this.pushPlace(offset);
-    this.set(exitPcLocal);
+    this.exitAt(offset);
     this.i32(RegionExit.interpret);
     this.set(kindLocal);
     this.spendBudget(behind);
@@ -520,14 +540,13 @@ export class RegionEmitter extends RegionWays {
 
   private emitLeaveWith(depthInside: number): void {
     const { out } = this;
-    this.get(accessLocals.slot);
+    this.tee(kindLocal);
     this.hintNext(0);
-    this.open(control.if);
-    this.get(accessLocals.slot);
-    this.set(kindLocal);
-    out.u8(control.br);
+    out.u8(control.brIf);
     out.u32(this.depth + depthInside - leftLevel);
-    this.end();
+    // Known to be zero on all ways that go on, so that an engine need not keep it.
+    this.i32(0);
+    this.set(kindLocal);
   }
 
   private getRegister(offset: number): void {

@@ -11,8 +11,8 @@ export const vcpuLocal: Local = local(0);
 export const labelLocal: Local = local(1);
 export const budgetLocal: Local = local(2);
 export const baseLocal: Local = local(3);
-/** Where to go on when the region is left, and how (`RegionExit`). */
-export const exitPcLocal: Local = local(4);
+/** Where to go on when the region is left, from its base, and how (`RegionExit`). */
+export const exitOffsetLocal: Local = local(4);
 export const accessLocals: AccessLocals = {
   address: local(5),
   value: local(6),

@@ -8,7 +8,7 @@ import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
 import type { ControlFlow } from "./control-flow.ts";
 import { blockLimit, type RegionFormer } from "./region-former.ts";
-import { accessLocals, baseLocal, budgetLocal, exitPcLocal, labelLocal, vcpuLocal } from "./region-locals.ts";
+import { accessLocals, baseLocal, budgetLocal, exitOffsetLocal, labelLocal, vcpuLocal } from "./region-locals.ts";
 import { RegionWriter } from "./region-writer.ts";
 import type { Template } from "./template.ts";
 
@@ -113,7 +113,7 @@ export abstract class RegionWays extends RegionWriter {
     return former.offset[former.first[former.entryBlocks[i]!]!]!;
   }
 
-  /** Goes on by `labelLocal`: a label, or behind the labels the slot of `exitPcLocal`. */
+  /** Goes on by `labelLocal`: a label, or behind the labels the slot of `exitOffsetLocal`. */
   protected emitDispatch(): void {
     const { flow, former, out, slotCount, slotShift } = this;
     const { entryCount } = former;
@@ -145,8 +145,8 @@ export abstract class RegionWays extends RegionWriter {
     const next = flow.nest.next(-1, block);
     const offset = former.offset[former.first[block]!]!;
     this.end();
-    this.get(exitPcLocal);
-    this.pushPlace(offset);
+    this.get(exitOffsetLocal);
+    this.i64(offset);
     out.u8(i64Ne);
     this.brIf(general);
     if (former.pageCount > 1) this.checkPage(former.page[former.first[block]!]!, offset, offset);
@@ -233,7 +233,7 @@ export abstract class RegionWays extends RegionWriter {
 
   // Indirect jumps.
 
-  /** On at the address in `exitPcLocal`: inside the region where it has an entry there, else outside. */
+  /** On at `exitOffsetLocal` from the base: inside the region where it has an entry there, else outside. */
   protected emitJump(): void {
     const { flow, out } = this;
     if (!this.dispatches) {
@@ -244,9 +244,7 @@ export abstract class RegionWays extends RegionWriter {
     this.i32(flow.greatestNeed);
     out.u8(i32LtS);
     this.brIf(exitLevel);
-    this.get(exitPcLocal);
-    this.get(baseLocal);
-    out.u8(i64Sub);
+    this.get(exitOffsetLocal);
     out.u8(i32Wrap);
     this.i32(this.slotShift);
     out.u8(i32ShrU);
@@ -258,15 +256,15 @@ export abstract class RegionWays extends RegionWriter {
     this.br(this.dispatchLevel);
   }
 
-  /** Dispatches anew by the record of the entry at `exitPcLocal`, or leaves when that is not this region's. */
+  /** Dispatches anew by the record of the entry at `exitOffsetLocal` from the base, or leaves when that is not this region's. */
   private lookUpJump(): void {
     const { out, parts } = this;
     const { slot } = accessLocals;
-    this.get(exitPcLocal);
+    this.pushExitPc();
     this.pushFetchEntry();
     this.tee(slot);
     this.memory(i64Load, 0);
-    this.get(exitPcLocal);
+    this.pushExitPc();
     this.i64(-4096);
     out.u8(i64And);
     out.u8(i64Ne);
@@ -274,7 +272,7 @@ export abstract class RegionWays extends RegionWriter {
     // The decoded entry's record.
     this.get(slot);
     this.memory(i32Load, tlbAddendOffset);
-    this.get(exitPcLocal);
+    this.pushExitPc();
     out.u8(i32Wrap);
     this.i32(0xfff);
     out.u8(i32And);
@@ -292,9 +290,10 @@ export abstract class RegionWays extends RegionWriter {
     out.u8(i32Ne);
     this.brIf(exitLevel);
     // The same page may be mapped elsewhere, too.
-    this.get(exitPcLocal);
+    this.pushExitPc();
     this.get(slot);
     this.memory(i64Load32, recordOffset.offset);
+    this.tee(exitOffsetLocal);
     out.u8(i64Sub);
     this.set(baseLocal);
     this.get(slot);
@@ -320,8 +319,7 @@ export abstract class RegionWays extends RegionWriter {
   protected checkPage(page: number, offset: number, leaveAt: number): void {
     const { out, former } = this;
     const { slot } = accessLocals;
-    this.pushPlace(leaveAt);
-    this.set(exitPcLocal);
+    this.exitAt(leaveAt);
     this.pushPlace(offset & ~0xfff);
     this.pushFetchEntry();
     this.tee(slot);
@@ -337,9 +335,20 @@ export abstract class RegionWays extends RegionWriter {
   }
 
   protected leaveTo(offset: number): void {
-    this.pushPlace(offset);
-    this.set(exitPcLocal);
+    this.exitAt(offset);
     this.br(exitLevel);
+  }
+
+  /** If the region is left by the following branch, it is at `offset`. */
+  protected exitAt(offset: number): void {
+    this.i64(offset);
+    this.set(exitOffsetLocal);
+  }
+
+  private pushExitPc(): void {
+    this.get(baseLocal);
+    this.get(exitOffsetLocal);
+    this.out.u8(i64Add);
   }
 
   protected pushPlace(offset: number): void {

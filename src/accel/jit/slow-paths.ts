@@ -19,10 +19,20 @@ export interface RegionImport {
   readonly type: FunctionType;
 }
 
-/** vCPU, address, pc, budget, width: the host address and 1, or 0 with the vCPU gone elsewhere. */
-const loadType: FunctionType = { params: ["i32", "i64", "i64", "i32", "i32"], results: ["i32"] };
-/** vCPU, address, value, pc, budget, width and above it the instruction's length: 0, or the exit to take. */
-const storeType: FunctionType = { params: ["i32", "i64", "i64", "i64", "i32", "i32"], results: ["i32"] };
+// A region says where it is by its base and its budget, and by constants: the instruction's offset from the base, and in one
+// number the access's width (`packAccess`), the instruction's length, and how many instructions the budget does not know of yet.
+
+/** vCPU, address, base, budget, offset, access: the host address and 1, or 0 with the vCPU gone elsewhere. */
+const loadType: FunctionType = { params: ["i32", "i64", "i64", "i32", "i32", "i32"], results: ["i32"] };
+/** vCPU, address, value, base, budget, offset, access: 0, or the exit to take. */
+const storeType: FunctionType = { params: ["i32", "i64", "i64", "i64", "i32", "i32", "i32"], results: ["i32"] };
+
+const lengthShift = 2;
+const behindShift = 6;
+
+export function packAccess(widthBytes: number, lengthBytes: number, behind: number): number {
+  return (31 - Math.clz32(widthBytes)) | (lengthBytes << lengthShift) | (behind << behindShift);
+}
 
 /** The region's number in the table: it was entered with other tables in force than it was made for. */
 const misfitType: FunctionType = { params: ["i32"], results: [] };
@@ -73,14 +83,34 @@ export function makeSlowPaths(options: {
   return instance.exports;
 }
 
-type Locals = [Local, Local, Local, Local, Local, Local];
-
 interface SlowAccess {
   readonly vcpu: Local;
   readonly address: Local;
-  readonly pc: Local;
+  readonly base: Local;
   readonly budget: Local;
+  readonly offset: Local;
+  readonly access: Local;
   readonly width: Local;
+}
+
+/** The parameters of a slow path that begin at `from` behind the vCPU and the address, and the access's width. */
+function accessOf(f: FunctionBuilder, from: number): SlowAccess {
+  const [base, budget, offset, access] = [0, 1, 2, 3].map((i) => f.param(from + i)) as [Local, Local, Local, Local];
+  const width = f.local("i32");
+  f.i32(1);
+  f.get(access);
+  f.i32((1 << lengthShift) - 1);
+  f.op("i32.and");
+  f.op("i32.shl");
+  f.set(width);
+  return { vcpu: f.param(0), address: f.param(1), base, budget, offset, access, width };
+}
+
+function pushPc(f: FunctionBuilder, { base, offset }: SlowAccess): void {
+  f.get(base);
+  f.get(offset);
+  f.op("i64.extend_i32_s");
+  f.op("i64.add");
 }
 
 /** `found` with the host address of an access that the TLB table in a field has. */
@@ -123,32 +153,37 @@ function emitProbe(
 }
 
 /** Calls TypeScript with everything it may want to know in the vCPU's block, and leaves its answer. */
-function callHost(f: FunctionBuilder, layout: VcpuLayout, host: FunctionIndex, access: SlowAccess): void {
-  const { vcpu, address, pc, budget, width } = access;
-  const store = (name: string, type: "i32" | "i64", value: Local): void => {
-    f.get(vcpu);
-    f.get(value);
-    f.memory(`${type}.store`, layout.offset(name));
-  };
-  store("memVa", "i64", address);
-  store("pc", "i64", pc);
-  store("budget", "i32", budget);
+function callHost(f: FunctionBuilder, layout: VcpuLayout, host: FunctionIndex, slow: SlowAccess): void {
+  const { vcpu, address, budget, access, width } = slow;
+  f.get(vcpu);
+  f.get(address);
+  f.memory("i64.store", layout.offset("memVa"));
+  f.get(vcpu);
+  pushPc(f, slow);
+  f.memory("i64.store", layout.offset("pc"));
+  f.get(vcpu);
+  f.get(budget);
+  f.get(access);
+  f.i32(behindShift);
+  f.op("i32.shr_u");
+  f.op("i32.sub");
+  f.memory("i32.store", layout.offset("budget"));
   f.get(width);
   f.call(host);
 }
 
 function emitLoad(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex): void {
   const { builder: f } = module.define(loadType, "load");
-  const [vcpu, address, pc, budget, width] = [0, 1, 2, 3, 4].map((i) => f.param(i)) as Locals;
+  const slow = accessOf(f, 2);
   // Members of a group whose look-up failed come here first.
-  emitProbe(f, layout.offset("tlbLoad"), { vcpu, address, width }, (pushHost) => {
+  emitProbe(f, layout.offset("tlbLoad"), slow, (pushHost) => {
     pushHost();
     f.i32(1);
     f.op("i32.add");
     f.return();
   });
   const found = f.local("i32");
-  callHost(f, layout, host, { vcpu, address, pc, budget, width });
+  callHost(f, layout, host, slow);
   f.tee(found);
   f.get(found);
   f.i32(0);
@@ -158,14 +193,11 @@ function emitLoad(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex
 
 function emitStore(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex): void {
   const { builder: f } = module.define(storeType, "store");
-  const [vcpu, address, value, pc, budget, widthAndLength] = [0, 1, 2, 3, 4, 5].map((i) => f.param(i)) as Locals;
+  const slow = accessOf(f, 3);
+  const { vcpu, access, width } = slow;
+  const value = f.param(2);
   const status = f.local("i32");
-  const width = f.local("i32");
-  f.get(widthAndLength);
-  f.i32(0xff);
-  f.op("i32.and");
-  f.set(width);
-  emitProbe(f, layout.offset("tlbStore"), { vcpu, address, width }, (pushHost) => {
+  emitProbe(f, layout.offset("tlbStore"), slow, (pushHost) => {
     for (const bytes of [1, 2, 4, 8] as const) {
       f.get(width);
       f.i32(bytes);
@@ -182,7 +214,7 @@ function emitStore(module: ModuleBuilder, layout: VcpuLayout, host: FunctionInde
   f.get(vcpu);
   f.get(value);
   f.memory("i64.store", layout.offset("memValue"));
-  callHost(f, layout, host, { vcpu, address, pc, budget, width });
+  callHost(f, layout, host, slow);
   f.tee(status);
   f.op("i32.eqz");
   f.if(undefined, "likely");
@@ -198,10 +230,12 @@ function emitStore(module: ModuleBuilder, layout: VcpuLayout, host: FunctionInde
   f.end();
   // The store is done: on behind the instruction.
   f.get(vcpu);
-  f.get(pc);
-  f.get(widthAndLength);
-  f.i32(8);
+  pushPc(f, slow);
+  f.get(access);
+  f.i32(lengthShift);
   f.op("i32.shr_u");
+  f.i32((1 << (behindShift - lengthShift)) - 1);
+  f.op("i32.and");
   f.op("i64.extend_i32_u");
   f.op("i64.add");
   f.memory("i64.store", layout.offset("pc"));

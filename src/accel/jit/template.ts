@@ -1,7 +1,14 @@
 // An instruction's IR lowered once for regions: WebAssembly bytes with holes for what is known only where the instruction
 // stands. Regions are put together by copying bytes and filling holes.
 import { assert } from "../../base/index.ts";
-import { FunctionBuilder, memoryOps, type BranchHint, type FunctionIndex, type Local } from "../../wasm/index.ts";
+import {
+  FunctionBuilder,
+  memoryOps,
+  type BranchHint,
+  type FunctionIndex,
+  type Local,
+  type MemoryOp,
+} from "../../wasm/index.ts";
 import type { HandlerVariant } from "../interpreter/interpreter.ts";
 import { declared, hostStores, IrLowering, type LibraryFunction, type TlbTable } from "../ir-lowering.ts";
 import type { Expr, InstructionSemantics, IrType, Slot, Stmt, Width } from "../ir.ts";
@@ -20,24 +27,25 @@ export const Token = {
   imm32: 4,
   pc: 5,
   nextPc: 6,
-  /** Pushes the budget left when this instruction counts already. */
-  budget: 7,
+  /** Pushes what a slow path must know of where the region is: the access's width. */
+  whereabouts: 7,
   /** Leaves the region when the top of the stack is not zero, with pc and budget stored by a slow path: depth inside. */
   leaveIf: 8,
   /** Leaves the region before this instruction, which is the interpreter's: depth inside. */
   interpret: 9,
   /** Hints at the following branch: 1 when it is usually taken. */
   hint: 10,
-  /** Leaves the region when the exit in `accessLocals.slot` is not zero, as `leaveIf`: depth inside. */
+  /** Leaves the region when the exit on the stack is not zero, as `leaveIf`: depth inside. */
   leaveWith: 11,
   /** Pushes the address of the vCPU's block. */
   vcpu: 12,
   /** As `get` and `set`, for a value of type f64. */
   getFloat: 13,
   setFloat: 14,
-  /** Pushes the host address of the group that the access belongs to, and how far behind it the access is. */
+  /** Pushes the host address of the group that the access belongs to. */
   group: 15,
-  displacement: 16,
+  /** Loads from there or stores there, as far behind it as the access is: opcode. */
+  grouped: 16,
   /** A slow path was taken: groups that are begun hold no longer. */
   slowed: 17,
   /** Adds the address of a TLB table to the offset on the stack: which table. */
@@ -47,6 +55,8 @@ export const Token = {
   /** Pushes whether the group has a host address: the first member looks for it. And: it has none. */
   isGrouped: 20,
   ungrouped: 21,
+  /** Takes off a host address what `grouped` is going to add, and 1: the least host address is beyond the widest group. */
+  backToGroup: 22,
 } as const;
 
 /** The tables that tokens name. */
@@ -332,18 +342,20 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
     if (access !== "load") return f.token(Token.interpret, f.depthInside);
     f.token(Token.vcpu);
     f.get(accessLocals.address);
-    f.token(Token.pc);
-    f.token(Token.budget);
-    f.i32(width);
+    f.token(Token.whereabouts, width);
     f.call(declared(this.context.imports, "load"));
     f.tee(accessLocals.slot);
     f.op("i32.eqz");
     f.token(Token.leaveIf, f.depthInside);
     f.token(Token.slowed);
-    // As a sum, it is known to an engine to need no extension to 64 bits, like that of the hit.
     f.get(accessLocals.slot);
-    f.i32(1);
-    f.op("i32.sub");
+    this.takeMark();
+  }
+
+  /** Makes a host address of what a slow path answered. As a sum, it needs no extension to 64 bits, like that of the hit. */
+  protected takeMark(): void {
+    this.f.i32(1);
+    this.f.op("i32.sub");
   }
 
   protected storeMissed(width: Width): void {
@@ -351,11 +363,8 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
     f.token(Token.vcpu);
     f.get(accessLocals.address);
     f.get(accessLocals.value);
-    f.token(Token.pc);
-    f.token(Token.budget);
-    f.i32(width | (this.lengthBytes << 8));
+    f.token(Token.whereabouts, width);
     f.call(declared(this.context.imports, "store"));
-    f.set(accessLocals.slot);
     f.token(Token.leaveWith, f.depthInside);
     f.token(Token.slowed);
   }
@@ -397,7 +406,7 @@ class GroupedLowering extends TemplateLowering {
     const { f } = this;
     f.token(Token.isGrouped);
     f.if("i32", "likely");
-    this.pushGrouped();
+    f.token(Token.group);
     f.else();
     f.token(Token.ungrouped);
     this.push(stmt.address);
@@ -413,9 +422,9 @@ class GroupedLowering extends TemplateLowering {
     f.set(accessLocals.value);
     f.token(Token.isGrouped);
     f.if(undefined, "likely");
-    this.pushGrouped();
+    f.token(Token.group);
     f.get(accessLocals.value);
-    f.memory(hostStores[stmt.width]);
+    f.token(Token.grouped, memoryOps[hostStores[stmt.width]].code);
     f.else();
     f.token(Token.ungrouped);
     this.push(stmt.address);
@@ -424,10 +433,12 @@ class GroupedLowering extends TemplateLowering {
     f.end();
   }
 
-  private pushGrouped(): void {
-    this.f.token(Token.group);
-    this.f.token(Token.displacement);
-    this.f.op("i32.add");
+  protected override hostLoad(load: MemoryOp): void {
+    this.f.token(Token.grouped, memoryOps[load].code);
+  }
+
+  protected override takeMark(): void {
+    this.f.token(Token.backToGroup);
   }
 }
 
