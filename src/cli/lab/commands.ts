@@ -103,8 +103,7 @@ export async function labCommand(
   const downtimeMs = number("downtime", isUntracked ? UNTRACKED_DOWNTIME_MS : DOWNTIME_MS, 2_000_000);
   return interruptible(async (signal) => {
     const files = await fetchWithProgress("debian", given, status, signal);
-    const result = await labMigrate({ ...chosen, downtimeMs, files, signal });
-    status.clear();
+    const result = await labMigrate({ ...chosen, downtimeMs, files, signal }).finally(() => status.clear());
     const missed = result.moves.some(({ missedPages }) => missedPages > 0);
     const text = given.flag("json")
       ? `${JSON.stringify({ ...result, verdict: verdict(result.moves) }, undefined, 2)}\n`

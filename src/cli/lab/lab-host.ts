@@ -66,6 +66,9 @@ function readText(path: string): string {
     return readFileSync(path, "utf8");
   } catch (cause) {
     const would = "a file, or UNITS/LOGS with all, none, first or second for each (all/none), would do";
-    throw new CliError("badFile", `Cannot be read: ${(cause as Error).message}; ${would}`, { subject: path, cause });
+    throw new CliError("badFile", `Cannot be read: ${(cause as Error).message}; ${would}`, {
+      subject: `--host ${path}`,
+      cause,
+    });
   }
 }

@@ -11,7 +11,7 @@ import { connectWhenThere, QmpClient } from "./qmp-client.ts";
 const PROMPT = /root@ratite:\S*# /;
 const PROMPT_OR_PANIC = /root@ratite:\S*# |Kernel panic - not syncing: ([^\r\n]*)[\r\n]/;
 const BOOT_MS = 600_000;
-const COMMAND_MS = 180_000;
+const COMMAND_MS = 600_000;
 
 export interface MachineProcessOptions {
   /** Names its sockets in `folder`. */
@@ -127,12 +127,17 @@ export class MachineProcess {
 
   /** Ends it, however it is. */
   async end(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.kill();
+    const gone = once(this.#child, "exit");
+    this.kill();
+    await gone;
+  }
+
+  /** The same without waiting for it to be gone. */
+  kill(): void {
     this.qmp.close();
     this.#console.destroy();
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const gone = once(this.#child, "exit");
     this.#child.kill("SIGKILL");
-    await gone;
   }
 
   #expect(pattern: RegExp, limitMs: number): Promise<ExpectMatch> {

@@ -51,13 +51,20 @@ export function plannedMove(options: Pick<LabOptions, "host" | "policy" | "dmaMo
 export async function labMigrate(options: LabOptions): Promise<LabResult> {
   const folder = mkdtempSync(join(tmpdir(), "ratite-lab-"));
   const running = new Set<MachineProcess>();
-  const abort = (): void => running.forEach((machine) => void machine.end());
+  const abort = (): void => running.forEach((machine) => machine.kill());
+  // A second Ctrl-C does not wait for the first one's end.
+  const exit = (): void => {
+    abort();
+    rmSync(folder, { recursive: true, force: true });
+  };
   options.signal.addEventListener("abort", abort);
+  process.once("exit", exit);
   try {
     return await runMoves(options, folder, running);
   } finally {
     options.signal.removeEventListener("abort", abort);
     for (const machine of running) await machine.end();
+    process.off("exit", exit);
     rmSync(folder, { recursive: true, force: true });
   }
 }

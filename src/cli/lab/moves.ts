@@ -29,7 +29,7 @@ export interface LabMove {
 }
 
 const POLL_MS = 100;
-const CONNECT_TRIES = 100;
+const CONNECT_TRIES = 1000;
 
 /** Where a target waits. */
 export async function channelUri(kind: ChannelKind, folder: string, name: string): Promise<string> {

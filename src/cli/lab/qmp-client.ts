@@ -65,12 +65,14 @@ export class QmpClient {
   }
 }
 
-const TRIES = 400;
+/** A host may be busy with other things. */
+const COME_UP_MS = 300_000;
 const TRY_MS = 50;
 
 /** Connects as soon as somebody listens, for as long as `isAlive` says that somebody may. */
 export async function connectWhenThere(path: string, isAlive: () => boolean): Promise<Socket> {
-  for (let i = 0; ; i++) {
+  const giveUpAt = performance.now() + COME_UP_MS;
+  for (;;) {
     try {
       return await new Promise<Socket>((resolve, reject) => {
         const socket = connect(path);
@@ -78,7 +80,7 @@ export async function connectWhenThere(path: string, isAlive: () => boolean): Pr
         socket.once("error", reject);
       });
     } catch (cause) {
-      if (i === TRIES || !isAlive()) {
+      if (performance.now() > giveUpAt || !isAlive()) {
         throw new CliError("machineFailed", "The machine did not come up", { subject: path, cause });
       }
       await new Promise((resolve) => setTimeout(resolve, TRY_MS));

@@ -1,5 +1,5 @@
 // The board with harts that do nothing, for tests that do a driver's part: physical accesses, configuration cycles.
-import { assert, ManualTimers, SeededRng, TimerQueue } from "../../base/index.ts";
+import { assert, ManualTimers, SeededRng, TimerQueue, type YieldPort } from "../../base/index.ts";
 import type { BlockNode } from "../../block/port.ts";
 import type { CpuBus, World } from "../../memory/index.ts";
 import { buildMachine } from "../builder.ts";
@@ -15,7 +15,16 @@ export interface PciBenchOptions {
   readonly iommufds?: MachineConfig["iommufds"];
   readonly memoryBytes?: number;
   readonly dirtyOracle?: MachineConfig["dirtyOracle"];
+  readonly incoming?: boolean;
+  /** Of a machine that is started; default: one that never waits. */
+  readonly turns?: YieldPort;
 }
+
+const NO_WAIT: YieldPort = {
+  turn: () => Promise.resolve(),
+  sleep: () => Promise.resolve(),
+  wake: () => undefined,
+};
 
 export class PciBench {
   readonly machine: VirtualMachine;
@@ -26,10 +35,9 @@ export class PciBench {
   #surroundings!: HartSurroundings;
   #bus!: CpuBus;
 
-  constructor(
-    devices: readonly DeviceConfig[],
-    { boardOptions = {}, blockNodes = [], iommufds = [], memoryBytes = 32 << 20, dirtyOracle }: PciBenchOptions = {},
-  ) {
+  constructor(devices: readonly DeviceConfig[], options: PciBenchOptions = {}) {
+    const { boardOptions = {}, blockNodes = [], iommufds = [], memoryBytes = 32 << 20 } = options;
+    const { dirtyOracle, incoming = false, turns = NO_WAIT } = options;
     const config: MachineConfig = {
       board: "virt",
       boardOptions,
@@ -46,13 +54,18 @@ export class PciBench {
       noReboot: false,
       noShutdown: false,
       startPaused: false,
+      incoming,
       rtc: { base: 0n, clock: "vm" },
     };
     const planHarts: HartPlanner = (_plan, configs) => ({
       create: (world, surroundings) => {
         this.world = world;
         this.#surroundings = surroundings;
-        return configs.map(({ hartId }) => new FakeHart(hartId));
+        const run = (hart: FakeHart): "wait" => {
+          hart.waiting = true;
+          return "wait";
+        };
+        return configs.map(({ hartId }) => new FakeHart(hartId, { run }));
       },
     });
     const host = {
@@ -61,7 +74,7 @@ export class PciBench {
       timers: this.timers,
       rng: new SeededRng(1n),
       trace: { guestError: (source: string, message: string) => void this.guestErrors.push(`${source}: ${message}`) },
-      yield: { turn: () => Promise.resolve(), sleep: () => Promise.resolve(), wake: () => undefined },
+      yield: turns,
       notice: (message: string) => void this.notices.push(message),
       chardevs: new Map(),
       blockNodes: new Map(blockNodes.map((node) => [node.nodeName, node])),
