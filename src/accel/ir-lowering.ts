@@ -100,6 +100,9 @@ export abstract class IrLowering<F extends FunctionBuilder = FunctionBuilder> {
       case "translate":
         this.translate(stmt);
         return;
+      case "findBlock":
+        this.findBlock(stmt);
+        return;
       case "store":
         this.store(stmt);
         return;
@@ -141,7 +144,7 @@ export abstract class IrLowering<F extends FunctionBuilder = FunctionBuilder> {
   }
 
   /** Leaves 1 on the stack when the TLB entry for the address hits. */
-  private probe(table: TlbTable, width: Width): void {
+  private probe(table: TlbTable, lengthBytes: number): void {
     const { f, locals } = this;
     f.get(locals.address);
     f.i64(BigInt(tlbIndexShift));
@@ -154,7 +157,7 @@ export abstract class IrLowering<F extends FunctionBuilder = FunctionBuilder> {
     this.loadFromEntry(table, "i64.load", 0);
     f.get(locals.address);
     f.op("i64.xor");
-    f.i64(~0xfffn | BigInt(width - 1));
+    f.i64(~0xfffn | BigInt(lengthBytes - 1));
     f.op("i64.and");
     f.op("i64.eqz");
   }
@@ -181,6 +184,19 @@ export abstract class IrLowering<F extends FunctionBuilder = FunctionBuilder> {
     this.loadMissed(stmt);
     f.end();
     f.set(host);
+  }
+
+  private findBlock({ temp, lengthBytes, address }: Extract<Stmt, { kind: "findBlock" }>): void {
+    const { f, locals } = this;
+    this.push(address);
+    f.set(locals.address);
+    this.probe("tlbStore", lengthBytes);
+    f.if("i32", "likely");
+    this.pushHostAddress("tlbStore");
+    f.else();
+    f.i32(0);
+    f.end();
+    f.set(this.local(temp));
   }
 
   protected store(stmt: Extract<Stmt, { kind: "store" }>): void {

@@ -47,6 +47,13 @@ export type Stmt =
       readonly width: Width;
       readonly address: Expr<"i64">;
     }
+  /** The host address of a naturally aligned block of a power of two of bytes that the TLB has for stores, or 0. */
+  | {
+      readonly kind: "findBlock";
+      readonly temp: Temp<"i32">;
+      readonly lengthBytes: number;
+      readonly address: Expr<"i64">;
+    }
   | { readonly kind: "store"; readonly width: Width; readonly address: Expr<"i64">; readonly value: Expr<"i64"> }
   | { readonly kind: "hostStore"; readonly width: Width; readonly at: Temp; readonly value: Expr<"i64"> }
   | {
@@ -213,6 +220,12 @@ export class Code {
   translate(address: Expr<"i64">, width: Width, access: Exclude<Access, "store">): Temp<"i32"> {
     const temp = this.temp("i32");
     this.current.push({ kind: "translate", temp, access, width, address });
+    return temp;
+  }
+
+  findBlock(address: Expr<"i64">, lengthBytes: number): Temp<"i32"> {
+    const temp = this.temp("i32");
+    this.current.push({ kind: "findBlock", temp, lengthBytes, address });
     return temp;
   }
 

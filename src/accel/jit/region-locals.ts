@@ -23,7 +23,7 @@ export const accessLocals: AccessLocals = {
 export const kindLocal: Local = local(10);
 
 /** Fields that only helpers change are read once, at the entry. */
-export const cachedFieldLimit = 2;
+export const cachedFieldLimit = 3;
 const firstField = 11;
 export const fieldLocal = (index: number): Local => local(firstField + index);
 

@@ -136,6 +136,7 @@ function expressionsOf(stmt: Stmt): readonly Expr[] {
     case "hostStore":
       return [stmt.value];
     case "translate":
+    case "findBlock":
       return [stmt.address];
     case "store":
       return [stmt.address, stmt.value];
@@ -527,4 +528,6 @@ const missesToInterpreter = (stmt: Stmt): boolean =>
 
 /** The arm of an `if` that calls a helper is left before it has done anything. */
 const hasEffect = (stmt: Stmt): boolean =>
-  stmt.kind === "if" ? armsOf(stmt).some((arm) => !callsHelper(arm) && arm.some(hasEffect)) : stmt.kind !== "set";
+  stmt.kind === "if"
+    ? armsOf(stmt).some((arm) => !callsHelper(arm) && arm.some(hasEffect))
+    : stmt.kind !== "set" && stmt.kind !== "findBlock";

@@ -11,7 +11,7 @@ type Name64 =
   | ("mcounteren" | "mcountinhibit" | "menvcfg" | "stvec" | "sscratch" | "sepc" | "scause" | "stval" | "satp")
   | ("scounteren" | "senvcfg" | "stimecmp" | "pmpcfg0" | "pmpcfg2" | "pmpaddr")
   | ("mseccfg" | "mstateen0" | "mstateen1" | "mstateen2" | "mstateen3");
-type Name32 = "budget" | "tlbFetch" | "tlbLoad" | "tlbStore" | "fpFast" | "fpOp" | "fcsr";
+type Name32 = "budget" | "tlbFetch" | "tlbLoad" | "tlbStore" | "fpFast" | "zeroing" | "fpOp" | "fcsr";
 
 const indexes = (unitShift: number): Record<string, number> =>
   Object.fromEntries(hartLayout.names.map((name) => [name, hartLayout.offset(name) >>> unitShift]));
@@ -150,6 +150,13 @@ export class HartCore {
 
   dropReservation(): void {
     this.set(F.reservationVa, noReservation);
+  }
+
+  /** Whether the current mode may do what bits of menvcfg and senvcfg permit (§3.1.18, §10.1.10). */
+  isEnabled(environmentBits: number, hasSupervisor: boolean): boolean {
+    if (this.mode === Mode.M) return true;
+    if ((this.word(W.menvcfg) & environmentBits) === 0) return false;
+    return this.mode === Mode.S || !hasSupervisor || (this.word(W.senvcfg) & environmentBits) !== 0;
   }
 
   /** Derives `fpFast` from mstatus.FS and fcsr: called after either changed. */

@@ -135,6 +135,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
       notes,
       source,
       owner: this,
+      hasSupervisor: has("s"),
     });
     this.fetch = new Fetch({
       core,

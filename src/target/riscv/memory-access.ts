@@ -3,18 +3,16 @@
 import { HelperStatus, TlbKind, type SoftMmu } from "../../accel/index.ts";
 import { MemTx, type AccessWidth, type CpuBus, type DirtySource, type WriteNotes } from "../../memory/port.ts";
 import { Cause } from "./causes.ts";
-import { Mode, Mstatus, W, type HartCore } from "./hart-core.ts";
+import { Menvcfg, Mode, Mstatus, W, type HartCore } from "./hart-core.ts";
 import { AccessKind, type Mmu } from "./mmu.ts";
-import { hartLayout } from "./state.ts";
+import { cacheBlockBytes, hartLayout } from "./state.ts";
 import { TriggerKind, type Armed, type Triggers } from "./triggers.ts";
 
 /** MMU indexes: the TLB tables of a hart, one set each. */
 export const mmuIndexCount = 4;
 const MmuIndex = { user: 0, supervisor: 1, supervisorSum: 2, machine: 3 } as const;
 
-/** Size of a block of the cache-block instructions (Zic64b). */
-const cacheBlockBytes = 64;
-
+const zeroingEnable = Number(Menvcfg.cbze);
 const valueOffset = hartLayout.offset("memValue");
 
 /** What the slow paths ask of the hart around them. */
@@ -36,6 +34,7 @@ export class MemoryAccess {
   private readonly notes: WriteNotes;
   private readonly source: DirtySource;
   private readonly owner: AccessOwner;
+  private readonly hasSupervisor: boolean;
   private readonly bytes: Uint8Array;
 
   constructor(options: {
@@ -47,6 +46,7 @@ export class MemoryAccess {
     notes: WriteNotes;
     source: DirtySource;
     owner: AccessOwner;
+    hasSupervisor: boolean;
   }) {
     this.core = options.core;
     this.mmu = options.mmu;
@@ -56,6 +56,7 @@ export class MemoryAccess {
     this.notes = options.notes;
     this.source = options.source;
     this.owner = options.owner;
+    this.hasSupervisor = options.hasSupervisor;
     this.bytes = new Uint8Array(this.core.words.buffer);
   }
 
@@ -65,13 +66,14 @@ export class MemoryAccess {
     return (this.core.word(W.mstatus) & Mstatus.sum) !== 0 ? MmuIndex.supervisorSum : MmuIndex.supervisor;
   }
 
-  /** Points generated code at the tables of the current mode: after every change of mode, SUM or MPRV. */
+  /** Points generated code at what the current mode may do: after every change of mode, SUM, MPRV or the environment. */
   selectTables(): void {
     const { core, tlb } = this;
     const data = this.index(this.mmu.dataMode());
     core.setWord(W.tlbFetch, tlb.table(TlbKind.fetch, this.fetchIndex));
     core.setWord(W.tlbLoad, tlb.table(TlbKind.load, data));
     core.setWord(W.tlbStore, tlb.table(TlbKind.store, data));
+    core.setWord(W.zeroing, core.isEnabled(zeroingEnable, this.hasSupervisor) ? 1 : 0);
   }
 
   private fill(kind: TlbKind, index: number, low: number, high: number, target: number): void {

@@ -93,6 +93,25 @@ describe("enables of cache-block instructions", () => {
     expect(causeOf(execute(name, 0x2000n, { mode: "U", senvcfg: bit }))).toBe(0n);
   });
 
+  test("cbo.zero is illegal as soon as its bit goes, where the page was zeroed just before", () => {
+    for (const [mode, csr] of [
+      ["S", menvcfg],
+      ["U", menvcfg],
+      ["U", senvcfg],
+    ] as const) {
+      const m = execute("cbo.zero", 0x2040n, { mode });
+      m.hart.pc = 0x1000n;
+      m.write64(block, 7n);
+      m.hart.run(1);
+      expect([causeOf(m), m.hart.pc, m.read64(block)]).toEqual([0n, 0x1004n, 0n]);
+      m.hart.writeCsr(csr, 0x70n);
+      m.hart.pc = 0x1000n;
+      m.write64(block, 7n);
+      m.hart.run(1);
+      expect([causeOf(m), m.read64(block)], `${mode} ${csr}`).toEqual([2n, 7n]);
+    }
+  });
+
   test("the reserved value of CBIE leaves the field as it was", () => {
     const { hart } = bareMachine({ model: "max" });
     hart.writeCsr(menvcfg, 0x10n);

@@ -2,7 +2,7 @@
 import { HelperStatus } from "../../accel/index.ts";
 import type { CsrContext } from "./csr/definition.ts";
 import { rd, rs1, rs2 } from "./encoding.ts";
-import { F, Menvcfg, Mode, W, type HartCore } from "./hart-core.ts";
+import { F, Menvcfg, W, type HartCore } from "./hart-core.ts";
 import type { MemoryAccess } from "./memory-access.ts";
 import type { InstructionOwner } from "./system-instructions.ts";
 
@@ -40,7 +40,7 @@ export class MemoryInstructions {
   private cacheBlock(word: number): HelperStatus {
     const operation = word >>> 20;
     const wanted = enables[operation]!;
-    if (!this.enabled(wanted)) return this.owner.illegalInstruction(word);
+    if (!this.core.isEnabled(wanted, this.context.has("s"))) return this.owner.illegalInstruction(word);
     const at = W.x + rs1(word) * 2;
     const low = this.core.word(at);
     const high = this.core.word(at + 1);
@@ -48,13 +48,6 @@ export class MemoryInstructions {
     const done =
       operation === CacheBlockOperation.zero ? this.access.zeroBlock(low, high) : this.access.probeBlock(low, high);
     return done ? HelperStatus.next : this.owner.resume();
-  }
-
-  private enabled(wanted: number): boolean {
-    const { core } = this;
-    if (core.mode === Mode.M) return true;
-    if ((core.word(W.menvcfg) & wanted) === 0) return false;
-    return core.mode === Mode.S || !this.context.has("s") || (core.word(W.senvcfg) & wanted) !== 0;
   }
 
   /** amocas.q: register n holds the low half and n + 1 the high one, but the pair of x0 reads as zero (unprivileged spec §15.1). */

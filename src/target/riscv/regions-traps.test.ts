@@ -19,6 +19,7 @@ describe("traps in the middle of regions", () => {
     ],
     ["an atomic operation", (p: Assembler) => p.op("amoadd.d", { rd: a3, rs1: t1, rs2: a2 })],
     ["an atomic operation at odd addresses", (p: Assembler) => p.op("amoadd.w", { rd: a3, rs1: a2, rs2: a2 })],
+    ["cbo.zero", (p: Assembler) => p.op("cbo.zero", { rs1: t1 })],
     ["lr and sc", (p: Assembler) => (p.op("lr.w", { rd: a3, rs1: t1 }), p.op("sc.w", { rd: a3, rs1: t1, rs2: a2 }))],
     ["ecall", (p: Assembler) => p.op("ecall")],
     ["ebreak", (p: Assembler) => p.op("ebreak")],
@@ -49,6 +50,45 @@ describe("traps in the middle of regions", () => {
           p.jump("loop");
         })(machine);
       },
+    });
+    expect(figures.regionInstructions).toBeGreaterThan(3000);
+    expect(digest(m)).not.toBe(0n);
+  });
+
+  test("cbo.zero of read-only and of writable pages, allowed and forbidden in turn, at whole blocks and inside them", () => {
+    const code = 0x4000_0000n;
+    const { figures, m } = sameInBothTiers({
+      prepare: (machine) => {
+        withHandler(machine, { isSkipped: true });
+        const page = ramBase + 0x8000;
+        mapPage(machine, code, page, V | R | X | A);
+        machine.write64(tables + 0x2000 + 8, pte(ramBase + 0x9000, V | R | W | A | D));
+        machine.write64(tables + 0x2000 + 16, pte(ramBase + 0xa000, V | R | A));
+        enterPaged(machine, code);
+        machine.hart.writeCsr(0x305, BigInt(handler));
+        program((p) => {
+          p.label("loop");
+          p.op("addi", { rd: a2, rs1: a2, imm: 1 });
+          p.op("andi", { rd: t0, rs1: a2, imm: 127 });
+          p.op("slli", { rd: t0, rs1: t0, imm: 5 });
+          p.op("add", { rd: t1, rs1: s0, rs2: t0 });
+          p.op("sd", { rs1: s0, rs2: a2, imm: 64 });
+          p.op("cbo.zero", { rs1: t1 });
+          p.op("ld", { rd: a3, rs1: s0, imm: 64 });
+          p.op("add", { rd: a1, rs1: a1, rs2: a3 });
+          p.to("bne", "loop", { rs1: t0, rs2: zero });
+          // Once around: the other page.
+          p.op("xor", { rd: s0, rs1: s0, rs2: s1 });
+          p.op("andi", { rd: t0, rs1: a2, imm: 128 });
+          p.to("beq", "loop", { rs1: t0, rs2: zero });
+          p.op("sd", { rs1: s2, rs2: a2, imm: 0 });
+          p.jump("loop");
+        }, page)(machine);
+        machine.hart.setX(s0, code + 0x1000n);
+        machine.hart.setX(s1, 0x3000n);
+        machine.hart.setX(s2, code + 0x1000n);
+      },
+      between: (machine, slice) => machine.hart.writeCsr(0x30a, slice % 3 === 0 ? 0n : 0x80n),
     });
     expect(figures.regionInstructions).toBeGreaterThan(3000);
     expect(digest(m)).not.toBe(0n);

@@ -11,6 +11,9 @@ export const csrFields: readonly string[] = [
 
 export const pmpEntryCount = 16;
 
+/** Size of a block of the cache-block instructions (Zic64b). */
+export const cacheBlockBytes = 64;
+
 /** Bits of the field `fpFast`: what a floating-point instruction may take for granted without a slow path. */
 export const FpFast = {
   /** mstatus.FS is Dirty: registers may be written. */
@@ -35,6 +38,8 @@ function buildLayout(): VcpuLayout {
   layout.add("reservationVa", "i64");
   layout.add("reservationValue", "i64");
   layout.add("fpFast", "i32");
+  // 1 where the current mode may execute cbo.zero.
+  layout.add("zeroing", "i32");
   layout.add("fpOp", "i32");
   layout.add("fcsr", "i32");
   for (const name of csrFields) layout.add(name, "i64");

@@ -12,6 +12,7 @@ function cacheBlockFields(h: CsrContext): bigint {
 function writeEnvironment(h: CsrContext, field: Field64, value: bigint, mask: bigint): void {
   const writable = (value & Menvcfg.cbie) === 0x20n ? mask & ~Menvcfg.cbie : mask;
   h.core.set(field, (h.core.get(field) & ~writable) | (value & writable));
+  h.contextChanged("none");
 }
 
 export const environmentCsrs: readonly Csr[] = [
