@@ -17,8 +17,8 @@ export {
   type InterpreterModule,
   type InterpreterTarget,
   type Misses,
-  type RegionEntries,
 } from "./interpreter/interpreter.ts";
+export type { RegionEntries } from "./interpreter/region-calls.ts";
 export type { LibraryFunction } from "./ir-lowering.ts";
 export * from "./ir.ts";
 export { Jit, type JitTarget } from "./jit/jit.ts";

@@ -7,15 +7,14 @@ import {
   type FunctionIndex,
   type FunctionType,
   type Label,
-  type TypeIndex,
 } from "../../wasm/index.ts";
 import { entryOffset, Handler } from "../code-cache.ts";
 import type { LibraryFunction } from "../ir-lowering.ts";
 import { endsBlock, hasBranch, type InstructionSemantics } from "../ir.ts";
-import { exitShift, recordBytes, recordOffset, RegionExit, regionTableLength, regionType } from "../region-entry.ts";
 import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
 import { Lowering, type Frame, type Reach } from "./lowering.ts";
+import { importRegions, RegionCalls, type ImportedRegions, type RegionEntries } from "./region-calls.ts";
 
 export interface InterpreterTarget {
   readonly layout: VcpuLayout;
@@ -56,24 +55,6 @@ export interface InterpreterHost {
   storeSlow(width: number): number;
   /** Host address for an atomic access to `memVa`; 0 after a trap. `forStore` is 0 or 1. */
   atomicSlow(width: number, forStore: number): number;
-}
-
-/** How an interpreter gets into regions. */
-export interface RegionEntries {
-  readonly table: WebAssembly.Table;
-  /** Address of the records of entries into regions. */
-  readonly records: number;
-  /** At most the constant of that name. */
-  readonly hotCount: number;
-  /** A power of two. */
-  readonly oftenFollowed: number;
-  /** The entry at `entry`, whose address is in the pc field, was jumped to `hotCount` times. */
-  readonly hot: (entry: number) => void;
-  /**
-   * The region at `entry`, whose address is in the pc field, was entered `oftenFollowed` times right behind another one:
-   * now behind that of the record at `from`, from whose base the entry is `offset` bytes away.
-   */
-  readonly followed: (entry: number, from: number, offset: number) => void;
 }
 
 export interface InterpreterInstance {
@@ -212,22 +193,6 @@ function encodeModule(
   return module.encode();
 }
 
-interface ImportedRegions {
-  readonly records: number;
-  readonly hotCount: number;
-  readonly oftenFollowed: number;
-  readonly hot: FunctionIndex;
-  readonly followed: FunctionIndex;
-  readonly type: TypeIndex;
-}
-
-function importRegions(module: ModuleBuilder, { records, hotCount, oftenFollowed }: RegionEntries): ImportedRegions {
-  module.importTable({ module: "region", name: "table", length: regionTableLength });
-  const hot = module.importFunction("region", "hot", { params: ["i32"], results: [] });
-  const followed = module.importFunction("region", "followed", { params: ["i32", "i32", "i32"], results: [] });
-  return { records, hotCount, oftenFollowed, hot, followed, type: module.type(regionType) };
-}
-
 interface Callables {
   readonly host: Record<HostFunction, FunctionIndex>;
   readonly helpers: ReadonlyMap<string, FunctionIndex>;
@@ -249,12 +214,6 @@ function emitRun(
   const slot = f.local("i32");
   const bias = f.local("i64");
   const target = f.local("i64");
-  /** The pc whose instruction must be interpreted although a region begins there. */
-  const bypass = f.local("i64");
-  /** The region that was left last: its record and base, and the budget at that moment. */
-  const from = f.local("i32");
-  const base = f.local("i64");
-  const leftBudget = f.local("i32");
   const address = f.local("i64");
   const value = f.local("i64");
   const { entries } = callables;
@@ -309,163 +268,41 @@ function emitRun(
     f.set(budget);
   };
 
-  const countJump = ({ hot, hotCount }: ImportedRegions): void => {
-    f.get(entry);
-    f.memory("i32.load16_u", entryOffset.count);
-    f.tee(slot);
-    f.i32(hotCount);
-    f.op("i32.lt_u");
-    f.if();
-    f.get(entry);
-    f.get(slot);
-    f.i32(1);
-    f.op("i32.add");
-    f.tee(slot);
-    f.memory("i32.store16", entryOffset.count);
-    f.get(slot);
-    f.i32(hotCount);
-    f.op("i32.eq");
-    f.if(undefined, "unlikely");
+  /** Makes `entry` that of the address `target`, or goes where the fetch TLB does not have it. */
+  const lookUp = (missed: Label): void => {
     f.i32(vcpu);
-    pushPc();
-    f.memory("i64.store", at("pc"));
-    f.get(entry);
-    f.call(hot);
-    f.end();
-    f.end();
-  };
-
-  /** A region begins at the entry: calls it, unless it must be interpreted now. */
-  const countFollowed = ({ followed, oftenFollowed }: ImportedRegions): void => {
-    // Nothing was interpreted in between.
-    f.get(budget);
-    f.get(leftBudget);
-    f.op("i32.eq");
-    f.if();
-    f.get(slot);
-    f.get(slot);
-    f.memory("i32.load", recordOffset.followed);
-    f.i32(1);
-    f.op("i32.add");
-    f.memory("i32.store", recordOffset.followed);
-    f.get(slot);
-    f.memory("i32.load", recordOffset.followed);
-    f.i32(oftenFollowed - 1);
-    f.op("i32.and");
-    f.op("i32.eqz");
-    f.if(undefined, "unlikely");
-    f.i32(vcpu);
+    f.memory("i32.load", at("tlbFetch"));
     f.get(target);
-    f.memory("i64.store", at("pc"));
-    f.get(entry);
-    f.get(from);
-    f.get(target);
-    f.get(base);
-    f.op("i64.sub");
+    f.i64(BigInt(tlbIndexShift));
+    f.op("i64.shr_u");
     f.op("i32.wrap_i64");
-    f.call(followed);
-    f.br(next); // the region may be another one now
-    f.end();
-    f.end();
-  };
-  const emitEnterRegion = (imported: ImportedRegions): void => {
-    const { records, type } = imported;
-    const instructions = labels.slice(Handler.first);
-    refundBudget();
-    f.i32(records);
-    f.get(entry);
-    f.memory("i32.load16_u", entryOffset.count);
-    f.i32(recordBytes);
-    f.op("i32.mul");
-    f.op("i32.add");
-    f.set(slot);
-    pushPc();
-    f.tee(target);
-    f.get(bypass);
-    f.op("i64.eq");
-    f.get(budget);
-    f.get(slot);
-    f.memory("i32.load", recordOffset.budget);
-    f.op("i32.lt_s");
-    f.op("i32.or");
-    f.if(undefined, "unlikely");
-    f.i64(-1n);
-    f.set(bypass);
-    f.get(budget);
-    f.i32(1);
-    f.op("i32.sub");
-    f.set(budget);
-    f.get(slot);
-    f.memory("i32.load16_u", recordOffset.handler);
-    f.i32(Handler.first);
-    f.op("i32.sub");
-    f.brTable(instructions, instructions[0]!);
-    f.end();
-    countFollowed(imported);
-    // For a region that finds other tables than it was made for.
-    f.i32(vcpu);
-    f.get(target);
-    f.memory("i64.store", at("pc"));
-    f.get(slot);
-    f.tee(from);
-    f.i32(1);
-    f.memory("i32.store", recordOffset.entered);
-    f.i32(vcpu);
-    f.get(slot);
-    f.memory("i32.load16_u", recordOffset.label);
-    f.get(budget);
-    f.get(target);
-    f.get(slot);
-    f.memory("i64.load32_s", recordOffset.offset);
-    f.op("i64.sub");
-    f.tee(base);
-    f.get(slot);
-    f.memory("i32.load", recordOffset.function);
-    f.callIndirect(type);
-    f.set(slot);
-    f.set(target);
-    f.i32(vcpu);
-    f.i32(vcpu);
-    f.memory("i64.load", at("regionInstructions"));
-    f.get(budget);
-    f.get(slot);
-    f.i32((1 << exitShift) - 1);
+    f.i32(tlbIndexMask);
     f.op("i32.and");
-    f.tee(budget);
-    f.tee(leftBudget);
-    f.op("i32.sub");
-    f.op("i64.extend_i32_u");
-    f.op("i64.add");
-    f.memory("i64.store", at("regionInstructions"));
-    f.i32(vcpu);
-    f.i32(vcpu);
-    f.memory("i64.load", at("regionCalls"));
-    f.i64(1n);
-    f.op("i64.add");
-    f.memory("i64.store", at("regionCalls"));
-    f.get(slot);
-    f.i32(exitShift);
-    f.op("i32.shr_u");
+    f.op("i32.add");
     f.tee(slot);
-    f.op("i32.eqz");
-    f.brIf(goto);
-    f.get(slot);
-    f.i32(RegionExit.leave);
-    f.op("i32.eq");
-    f.brIf(leave);
-    f.get(slot);
-    f.i32(RegionExit.again);
-    f.op("i32.eq");
-    f.brIf(again);
+    f.memory("i64.load");
     f.get(target);
-    f.set(bypass);
-    f.br(goto);
+    f.i64(~0xfffn);
+    f.op("i64.and");
+    f.op("i64.ne");
+    f.brIf(missed, "unlikely");
+    f.get(slot);
+    f.memory("i32.load", tlbAddendOffset);
+    f.get(target);
+    f.op("i32.wrap_i64");
+    f.i32(0xfff);
+    f.op("i32.and");
+    f.i32(3);
+    f.op("i32.shl");
+    f.op("i32.add");
+    enter();
   };
 
-  f.i64(-1n);
-  f.set(bypass);
-  f.i32(-1);
-  f.set(leftBudget);
+  const regions =
+    entries === undefined
+      ? undefined
+      : new RegionCalls(f, { layout, vcpu, budget, entry, slot, target, pushPc, refundBudget, lookUp }, entries);
+  regions?.begin();
   reload();
   const leave = f.block();
   const again = f.loop(); // pc is in the field: everything else is taken anew
@@ -473,32 +310,7 @@ function emitRun(
   const goto = f.loop(); // to `target`
   const found = f.block();
   const missed = f.block();
-  f.i32(vcpu);
-  f.memory("i32.load", at("tlbFetch"));
-  f.get(target);
-  f.i64(BigInt(tlbIndexShift));
-  f.op("i64.shr_u");
-  f.op("i32.wrap_i64");
-  f.i32(tlbIndexMask);
-  f.op("i32.and");
-  f.op("i32.add");
-  f.tee(slot);
-  f.memory("i64.load");
-  f.get(target);
-  f.i64(~0xfffn);
-  f.op("i64.and");
-  f.op("i64.ne");
-  f.brIf(missed, "unlikely");
-  f.get(slot);
-  f.memory("i32.load", tlbAddendOffset);
-  f.get(target);
-  f.op("i32.wrap_i64");
-  f.i32(0xfff);
-  f.op("i32.and");
-  f.i32(3);
-  f.op("i32.shl");
-  f.op("i32.add");
-  enter();
+  lookUp(missed);
   f.br(found);
   f.end(); // missed
   f.i32(vcpu);
@@ -527,7 +339,7 @@ function emitRun(
   f.end(); // found
 
   const jumped = f.loop();
-  if (entries !== undefined) countJump(entries);
+  regions?.countJump();
   const next = f.loop();
   // Blocks nest inside out: the last label opened is the first handler's.
   for (let i = 0; i < Handler.first + variants.length; i++) labels.unshift(f.block());
@@ -568,8 +380,8 @@ function emitRun(
   enter();
   f.br(next);
   f.end(); // region
-  if (entries === undefined) f.unreachable();
-  else emitEnterRegion(entries);
+  if (regions === undefined) f.unreachable();
+  else regions.enter({ goto, jumped, next, again, leave, instructions: labels.slice(Handler.first) });
 
   const frame: Frame = {
     layout,
@@ -596,5 +408,6 @@ function emitRun(
   f.end(); // goto
   f.end(); // again
   f.end(); // leave
+  regions?.end();
   f.get(budget);
 }

@@ -2,7 +2,8 @@
 // a bound of memory.
 import { assert } from "../../base/index.ts";
 import { CodeCache, codePageBytes, entryBytes, entryOffset, Handler } from "../code-cache.ts";
-import type { HandlerTable, InterpreterHost, InterpreterInstance, RegionEntries } from "../interpreter/interpreter.ts";
+import type { HandlerTable, InterpreterHost, InterpreterInstance } from "../interpreter/interpreter.ts";
+import type { RegionEntries } from "../interpreter/region-calls.ts";
 import type { LibraryFunction } from "../ir-lowering.ts";
 import type { InstructionSemantics } from "../ir.ts";
 import type { Accelerator, AcceleratorFigures, Tier } from "../port.ts";
