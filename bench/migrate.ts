@@ -1,37 +1,49 @@
 // `npm run bench:migrate`: a guest moved over a loopback TCP connection, by Ratite and by QEMU 10 or newer: total time, downtime
 // and bytes for a guest that waits, one whose hart writes 4000 pages a second, and one that reads 8 MiB a second from a virtio
-// disk; and how much of a plain copy over such a connection our RAM throughput is.
+// disk, and for ours alone from an assigned NVMe disk; how much of a plain copy over such a connection our RAM throughput is;
+// and what it costs a hart that writes to pages as fast as it can when somebody asks every second which pages it wrote.
 //
-//     npm run bench:migrate -- --rounds 5 --accel interpreter
+//     npm run bench:migrate -- --rounds 5 --accel interpreter --loads idle,tracking
 //
-// The two take turns move for move; each figure is a median of rounds, each ratio a median of the ratios of one round. Times
-// are those that the source tells: QEMU's downtime ends when its source has sent everything, ours when the target runs.
+// The two take turns move for move; each figure is a median of rounds, each ratio a median of the ratios of one round. Total
+// time and downtime are what the source tells: QEMU's downtime ends when its source has sent everything, ours when the target
+// runs. What both programs' events tell is the same for both: "seen" is from the command to the target's RESUME, "outage" from
+// the source's STOP to the target's RESUME.
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { QmpClient } from "../test/support/qmp-client.ts";
+import { QmpClient, type Message } from "../test/support/qmp-client.ts";
 import { referenceQemu } from "../test/support/reference-qemu.ts";
 import { ratite } from "./support/emulators.ts";
 import { circumstances, median, printTable, ratioText } from "./support/figures.ts";
 import { buildMovedGuest } from "./support/guest-build.ts";
+import { processCpuMs } from "./support/processes.ts";
 
 const FILL_MIB = 128;
 const MEMORY = "256M";
 const DISK_BYTES = 32 * 2 ** 20;
 const SETTLE_MS = 500;
-const LOADS = ["idle", "hart writes", "disk reads"] as const;
+const LOADS = ["idle", "hart writes", "disk reads", "assigned NVMe reads"] as const;
+/** The guest's number of what is no move. */
+const TRACKING = 4;
+const TRACKING_WINDOW_S = 2;
 
 const SINK = `require("net").createServer((s) => { let n = 0; s.on("data", (d) => { n += d.length; });
   s.on("end", () => s.end(String(n))); }).listen(0, "127.0.0.1", function () { console.log(this.address().port); });`;
 
 const { values } = parseArgs({
-  options: { rounds: { type: "string", default: "5" }, accel: { type: "string", default: "interpreter" } },
+  options: {
+    rounds: { type: "string", default: "5" },
+    accel: { type: "string", default: "jit" },
+    loads: { type: "string", default: [...LOADS, "tracking"].join() },
+  },
 });
+const wanted = values.loads.split(",");
 const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds ${values.rounds}: a whole number from 1 up`);
 
@@ -45,6 +57,8 @@ interface Vmm {
 interface Figures {
   readonly totalMs: number;
   readonly downtimeMs: number;
+  readonly seenMs: number;
+  readonly outageMs: number;
   readonly bytes: number;
 }
 
@@ -72,32 +86,71 @@ async function run(): Promise<void> {
   };
   console.log(`${ours.version}; ${theirs.version}\n${circumstances()}\n`);
   writeFileSync(disk, randomBytes(DISK_BYTES));
-  const guests = LOADS.map((_, load) => {
-    const path = join(folder, `guest${load}.elf`);
-    writeFileSync(path, buildMovedGuest(load, FILL_MIB));
-    return path;
-  });
   const rows: string[][] = [];
   const copyRatios: number[] = [];
   for (const [load, name] of LOADS.entries()) {
-    const pairs: { own: Figures; other: Figures }[] = [];
+    if (!wanted.includes(name)) continue;
+    const guest = guestOf(load);
+    const pairs: { own: Figures; other: Figures | undefined }[] = [];
     for (let i = 0; i < rounds; i++) {
-      const own = await move(ours, guests[load]!, load === 2);
-      const other = await move(theirs, guests[load]!, load === 2);
+      const own = await move(ours, guest, load);
+      const other = load === 3 ? undefined : await move(theirs, guest, load);
       pairs.push({ own, other });
       if (load === 0) copyRatios.push(own.bytes / own.totalMs / (await plainCopy(own.bytes)));
     }
-    const cell = (of: (figures: Figures) => number): [string, string, string] => [
-      median(pairs.map(({ own }) => of(own))).toFixed(0),
-      median(pairs.map(({ other }) => of(other))).toFixed(0),
-      ratioText(pairs.map(({ own, other }) => of(own) / Math.max(of(other), 1))),
-    ];
-    rows.push([name, "total ms", ...cell(({ totalMs }) => totalMs)]);
-    rows.push([name, "downtime ms", ...cell(({ downtimeMs }) => downtimeMs)]);
-    rows.push([name, "MiB", ...cell(({ bytes }) => bytes / 2 ** 20)]);
+    const row = (figure: string, of: (figures: Figures) => number): string[] => {
+      const both = pairs.flatMap(({ own, other }) => (other === undefined ? [] : [{ own: of(own), other: of(other) }]));
+      const own = median(pairs.map((pair) => of(pair.own))).toFixed(0);
+      if (both.length === 0) return [name, figure, own, "", ""];
+      const their = median(both.map(({ other }) => other)).toFixed(0);
+      return [name, figure, own, their, ratioText(both.map((pair) => pair.own / Math.max(pair.other, 1)))];
+    };
+    rows.push(row("total ms", ({ totalMs }) => totalMs));
+    rows.push(row("seen ms", ({ seenMs }) => seenMs));
+    rows.push(row("downtime ms", ({ downtimeMs }) => downtimeMs));
+    rows.push(row("outage ms", ({ outageMs }) => outageMs));
+    rows.push(row("MiB", ({ bytes }) => bytes / 2 ** 20));
   }
-  printTable(["guest", "figure", "Ratite", "QEMU", "ratio"], rows);
-  console.log(`\nRAM throughput of the idle guest against a plain copy of as many bytes: ${ratioText(copyRatios)}`);
+  if (rows.length > 0) printTable(["guest", "figure", "Ratite", "QEMU", "ratio"], rows);
+  if (copyRatios.length > 0) {
+    console.log(`\nRAM throughput of the idle guest against a plain copy of as many bytes: ${ratioText(copyRatios)}`);
+  }
+  if (!wanted.includes("tracking")) return;
+  const costs = await trackingCosts(ours, guestOf(TRACKING));
+  const range = `${Math.min(...costs).toFixed(1)} to ${Math.max(...costs).toFixed(1)}`;
+  console.log(`\nTracking, CPU seconds of a unit of work: ${median(costs).toFixed(1)} % more (${range})`);
+}
+
+function guestOf(load: number): string {
+  const path = join(folder, `guest${load}.elf`);
+  writeFileSync(path, buildMovedGuest(load, FILL_MIB));
+  return path;
+}
+
+/** Percents, with and without taking turns. */
+async function trackingCosts(vmm: Vmm, guest: string): Promise<number[]> {
+  const output = join(folder, "tracking.console");
+  const machine = await start(vmm, guest, ["-serial", `file:${output}`]);
+  const pid = children.at(-1)!.pid;
+  await ready(vmm, output);
+  const cpuMsOfADot = async (isTracked: boolean): Promise<number> => {
+    const request = { "calc-time": TRACKING_WINDOW_S, mode: "dirty-bitmap" };
+    const before = { cpuMs: processCpuMs(pid), dots: statSync(output).size };
+    if (isTracked) await machine.execute("calc-dirty-rate", request);
+    await sleep(TRACKING_WINDOW_S * 1000 - 100);
+    return (processCpuMs(pid) - before.cpuMs) / (statSync(output).size - before.dots);
+  };
+  // The first is not counted: it warms everything up.
+  for (const isTracked of [false, true]) await cpuMsOfADot(isTracked).then(() => sleep(SETTLE_MS));
+  const costs: number[] = [];
+  for (let i = 0; i < rounds; i++) {
+    const plain = await cpuMsOfADot(false);
+    const tracked = await cpuMsOfADot(true);
+    costs.push(100 * (tracked / plain - 1));
+    await sleep(SETTLE_MS);
+  }
+  await machine.execute("quit");
+  return costs;
 }
 
 async function start(vmm: Vmm, guest: string, more: readonly string[]): Promise<QmpClient> {
@@ -112,28 +165,51 @@ async function start(vmm: Vmm, guest: string, more: readonly string[]): Promise<
   return client;
 }
 
-async function move(vmm: Vmm, guest: string, hasDisk: boolean): Promise<Figures> {
-  const console = join(folder, `${children.length}.console`);
-  const drive = ["-drive", `file=${disk},format=raw,if=none,id=d0`, "-device", "virtio-blk-device,drive=d0"];
-  const devices = hasDisk ? drive : [];
-  const source = await start(vmm, guest, ["-serial", `file:${console}`, ...devices]);
-  for (let i = 0; !(existsSync(console) && readFileSync(console, "latin1").includes("R")); i++) {
+function devicesOf(load: number): string[] {
+  const drive = ["-drive", `file=${disk},format=raw,if=none,id=d0`];
+  if (load === 2) return [...drive, "-device", "virtio-blk-device,drive=d0"];
+  if (load !== 3) return [];
+  const description = join(folder, "host.json");
+  const abilities = { unit: "u0", migration: ["stop-copy", "p2p", "pre-copy"], dmaLog: true };
+  const device = { bdf: "0000:01:00.0", kind: "nvme", ...abilities, properties: { drive: "d0", serial: "moved" } };
+  writeFileSync(description, JSON.stringify({ units: [{ id: "u0", profile: "vtd-ssads" }], devices: [device] }));
+  const host = ["-object", `iommufd,id=f0,host=software:${description}`];
+  return [...drive, ...host, "-device", "vfio-pci,host=0000:01:00.0,iommufd=f0,addr=1"];
+}
+
+async function ready(vmm: Vmm, output: string): Promise<void> {
+  for (let i = 0; !(existsSync(output) && readFileSync(output, "latin1").includes("R")); i++) {
     if (i > 2000) throw new Error(`${vmm.name}: the guest never said that it is ready`);
     await sleep(50);
   }
+}
+
+async function move(vmm: Vmm, guest: string, load: number): Promise<Figures> {
+  const output = join(folder, `${children.length}.console`);
+  const devices = devicesOf(load);
+  const source = await start(vmm, guest, ["-serial", `file:${output}`, ...devices]);
+  await ready(vmm, output);
   const target = await start(vmm, guest, ["-serial", "null", "-incoming", "defer", ...devices]);
   const port = await freePort();
   await target.execute("migrate-incoming", { uri: `tcp:127.0.0.1:${port}` });
   await source.execute("migrate-set-parameters", { "max-bandwidth": 16 * 2 ** 30, "downtime-limit": 300 });
   await sleep(SETTLE_MS);
+  const askedMs = Date.now();
   await source.execute("migrate", { uri: `tcp:127.0.0.1:${port}` });
-  const figures = await ended(vmm, source);
-  await target.event("RESUME");
+  const told = await ended(vmm, source);
+  const resumedMs = timeOf(await target.event("RESUME"));
+  const stoppedMs = timeOf(await source.event("STOP"));
   for (const client of [target, source]) await client.execute("quit");
-  return figures;
+  return { ...told, seenMs: resumedMs - askedMs, outageMs: resumedMs - stoppedMs };
 }
 
-async function ended(vmm: Vmm, source: QmpClient): Promise<Figures> {
+/** Milliseconds since 1970, by the host's clock, which both programs have. */
+function timeOf(event: Message): number {
+  const { seconds, microseconds } = event["timestamp"] as { readonly seconds: number; readonly microseconds: number };
+  return seconds * 1000 + microseconds / 1000;
+}
+
+async function ended(vmm: Vmm, source: QmpClient): Promise<Omit<Figures, "seenMs" | "outageMs">> {
   for (let i = 0; i < 3000; i++) {
     const info = (await source.execute("query-migrate")) as Record<string, unknown>;
     if (info["status"] === "failed") throw new Error(`${vmm.name}: ${String(info["error-desc"])}`);

@@ -1,5 +1,6 @@
 // A guest to be moved, in machine mode: fills memory with what does not compress, says "R", and then for ever waits (LOAD 0),
-// writes to pages at a fixed rate (LOAD 1), or reads a virtio disk into them at a fixed rate (LOAD 2).
+// writes to pages at a fixed rate (LOAD 1), reads a virtio disk (LOAD 2) or an NVMe disk (LOAD 3) into them at a fixed rate, or
+// writes to pages as fast as it can and says so, for every so many, with a dot (LOAD 4).
 #include <stdint.h>
 
 #define FILL_BASE 0x84000000ul
@@ -12,6 +13,8 @@
 #define READS_PER_SECOND 128ul
 #define READ_BYTES 65536ul
 #define READ_SPAN (32ul << 20)
+// LOAD 4: passes over the pages for a dot.
+#define PASSES_PER_DOT 16
 
 __asm__(".section .text.start,\"ax\"\n.globl _start\n_start: li sp, 0x80800000\n j work\n.text\n");
 
@@ -102,6 +105,61 @@ static void read_disk(volatile uint32_t *r, uint64_t sector, uint64_t into) {
   r[0x064 / 4] = 1;
 }
 
+// NVMe 1.4, polled, with one queue pair besides the admin one; in slot 1 of the PCI bus, where firmware would have placed it.
+#define R32(at) (*(volatile uint32_t *)(at))
+#define R64(at) (*(volatile uint64_t *)(at))
+#define ECAM (0x30000000ul + 0x8000ul)
+#define NVME 0x40000000ul
+#define ENTRIES 16u
+static uint8_t rings[2][2][4096] __attribute__((aligned(4096)));
+static uint64_t prps[READ_BYTES / PAGE_BYTES] __attribute__((aligned(4096)));
+static struct {
+  uint32_t tail, head, phase;
+} queues[2];
+
+static void nvme_command(int queue, uint32_t opcode, uint64_t prp1, uint64_t prp2, const uint32_t *words) {
+  volatile uint32_t *entry = (volatile uint32_t *)(rings[queue][0] + queues[queue].tail * 64);
+  for (int i = 0; i < 16; i++) entry[i] = 0;
+  entry[0] = opcode;
+  entry[1] = 1;
+  *(volatile uint64_t *)(entry + 6) = prp1;
+  *(volatile uint64_t *)(entry + 8) = prp2;
+  for (int i = 0; i < 3; i++) entry[10 + i] = words[i];
+  queues[queue].tail = (queues[queue].tail + 1) % ENTRIES;
+  __asm__ volatile("fence" ::: "memory");
+  R32(NVME + 0x1000 + queue * 8) = queues[queue].tail;
+  volatile uint32_t *done = (volatile uint32_t *)(rings[queue][1] + queues[queue].head * 16);
+  while ((done[3] >> 16 & 1) == queues[queue].phase) {
+  }
+  if (++queues[queue].head == ENTRIES) {
+    queues[queue].head = 0;
+    queues[queue].phase ^= 1;
+  }
+  R32(NVME + 0x1004 + queue * 8) = queues[queue].head;
+}
+
+static void open_nvme(void) {
+  R32(ECAM + 0x10) = (uint32_t)NVME;
+  R32(ECAM + 0x14) = 0;
+  R32(ECAM + 4) = 6;
+  R32(NVME + 0x14) = 0;
+  R32(NVME + 0x24) = (ENTRIES - 1) << 16 | (ENTRIES - 1);
+  R64(NVME + 0x28) = (uint64_t)rings[0][0];
+  R64(NVME + 0x30) = (uint64_t)rings[0][1];
+  R32(NVME + 0x14) = 0x00460001;
+  while ((R32(NVME + 0x1c) & 1) == 0) {
+  }
+  const uint32_t completion[3] = {(ENTRIES - 1) << 16 | 1, 1, 0}, submission[3] = {(ENTRIES - 1) << 16 | 1, 1 << 16 | 1, 0};
+  nvme_command(0, 5, (uint64_t)rings[1][1], 0, completion);
+  nvme_command(0, 1, (uint64_t)rings[1][0], 0, submission);
+}
+
+static void read_nvme(uint64_t sector, uint64_t into) {
+  for (uint64_t i = 1; i < READ_BYTES / PAGE_BYTES; i++) prps[i - 1] = into + i * PAGE_BYTES;
+  const uint32_t place[3] = {(uint32_t)sector, 0, READ_BYTES / 512 - 1};
+  nvme_command(1, 2, into, (uint64_t)prps, place);
+}
+
 void work(void) {
   fill((uint64_t)FILL_MIB << 20);
   volatile uint32_t *disk = 0;
@@ -109,6 +167,7 @@ void work(void) {
     disk = find_disk();
     open_disk(disk);
   }
+  if (LOAD == 3) open_nvme();
   *(volatile uint8_t *)0x10000000 = 'R';
   uint64_t next = now();
   for (uint64_t i = 0;; i++) {
@@ -117,9 +176,16 @@ void work(void) {
       *(volatile uint64_t *)(FILL_BASE + (i % PAGES) * PAGE_BYTES) = i;
       wait_until(next += TICKS_PER_SECOND / PAGES_PER_SECOND);
     }
-    if (LOAD == 2) {
+    if (LOAD == 4) {
+      for (uint64_t n = 0; n < PASSES_PER_DOT * PAGES; n++) {
+        *(volatile uint64_t *)(FILL_BASE + (n % PAGES) * PAGE_BYTES) = n;
+      }
+      *(volatile uint8_t *)0x10000000 = '.';
+    }
+    if (LOAD == 2 || LOAD == 3) {
       uint64_t at = (i * READ_BYTES) % READ_SPAN;
-      read_disk(disk, at / 512, FILL_BASE + at);
+      if (LOAD == 2) read_disk(disk, at / 512, FILL_BASE + at);
+      else read_nvme(at / 512, FILL_BASE + at);
       wait_until(next += TICKS_PER_SECOND / READS_PER_SECOND);
     }
   }
