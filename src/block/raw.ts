@@ -24,6 +24,8 @@ export class RawNode extends CheckedNode {
   readonly requestAlignmentBytes: number;
   readonly #file: FilePort;
   readonly #start: number;
+  /** Something was written that no flush has seen: a machine that hands the disk over need not wait for nothing. */
+  #hasUnflushed = false;
   /** Bytes of the disk that are in the file; the rest of its last sector reads as zeroes until it is written. */
   #storedBytes: number;
 
@@ -51,7 +53,7 @@ export class RawNode extends CheckedNode {
   }
 
   async inactivate(): Promise<void> {
-    await this.flush();
+    if (this.#hasUnflushed) await this.flush();
     this.#file.unlock?.();
   }
 
@@ -66,19 +68,28 @@ export class RawNode extends CheckedNode {
   }
 
   protected override async doWrite(offset: number, from: Uint8Array): Promise<void> {
+    this.#hasUnflushed = true;
     await this.#host("write", this.#file.write(this.#start + offset, from));
     this.#grewTo(offset + from.length);
   }
 
-  protected override doFlush(): Promise<void> {
-    return this.#host("flush", this.#file.flush());
+  protected override async doFlush(): Promise<void> {
+    this.#hasUnflushed = false;
+    try {
+      await this.#host("flush", this.#file.flush());
+    } catch (error) {
+      this.#hasUnflushed = true;
+      throw error;
+    }
   }
 
   protected override async doDiscard(offset: number, lengthBytes: number): Promise<void> {
+    this.#hasUnflushed = true;
     await this.#host("discard", this.#file.discard?.(this.#start + offset, lengthBytes));
   }
 
   protected override async doWriteZeroes(offset: number, lengthBytes: number, mayUnmap: boolean): Promise<void> {
+    this.#hasUnflushed = true;
     if (this.#file.writeZeroes !== undefined) {
       await this.#host("write zeroes to", this.#file.writeZeroes(this.#start + offset, lengthBytes, mayUnmap));
     } else {

@@ -3,9 +3,20 @@ import { PAGE_BYTES, type DirtySource, type PageSet } from "../memory/index.ts";
 import { MigrationError } from "./errors.ts";
 import type { MigratableMachine } from "./port.ts";
 import type { MachineFacts } from "./stream/machine-facts.ts";
-import { MAX_PAGES_PER_FRAME, MAX_ZERO_PAGES_PER_FRAME, PageEncoding, PagesHeader } from "./stream/spec.ts";
+import {
+  MAX_PAGES_PER_FRAME,
+  MAX_ZERO_PAGES_PER_FRAME,
+  PageEncoding,
+  PagesHeader,
+  PagesHeaderOfVersion1,
+} from "./stream/spec.ts";
 
 const WORDS_PER_PAGE = PAGE_BYTES / 4;
+
+interface StreamPlace {
+  readonly position: number;
+  readonly version: number;
+}
 
 export class IncomingPages {
   readonly #machine: MigratableMachine;
@@ -25,12 +36,13 @@ export class IncomingPages {
     return this.#count;
   }
 
-  /** Throws MigrationError; `position` is where in the stream the payload ends. */
-  take(payload: Uint8Array, facts: MachineFacts, position: number): void {
+  /** Throws MigrationError; the stream stands behind the payload. */
+  take(payload: Uint8Array, facts: MachineFacts, { position, version }: StreamPlace): void {
+    const layout = version === 1 ? PagesHeaderOfVersion1 : PagesHeader;
     const bad = (what: string): MigrationError =>
       new MigrationError("badStream", `Pages before byte ${position} have ${what}`);
-    if (payload.length < PagesHeader.lengthBytes) throw bad("no header");
-    const { block: index, encoding, firstPage, pageCount } = PagesHeader.decode(payload, 0);
+    if (payload.length < layout.lengthBytes) throw bad("no header");
+    const { block: index, encoding, firstPage, pageCount } = layout.decode(payload, 0);
     const fact = facts.blocks[index];
     if (fact === undefined) throw bad(`block ${index}, of ${facts.blocks.length}`);
     const block = this.#machine.blocks.find(({ name }) => name === fact.name)!;
@@ -39,7 +51,7 @@ export class IncomingPages {
     if (pageCount === 0 || pageCount > most || end * PAGE_BYTES > block.lengthBytes) {
       throw bad(`places ${firstPage} to ${end} in "${block.name}"`);
     }
-    const bytes = payload.subarray(PagesHeader.lengthBytes);
+    const bytes = payload.subarray(layout.lengthBytes);
     const into = block.bytes.subarray(firstPage * PAGE_BYTES, end * PAGE_BYTES);
     const first = block.offset / PAGE_BYTES + firstPage;
     if (encoding === PageEncoding.zero && bytes.length === 0) this.#clear(into, first, pageCount);

@@ -108,7 +108,7 @@ export class IncomingMigration {
   #take(next: Frame, facts: MachineFacts): void {
     switch (next.kind) {
       case FrameKind.pages:
-        return this.#pages.take(next.payload, facts, this.#frames.position);
+        return this.#pages.take(next.payload, facts, this.#frames);
       case FrameKind.part:
         return this.#takePart(next.payload, facts);
       case FrameKind.data: {

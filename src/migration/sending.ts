@@ -5,8 +5,8 @@ import type { MigrationChannel } from "./port.ts";
 import { PAGES_ROOM_BYTES } from "./stream/pages.ts";
 import { StreamMemory } from "./stream/stream-memory.ts";
 
-/** How long frames are made before the machine has its turn again. */
-const TURN_NS = 2_000_000;
+/** How long frames are made before the machine has its turn again, which is as long when its harts have something to do. */
+const TURN_NS = 4_000_000;
 /** The bandwidth limit is kept over intervals of this length, as in QEMU. */
 const LIMIT_INTERVAL_NS = 100_000_000;
 /** How many frames with pages can be on their way. */

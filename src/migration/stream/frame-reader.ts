@@ -35,6 +35,11 @@ export class FrameReader {
     this.#memory = new StreamMemory(usualBytes);
   }
 
+  /** Of the stream, once its preamble was read. */
+  get version(): number {
+    return this.#version;
+  }
+
   /** Bytes read so far, for messages and progress. */
   get position(): number {
     return this.#taken;

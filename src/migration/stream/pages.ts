@@ -125,6 +125,7 @@ function pagesFrame(
     pad: 0,
     firstPage: first - placed.first,
     pageCount: count,
+    reserved: 0,
   };
   PagesHeader.encode(header, memory.bytes, at + FrameHeader.lengthBytes);
   const payloadBytes = PagesHeader.lengthBytes + (isZero ? 0 : count * PAGE_BYTES);

@@ -53,8 +53,15 @@ export const FrameKind = {
   handover: 19,
 } as const;
 
-export const PagesHeader: Layout<{ block: N; encoding: N; pad: N; firstPage: N; pageCount: N }> = layout(
+/** With the frame's header 32 bytes: where a frame is aligned, its pages are, and bytes that are not take longer to copy. */
+export const PagesHeader: Layout<{ block: N; encoding: N; pad: N; firstPage: N; pageCount: N; reserved: N }> = layout(
   "PagesHeader",
+  16,
+  { block: u16le, encoding: u8, pad: u8, firstPage: u32le, pageCount: u32le, reserved: u32le },
+);
+
+export const PagesHeaderOfVersion1: Layout<{ block: N; encoding: N; pad: N; firstPage: N; pageCount: N }> = layout(
+  "PagesHeaderOfVersion1",
   12,
   { block: u16le, encoding: u8, pad: u8, firstPage: u32le, pageCount: u32le },
 );
