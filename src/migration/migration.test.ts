@@ -1,18 +1,29 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Timer } from "../base/index.ts";
 import { IncomingMigration, MigrationError, OutgoingMigration, type MigrationPhase } from "./index.ts";
 import type { OutgoingOptions } from "./outgoing.ts";
 import { makePipe, type PipeFaults } from "./testing/pipe.ts";
 import { PAGES, SmallMachine } from "./testing/small-machine.ts";
 
-/** A host whose time goes on by a millisecond a look; `onTurn` runs while the machine has its turn. */
+/** A host whose time goes on by a millisecond a look, but whose timers are due soon; `onTurn` runs while the machine has its turn. */
 function host(onTurn: () => void = () => undefined): Pick<OutgoingOptions, "timers" | "yield"> {
   let now = 0;
   const clock = { nowNs: () => (now += 1_000_000) };
   return {
-    timers: { clock, create: () => ({ arm: () => undefined, disarm: () => undefined, deadlineNs: undefined }) },
+    timers: { clock, create: makeTimer },
     yield: { turn: async () => onTurn() },
   };
+}
+
+function makeTimer(_name: string, fire: () => void): Timer {
+  let timeout: ReturnType<typeof setTimeout> | undefined;
+  const disarm = (): void => clearTimeout(timeout);
+  const arm = (): void => {
+    disarm();
+    timeout = setTimeout(fire, 200);
+  };
+  return { arm, disarm, deadlineNs: undefined };
 }
 
 interface Move {
@@ -169,6 +180,17 @@ describe("a source goes on", () => {
 });
 
 describe("a damaged stream", () => {
+  test("whose frames are longer than they were keeps nobody waiting for ever", async () => {
+    // By a mebibyte, more than comes.
+    const damage = (bytes: Uint8Array): void => {
+      if (bytes[0] === 2 && bytes.length > 4096) bytes[6]! ^= 16;
+    };
+    const { source, target, ends } = move({ faults: { damage } });
+    const [out] = await ends;
+    expect(reasonOf(out).code).toBe("channelLost");
+    expect([source.isRunning, target.isRunning]).toEqual([true, false]);
+  });
+
   test("is refused whichever byte is changed, and the source goes on", async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 0, max: 22 * 4096 }), fc.integer({ min: 1, max: 255 }), async (where, by) => {

@@ -47,6 +47,8 @@ export interface OutgoingOptions {
 
 /** A round that sends less says nothing about bandwidth. */
 const TELLING_BYTES = 0x1_0000;
+/** How long a round's last bytes may be under way. */
+const MOST_ROUND_END_NS = 1_000_000_000;
 /** What is sent within this is sent while the machine stands still. */
 const SHORT_MS = 1;
 /** A dry run that does not come to its end says so after this. */
@@ -274,11 +276,15 @@ export class OutgoingMigration {
     this.#options.onRound?.(round);
   }
 
-  /** Waits until the other side has all of it: what is still under way would be waited for with the machine stopped. */
+  /**
+   * Waits until the other side has all of it: what is still under way would be waited for with the machine stopped. Not for
+   * ever: a channel that is stuck is found out then.
+   */
   async #endRound(): Promise<void> {
     if (this.#answers === undefined) return;
     await this.#send(this.#frames.frame(FrameKind.roundEnd));
-    await this.#answers.expect(FrameKind.roundTaken);
+    const taken = this.#answers.roundsTaken(this.#rounds.length + 1);
+    await this.#patience.within(MOST_ROUND_END_NS, taken);
   }
 
   async #switchover(): Promise<void> {

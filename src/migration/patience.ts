@@ -44,6 +44,16 @@ export class Patience {
     this.#endRest = undefined;
   }
 
+  /** Resolves with the promise, or after so long without it. */
+  async within(durationNs: number, promise: Promise<void>): Promise<void> {
+    try {
+      await Promise.race([promise, this.rest(durationNs)]);
+    } finally {
+      this.#restTimer.disarm();
+      this.#endRest?.();
+    }
+  }
+
   end(): void {
     this.#limitNs = 0;
     this.#limitTimer.disarm();

@@ -17,6 +17,7 @@ export class ReturnPath {
   /** Kinds of answers that nobody has taken yet. */
   readonly #kinds: number[] = [];
   #hasAcked = false;
+  #roundsTaken = 0;
   #error: MigrationError | undefined;
   readonly #waiting: (() => void)[] = [];
 
@@ -28,6 +29,11 @@ export class ReturnPath {
   /** Resolves when the other side has initial data of all streamed parts. Rejects with MigrationError. */
   async acked(): Promise<void> {
     while (!this.#hasAcked) await this.#more();
+  }
+
+  /** Resolves when the other side has taken so many rounds. Rejects with MigrationError. */
+  async roundsTaken(count: number): Promise<void> {
+    while (this.#roundsTaken < count) await this.#more();
   }
 
   /** What the other side said when it said no. */
@@ -54,6 +60,7 @@ export class ReturnPath {
           throw new MigrationError("refused", `The other side refused: ${new TextDecoder().decode(payload)}`);
         }
         if (kind === FrameKind.switchoverAck) this.#hasAcked = true;
+        else if (kind === FrameKind.roundTaken) this.#roundsTaken += 1;
         else if (this.#kinds.push(kind) > MOST_UNTAKEN)
           throw new MigrationError("badStream", "The other side chatters");
         this.#tell();
