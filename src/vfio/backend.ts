@@ -116,6 +116,8 @@ export class IommufdBackend {
       },
     };
     this.#assignments.push(assignment);
+    if (device.moving !== undefined)
+      device.moving.onReset = () => this.#containers.forEach((each) => each.renewPeers());
     return assignment;
   }
 

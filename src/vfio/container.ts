@@ -166,6 +166,11 @@ export class Container {
     }
   }
 
+  /** A device was reset under the guest: what others map of its BARs is mapped anew. */
+  renewPeers(): void {
+    this.#peers.renew();
+  }
+
   #listen(space: AddressSpace): () => void {
     const ends = [this.#ram.follow(space), space.addListener(this.#peers)];
     return () => ends.forEach((end) => end());

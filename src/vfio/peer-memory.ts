@@ -41,10 +41,17 @@ interface Mapping {
   readonly lengthBytes: bigint;
 }
 
+interface PeerMapping extends Mapping {
+  readonly region: MemoryRegion;
+  /** In what the descriptor is of. */
+  readonly start: bigint;
+  readonly writable: boolean;
+}
+
 /** Follows an address space; an IOAS has the devices' memory that is seen there. */
 export class MappedPeers implements MemoryListener {
   readonly #options: MappedPeersOptions;
-  readonly #mapped = new Map<number, Mapping>();
+  readonly #mapped = new Map<number, PeerMapping>();
 
   constructor(options: MappedPeersOptions) {
     this.#options = options;
@@ -56,33 +63,50 @@ export class MappedPeers implements MemoryListener {
   }
 
   regionAdd(section: MemorySection): void {
-    const { calls, ioasId, peers, warn } = this.#options;
-    const fd = peers.descriptorOf(section.region);
-    if (fd === undefined) return;
     const { start, offsetInRegion, readOnly, region } = section;
+    if (this.#options.peers.descriptorOf(region) === undefined) return;
     const lead = -start & (PAGE_BYTES - 1);
     const lengthBytes = Math.floor((section.lengthBytes - lead) / PAGE_BYTES) * PAGE_BYTES;
     if (lengthBytes <= 0 || (offsetInRegion + lead) % PAGE_BYTES !== 0) return;
-    const mapping = { iova: BigInt(start + lead), lengthBytes: BigInt(lengthBytes) };
+    this.#map(start, {
+      ...{ region, iova: BigInt(start + lead), lengthBytes: BigInt(lengthBytes) },
+      ...{ start: BigInt(offsetInRegion + lead), writable: !readOnly },
+    });
+  }
+
+  regionDel({ start }: MemorySection): void {
+    const mapping = this.#mapped.get(start);
+    if (mapping !== undefined) this.#unmap(start, mapping);
+  }
+
+  /** A device was reset while the guest goes on to see its BARs: the host has taken them out of page tables, for good. */
+  renew(): void {
+    for (const [start, mapping] of [...this.#mapped]) {
+      this.#unmap(start, mapping);
+      this.#map(start, mapping);
+    }
+  }
+
+  #map(at: number, mapping: PeerMapping): void {
+    const { calls, ioasId, peers, warn } = this.#options;
+    const { region, iova, lengthBytes, start, writable } = mapping;
     try {
-      calls.mapFile(fd, BigInt(offsetInRegion + lead), { ...mapping, ioasId, writable: !readOnly });
+      calls.mapFile(peers.descriptorOf(region)!, start, { iova, lengthBytes, ioasId, writable });
     } catch (error) {
       if (!(error instanceof IommufdError)) throw error;
-      const where = `0x${mapping.iova.toString(16)}, ${lengthBytes} bytes`;
+      const where = `0x${iova.toString(16)}, ${lengthBytes} bytes`;
       return warn(
         `Memory of a device, ${region.name} at ${where}, cannot be mapped: ${error.message}; other devices do not reach it`,
       );
     }
-    this.#mapped.set(start, mapping);
+    this.#mapped.set(at, mapping);
   }
 
-  regionDel({ start, region }: MemorySection): void {
-    const mapping = this.#mapped.get(start);
-    if (mapping === undefined) return;
+  #unmap(at: number, { region, iova, lengthBytes }: PeerMapping): void {
     const { calls, ioasId, warn } = this.#options;
-    this.#mapped.delete(start);
+    this.#mapped.delete(at);
     try {
-      calls.unmap(ioasId, mapping.iova, mapping.lengthBytes);
+      calls.unmap(ioasId, iova, lengthBytes);
     } catch (error) {
       if (!(error instanceof IommufdError)) throw error;
       warn(`Memory of a device, ${region.name}, went and cannot be unmapped: ${error.message}`);

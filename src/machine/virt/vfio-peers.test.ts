@@ -11,7 +11,7 @@ const PEER_MEMORY = PEER_BAR + 0x1000;
 const DECODE_ERROR = 2;
 
 function makeBench(): PciBench {
-  const engine = (bdf: string) => ({ bdf, kind: "dma-engine", unit: "u0" });
+  const engine = (bdf: string) => ({ bdf, kind: "dma-engine", unit: "u0", migration: ["stop-copy", "p2p"] });
   const description = {
     units: [{ id: "u0", profile: "vtd-ssads" }],
     devices: [engine("0000:01:00.0"), engine("0000:02:00.0")],
@@ -73,6 +73,17 @@ describe("memory in a device's BAR", () => {
     bench.write(bench.ecam(0, 3) + 4, 6, 2);
     expect(bench.read(0x4040_1000)).toBe(2);
     expect(fill(bench, 0x4040_1000, 4)).toBe(0);
+  });
+
+  test("is reached again after devices were reset as a migration came to nothing", () => {
+    const bench = makeBench();
+    expect(fill(bench, PEER_MEMORY, 1)).toBe(0);
+    for (const part of bench.machine.movable.streams.values()) {
+      part.beginLoad();
+      part.abandonLoad();
+    }
+    expect(fill(bench, PEER_MEMORY, 2)).toBe(0);
+    expect(bench.read(PEER_MEMORY)).toBe(2);
   });
 
   test("is no guest memory: a round of dirty tracking has none of it", () => {

@@ -51,6 +51,8 @@ export class MovingDevice {
   onState: ((state: DeviceStateName) => void) | undefined;
   /** Told what an operator should know though everything goes on. */
   onFailure: ((message: string) => void) | undefined;
+  /** It was reset here, and nobody else knows. */
+  onReset: (() => void) | undefined;
   readonly #options: MovingDeviceOptions;
   #state: number = S.RUNNING;
   #data: MigrationData | undefined;
@@ -231,7 +233,10 @@ export class MovingDevice {
     this.#closeData();
     const { client, flags, name } = this.#options;
     try {
-      if ((flags & VfioDeviceFlag.RESET) !== 0) client.reset();
+      if ((flags & VfioDeviceFlag.RESET) !== 0) {
+        client.reset();
+        this.onReset?.();
+      }
       this.#ask();
     } catch (error) {
       if (!(error instanceof IommufdError)) throw error;
