@@ -1,16 +1,18 @@
 // Moves while something goes wrong, chosen from a seed:
 //   npm run faults:migration -- [--seed N] [--runs N] [--series N] [--fresh]
 //   npm run faults:migration -- --sabotage: what is broken on purpose is found
-//   npm run faults:migration -- --debian N [--seed N]: Debian guests in processes of their own
+//   npm run faults:migration -- --processes N [--seed N]: in processes of their own, which can be killed
+//   npm run faults:migration -- --debian N [--seed N]: so with Debian at work
 // Runs that were right are remembered in test/results, and a further call with the same seed goes on where they ended.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fetchGuest } from "../src/guest/index.ts";
 import { nodeGuestHost } from "../src/host/node/index.ts";
-import { DebianFaults } from "../test/model/migration/debian-faults.ts";
 import { FaultFinding } from "../test/model/migration/fault-finding.ts";
 import { SABOTAGES } from "../test/model/migration/sabotage.ts";
+import { ProcessFaults, type ProcessFaultsOptions } from "../test/model/migration/process-faults.ts";
+import { debianGuest, smallGuest } from "../test/model/migration/process-guests.ts";
 import { FaultRuns } from "../test/model/migration/fault-run.ts";
 
 const REPORT_MS = 5000;
@@ -22,6 +24,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     runs: { type: "string", default: "1000" },
     series: { type: "string" },
+    processes: { type: "string" },
     debian: { type: "string" },
     sabotage: { type: "boolean", default: false },
     fresh: { type: "boolean", default: false },
@@ -33,7 +36,18 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(wanted) || wanted <= 0)
   process.exit(1);
 }
 
-if (values.debian !== undefined) process.exit(await moveDebian(seed, Number(values.debian)));
+const program = join(import.meta.dirname, "../dist/cli/ratite-system-riscv64.js");
+type GuestOf = ProcessFaultsOptions["guest"];
+
+if (values.processes !== undefined) {
+  const guest: GuestOf = (random, at) => smallGuest(random, at, program);
+  process.exit(await moveProcesses(seed, Number(values.processes), 400, guest));
+}
+if (values.debian !== undefined) {
+  const files = await fetchGuest(nodeGuestHost({}), "debian", { release: "trixie" });
+  const guest: GuestOf = (random, at) => debianGuest(random, at, program, files);
+  process.exit(await moveProcesses(seed, Number(values.debian), 4000, guest));
+}
 
 if (values.sabotage) process.exit(await findSabotages(seed));
 
@@ -102,15 +116,16 @@ async function findSabotages(from: number): Promise<number> {
   return missed === 0 ? 0 : 1;
 }
 
-async function moveDebian(from: number, runs: number): Promise<number> {
-  const files = await fetchGuest(nodeGuestHost({}), "debian", { release: "trixie" });
-  const program = join(import.meta.dirname, "../dist/bin/ratite-system-riscv64.js");
-  const faults = new DebianFaults(from, files, program);
-  let findings = 0;
+async function moveProcesses(from: number, runs: number, moveMs: number, guest: GuestOf): Promise<number> {
+  const faults = new ProcessFaults({ seed: from, moveMs, guest });
+  const outcomes: Record<string, number> = {};
+  let [struck, findings] = [0, 0];
   for (let run = 1; run <= runs; run++) {
     try {
-      const { fault, outcome } = await faults.run();
-      process.stdout.write(`${run} of ${runs}: ${fault}: ${outcome}\n`);
+      const { fault, outcome, hasStruck } = await faults.run();
+      if (hasStruck) struck++;
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+      process.stdout.write(`${run} of ${runs}: ${fault}${hasStruck ? "" : ", which was never reached"}: ${outcome}\n`);
     } catch (error) {
       if (!(error instanceof FaultFinding)) throw error;
       findings++;
@@ -118,6 +133,6 @@ async function moveDebian(from: number, runs: number): Promise<number> {
     }
   }
   await faults.end();
-  process.stdout.write(`${runs} runs with Debian, ${findings} findings\n`);
+  process.stdout.write(`${runs} runs, ${struck} struck: ${JSON.stringify(outcomes)}, ${findings} findings\n`);
   return findings === 0 ? 0 : 1;
 }

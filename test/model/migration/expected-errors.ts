@@ -18,7 +18,7 @@ const WRONG: Readonly<Record<WrongTarget, RegExp>> = {
 
 /** The part of the machine or of the stream that an error is about. */
 const SECTION =
-  /Device "|part "|Memory "|[Tt]racking of dirty pages|Reading dirty pages|The machine|[Tt]he stream|[Bb]yte \d+|after \d+ bytes|Sending .* to |Answering .* to |Pages before byte|frame|images|disk|took nothing for/;
+  /Device "|part "|Memory "|[Tt]racking of dirty pages|Reading dirty pages|The machine|[Tt]he stream|[Bb]yte \d+|after \d+ bytes|Sending .* to |Answering .* to |Pages before byte|frame|images|disk|took nothing for|migration stream/;
 
 export interface MoveErrors {
   readonly source: Error | undefined;
