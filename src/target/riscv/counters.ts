@@ -31,7 +31,7 @@ export class Counters {
   }
 
   private counts(index: number): boolean {
-    if ((this.inhibit >> BigInt(index)) & 1n) return false;
+    if (this.inhibit !== 0n && (this.inhibit >> BigInt(index)) & 1n) return false;
     if (index < firstProgrammable) return true;
     const event = this.events[index];
     return event === CounterEvent.cycles || event === CounterEvent.instructions;

@@ -122,6 +122,13 @@ export class HartCore {
     this.words[this.base32 + index] = value;
   }
 
+  /** Copies a field of 64 bits. */
+  copy(to: number, from: number): void {
+    const { words, base32 } = this;
+    words[base32 + to] = words[base32 + from]!;
+    words[base32 + to + 1] = words[base32 + from + 1]!;
+  }
+
   x(n: number): bigint {
     return this.get(F.x + n);
   }

@@ -187,11 +187,14 @@ export class SystemInstructions {
     const operation = funct3(word);
     const kind = operation & 3;
     const field = rs1(word);
-    const operand = (operation & 4) !== 0 ? field : core.word(W.x + field * 2);
+    const isImmediate = (operation & 4) !== 0;
+    const lowOperand = isImmediate ? field : core.word(W.x + field * 2);
+    const highOperand = isImmediate ? 0 : core.word(W.x + field * 2 + 1);
     const low = csr.low(this.context);
     const high = csr.high(this.context);
-    if (kind === 1) csr.write(this.context, operand);
-    else if (field !== 0) csr.write(this.context, kind === 2 ? low | operand : low & ~operand);
+    if (kind === 1) csr.write(this.context, lowOperand, highOperand);
+    else if (kind === 2 && field !== 0) csr.write(this.context, low | lowOperand, high | highOperand);
+    else if (field !== 0) csr.write(this.context, low & ~lowOperand, high & ~highOperand);
     const destination = rd(word);
     if (destination === 0) return;
     core.setWord(W.x + destination * 2, low);

@@ -20,11 +20,11 @@ export interface CsrContext {
   timerChanged(): void;
 }
 
-/** A register in halves of 32 bits, of which only the lower can be written. */
+/** A register in halves of 32 bits, without big integers: those are what an access to a register would take longest for. */
 export interface CsrHalves {
   low(h: CsrContext): number;
   high(h: CsrContext): number;
-  write(h: CsrContext, low: number): void;
+  write(h: CsrContext, low: number, high: number): void;
 }
 
 export interface Csr {
@@ -35,7 +35,7 @@ export interface Csr {
   readonly needsWrite?: true;
   /** Absent for read-only registers (whose numbers say so) and those that ignore writes. */
   write?(h: CsrContext, value: bigint): void;
-  /** The same as `read` and `write` without big integers, for what guests use at every lock. */
+  /** The same as `read` and `write`, for what guests use at every trap and every lock. */
   readonly halves?: CsrHalves;
   /** False when the register does not exist or may not be touched in this state, beyond what its number says. */
   available?(h: CsrContext): boolean;
@@ -45,12 +45,18 @@ export const mask64: bigint = (1n << 64n) - 1n;
 
 /** A register that is one field: `mask` are its writable bits. */
 export function plain(number: number, name: string, field: Field64, mask: bigint = mask64): Csr {
-  return {
-    number,
-    name,
-    read: (h) => h.core.get(field),
-    write: (h, value) => h.core.set(field, (h.core.get(field) & ~mask) | (value & mask)),
-  };
+  const low = 2 * field;
+  const high = low + 1;
+  const lowMask = Number(BigInt.asIntN(32, mask));
+  const highMask = Number(BigInt.asIntN(32, mask >> 32n));
+  return byHalves(number, name, {
+    low: (h) => h.core.word(low),
+    high: (h) => h.core.word(high),
+    write: ({ core }, lowBits, highBits) => {
+      core.setWord(low, (core.word(low) & ~lowMask) | (lowBits & lowMask));
+      core.setWord(high, (core.word(high) & ~highMask) | (highBits & highMask));
+    },
+  });
 }
 
 export function byHalves(number: number, name: string, halves: CsrHalves): Csr {
@@ -59,7 +65,7 @@ export function byHalves(number: number, name: string, halves: CsrHalves): Csr {
     name,
     halves,
     read: (h) => (BigInt(halves.high(h) >>> 0) << 32n) | BigInt(halves.low(h) >>> 0),
-    write: (h, value) => halves.write(h, Number(value & 0xffff_ffffn) | 0),
+    write: (h, value) => halves.write(h, Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n))),
   };
 }
 

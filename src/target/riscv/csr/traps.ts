@@ -1,29 +1,34 @@
 // table: trap set-up and trap handling of both modes (privileged spec §3.1.7, §3.1.8, §3.1.13 to §3.1.17, §10.1.2 to §10.1.9).
 import { F, type Field64 } from "../hart-core.ts";
-import { mask64, plain, type Csr, type CsrContext } from "./definition.ts";
+import { byHalves, plain, type Csr, type CsrContext } from "./definition.ts";
 
 const delegableExceptions = 0xb3ffn;
 
 /** Trap vectors: mode 0 (direct) or 1 (vectored); other modes are reserved and leave the register as it was. */
 function trapVector(number: number, name: string, field: Field64): Csr {
-  return {
-    number,
-    name,
-    read: (h) => h.core.get(field),
-    write: (h, value) => {
-      if ((value & 3n) < 2n) h.core.set(field, value);
+  const low = 2 * field;
+  return byHalves(number, name, {
+    low: (h) => h.core.word(low),
+    high: (h) => h.core.word(low + 1),
+    write: ({ core }, lowBits, highBits) => {
+      if ((lowBits & 3) >= 2) return;
+      core.setWord(low, lowBits);
+      core.setWord(low + 1, highBits);
     },
-  };
+  });
 }
 
 function exceptionPc(number: number, name: string, field: Field64): Csr {
-  const aligned = (h: CsrContext): bigint => (h.has("c") ? ~1n : ~3n) & mask64;
-  return {
-    number,
-    name,
-    read: (h) => h.core.get(field) & aligned(h),
-    write: (h, value) => h.core.set(field, value & ~1n & mask64),
-  };
+  const low = 2 * field;
+  const aligned = (h: CsrContext): number => (h.has("c") ? ~1 : ~3);
+  return byHalves(number, name, {
+    low: (h) => h.core.word(low) & aligned(h),
+    high: (h) => h.core.word(low + 1),
+    write: ({ core }, lowBits, highBits) => {
+      core.setWord(low, lowBits & ~1);
+      core.setWord(low + 1, highBits);
+    },
+  });
 }
 
 export const trapCsrs: readonly Csr[] = [
