@@ -225,9 +225,12 @@ export class RegionEmitter extends RegionWays {
 
   private emitTail(): void {
     const { out } = this;
-    // Left with pc and budget stored; a kind is there only where it is not a trap.
+    // Left with pc and budget stored, and what the slow path answered: 0 is a trap in a load. Nobody asks for the other locals, so
+    // that an engine keeps them for nothing.
+    this.i64(0);
+    this.set(exitOffsetLocal);
     this.loadField(i32Load, "budget", budgetLocal);
-    this.get(kindLocal);
+    this.get(accessLocals.slot);
     this.i32(RegionExit.again);
     out.u8(i32Or);
     this.set(kindLocal);
@@ -540,13 +543,10 @@ export class RegionEmitter extends RegionWays {
 
   private emitLeaveWith(depthInside: number): void {
     const { out } = this;
-    this.tee(kindLocal);
+    this.tee(accessLocals.slot);
     this.hintNext(0);
     out.u8(control.brIf);
     out.u32(this.depth + depthInside - leftLevel);
-    // Known to be zero on all ways that go on, so that an engine need not keep it.
-    this.i32(0);
-    this.set(kindLocal);
   }
 
   private getRegister(offset: number): void {
