@@ -137,7 +137,7 @@ export class Jit implements Accelerator {
       maximum: regionTableLength,
     });
     for (let i = regionTableLength - 1; i >= 0; i--) this.freeFunctions.push(i);
-    const imports = regionImports(target.library);
+    const imports = regionImports(target.library, options.onlyVcpu);
     this.context = {
       layout: target.layout,
       cachedFields: cachedFields(target.instructions),
@@ -181,6 +181,7 @@ export class Jit implements Accelerator {
       shared: options.shared,
       layout: target.layout,
       library: target.library,
+      onlyVcpu: options.onlyVcpu,
       load: (width) => this.load(width),
       store: (width) => this.store(width),
       misfit: (tableIndex) => this.misfit(tableIndex),

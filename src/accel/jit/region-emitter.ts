@@ -502,6 +502,7 @@ export class RegionEmitter extends RegionWays {
           this.get(budgetLocal);
           this.i32(offset);
           this.i32(packAccess(tokens[++at]!, template.lengthBytes, this.behind + 1));
+          if (this.parts.onlyVcpu === undefined) this.vcpu();
           break;
         case Token.leaveIf:
           this.hintNext(0);

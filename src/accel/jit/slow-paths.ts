@@ -21,11 +21,23 @@ export interface RegionImport {
 
 // A region says where it is by its base and its budget, and by constants: the instruction's offset from the base, and in one
 // number the access's width (`packAccess`), the instruction's length, and how many instructions the budget does not know of yet.
+// The vCPU comes last, where there are several.
 
-/** vCPU, address, base, budget, offset, access: the host address and 1, or 0 with the vCPU gone elsewhere. */
-const loadType: FunctionType = { params: ["i32", "i64", "i64", "i32", "i32", "i32"], results: ["i32"] };
-/** vCPU, address, value, base, budget, offset, access: 0, or the exit to take. */
-const storeType: FunctionType = { params: ["i32", "i64", "i64", "i64", "i32", "i32", "i32"], results: ["i32"] };
+/** The address of the vCPU's block where there is only one. */
+type OnlyVcpu = number | undefined;
+
+/** Address, base, budget, offset, access: the host address and 1, or 0 with the vCPU gone elsewhere. */
+const loadParams: FunctionType["params"] = ["i64", "i64", "i32", "i32", "i32"];
+/** Address, value, base, budget, offset, access: 0, or the exit to take. */
+const storeParams: FunctionType["params"] = ["i64", "i64", "i64", "i32", "i32", "i32"];
+
+function slowTypes(onlyVcpu: OnlyVcpu): { readonly load: FunctionType; readonly store: FunctionType } {
+  const vcpu: FunctionType["params"] = onlyVcpu === undefined ? ["i32"] : [];
+  return {
+    load: { params: [...loadParams, ...vcpu], results: ["i32"] },
+    store: { params: [...storeParams, ...vcpu], results: ["i32"] },
+  };
+}
 
 const lengthShift = 2;
 const behindShift = 6;
@@ -37,10 +49,11 @@ export function packAccess(widthBytes: number, lengthBytes: number, behind: numb
 /** The region's number in the table: it was entered with other tables in force than it was made for. */
 const misfitType: FunctionType = { params: ["i32"], results: [] };
 
-export function regionImports(library: readonly LibraryFunction[]): readonly RegionImport[] {
+export function regionImports(library: readonly LibraryFunction[], onlyVcpu: OnlyVcpu): readonly RegionImport[] {
+  const { load, store } = slowTypes(onlyVcpu);
   return [
-    { name: "load", type: loadType },
-    { name: "store", type: storeType },
+    { name: "load", type: load },
+    { name: "store", type: store },
     { name: "misfit", type: misfitType },
     ...library.filter(({ inline }) => inline !== true),
   ];
@@ -56,20 +69,21 @@ export function makeSlowPaths(options: {
   shared: boolean;
   layout: VcpuLayout;
   library: readonly LibraryFunction[];
+  onlyVcpu: OnlyVcpu;
   /** As `loadSlow` and `storeSlow` of the vCPU that runs, which may also answer `storedCode`. */
   load: (width: number) => number;
   store: (width: number) => number;
   readonly misfit: (tableIndex: number) => void;
 }): WebAssembly.Instance["exports"] {
-  const { layout, pages, shared } = options;
+  const { layout, pages, shared, onlyVcpu } = options;
   const module = new ModuleBuilder();
   module.importMemory({ module: "env", name: "memory", minimumPages: pages, maximumPages: pages, shared });
   const slow: FunctionType = { params: ["i32"], results: ["i32"] };
   const load = module.importFunction("host", "load", slow);
   const store = module.importFunction("host", "store", slow);
   const misfit = module.importFunction("host", "misfit", misfitType);
-  emitLoad(module, layout, load);
-  emitStore(module, layout, store);
+  emitLoad(module, layout, load, onlyVcpu);
+  emitStore(module, layout, store, onlyVcpu);
   const { builder } = module.define(misfitType, "misfit");
   builder.get(builder.param(0));
   builder.call(misfit);
@@ -84,7 +98,7 @@ export function makeSlowPaths(options: {
 }
 
 interface SlowAccess {
-  readonly vcpu: Local;
+  readonly pushVcpu: () => void;
   readonly address: Local;
   readonly base: Local;
   readonly budget: Local;
@@ -93,8 +107,8 @@ interface SlowAccess {
   readonly width: Local;
 }
 
-/** The parameters of a slow path that begin at `from` behind the vCPU and the address, and the access's width. */
-function accessOf(f: FunctionBuilder, from: number): SlowAccess {
+/** The parameters of a slow path, which begin at `from` behind the address, and the access's width. */
+function accessOf(f: FunctionBuilder, from: number, onlyVcpu: OnlyVcpu): SlowAccess {
   const [base, budget, offset, access] = [0, 1, 2, 3].map((i) => f.param(from + i)) as [Local, Local, Local, Local];
   const width = f.local("i32");
   f.i32(1);
@@ -103,7 +117,8 @@ function accessOf(f: FunctionBuilder, from: number): SlowAccess {
   f.op("i32.and");
   f.op("i32.shl");
   f.set(width);
-  return { vcpu: f.param(0), address: f.param(1), base, budget, offset, access, width };
+  const pushVcpu = (): void => (onlyVcpu === undefined ? f.get(f.param(from + 4)) : f.i32(onlyVcpu));
+  return { pushVcpu, address: f.param(0), base, budget, offset, access, width };
 }
 
 function pushPc(f: FunctionBuilder, { base, offset }: SlowAccess): void {
@@ -117,11 +132,11 @@ function pushPc(f: FunctionBuilder, { base, offset }: SlowAccess): void {
 function emitProbe(
   f: FunctionBuilder,
   tableField: number,
-  { vcpu, address, width }: Pick<SlowAccess, "vcpu" | "address" | "width">,
+  { pushVcpu, address, width }: SlowAccess,
   found: (pushHost: () => void) => void,
 ): void {
   const entry = f.local("i32");
-  f.get(vcpu);
+  pushVcpu();
   f.memory("i32.load", tableField);
   f.get(address);
   f.i64(BigInt(tlbIndexShift));
@@ -154,14 +169,14 @@ function emitProbe(
 
 /** Calls TypeScript with everything it may want to know in the vCPU's block, and leaves its answer. */
 function callHost(f: FunctionBuilder, layout: VcpuLayout, host: FunctionIndex, slow: SlowAccess): void {
-  const { vcpu, address, budget, access, width } = slow;
-  f.get(vcpu);
+  const { pushVcpu, address, budget, access, width } = slow;
+  pushVcpu();
   f.get(address);
   f.memory("i64.store", layout.offset("memVa"));
-  f.get(vcpu);
+  pushVcpu();
   pushPc(f, slow);
   f.memory("i64.store", layout.offset("pc"));
-  f.get(vcpu);
+  pushVcpu();
   f.get(budget);
   f.get(access);
   f.i32(behindShift);
@@ -172,9 +187,9 @@ function callHost(f: FunctionBuilder, layout: VcpuLayout, host: FunctionIndex, s
   f.call(host);
 }
 
-function emitLoad(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex): void {
-  const { builder: f } = module.define(loadType, "load");
-  const slow = accessOf(f, 2);
+function emitLoad(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex, onlyVcpu: OnlyVcpu): void {
+  const { builder: f } = module.define(slowTypes(onlyVcpu).load, "load");
+  const slow = accessOf(f, 1, onlyVcpu);
   // Members of a group whose look-up failed come here first.
   emitProbe(f, layout.offset("tlbLoad"), slow, (pushHost) => {
     pushHost();
@@ -191,11 +206,11 @@ function emitLoad(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex
   f.op("i32.add");
 }
 
-function emitStore(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex): void {
-  const { builder: f } = module.define(storeType, "store");
-  const slow = accessOf(f, 3);
-  const { vcpu, access, width } = slow;
-  const value = f.param(2);
+function emitStore(module: ModuleBuilder, layout: VcpuLayout, host: FunctionIndex, onlyVcpu: OnlyVcpu): void {
+  const { builder: f } = module.define(slowTypes(onlyVcpu).store, "store");
+  const slow = accessOf(f, 2, onlyVcpu);
+  const { pushVcpu, access, width } = slow;
+  const value = f.param(1);
   const status = f.local("i32");
   emitProbe(f, layout.offset("tlbStore"), slow, (pushHost) => {
     for (const bytes of [1, 2, 4, 8] as const) {
@@ -211,7 +226,7 @@ function emitStore(module: ModuleBuilder, layout: VcpuLayout, host: FunctionInde
     f.i32(0);
     f.return();
   });
-  f.get(vcpu);
+  pushVcpu();
   f.get(value);
   f.memory("i64.store", layout.offset("memValue"));
   callHost(f, layout, host, slow);
@@ -229,7 +244,7 @@ function emitStore(module: ModuleBuilder, layout: VcpuLayout, host: FunctionInde
   f.return();
   f.end();
   // The store is done: on behind the instruction.
-  f.get(vcpu);
+  pushVcpu();
   pushPc(f, slow);
   f.get(access);
   f.i32(lengthShift);

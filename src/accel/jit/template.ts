@@ -341,7 +341,6 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
   protected loadMissed({ access, width }: Extract<Stmt, { kind: "translate" }>): void {
     const { f } = this;
     if (access !== "load") return f.token(Token.interpret, f.depthInside);
-    f.token(Token.vcpu);
     f.get(accessLocals.address);
     f.token(Token.whereabouts, width);
     f.call(declared(this.context.imports, "load"));
@@ -361,7 +360,6 @@ class TemplateLowering extends IrLowering<TemplateBuilder> {
 
   protected storeMissed(width: Width): void {
     const { f } = this;
-    f.token(Token.vcpu);
     f.get(accessLocals.address);
     f.get(accessLocals.value);
     f.token(Token.whereabouts, width);
