@@ -40,7 +40,7 @@ export interface Board {
   /** Told when the guest has let it go. */
   set onDeviceRemoved(told: (id: string) => void);
   /** Told of states of assigned devices on their way through a migration, where their options ask for it. */
-  set onDeviceState(told: (id: string | undefined, state: DeviceStateName) => void);
+  set onDeviceState(told: (id: string | number, state: DeviceStateName) => void);
   /** Lets go of everything that the host lent; idempotent. */
   close(): void;
 }

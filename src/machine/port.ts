@@ -145,8 +145,11 @@ export interface MachineObserver {
   shutdown?(exit: MachineExit): void;
   /** The guest has let go of a device that it was asked for, which is gone now. */
   deviceRemoved?(id: string): void;
-  /** An assigned device (its id, if it has one) has got to a state of VFIO migration; only with `migration-events=on`. */
-  deviceState?(id: string | undefined, state: DeviceStateName): void;
+  /**
+   * An assigned device has got to a state of VFIO migration; only with `migration-events=on`. One without an id is known by
+   * how many devices without one came before it.
+   */
+  deviceState?(id: string | number, state: DeviceStateName): void;
 }
 
 /** How a device is assigned. */

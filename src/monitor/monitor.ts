@@ -88,8 +88,8 @@ function observe({ machine, events }: MonitorContext): () => void {
     deviceRemoved: (id) => events.emit(deviceDeletedEvent, { device: id, path: peripheralPath(id) }),
     deviceState: (id, state) =>
       events.emit(vfioMigrationEvent, {
-        "device-id": id ?? "",
-        "qom-path": id === undefined ? "/machine/peripheral-anon" : peripheralPath(id),
+        "device-id": typeof id === "string" ? id : "",
+        "qom-path": typeof id === "string" ? peripheralPath(id) : `/machine/peripheral-anon/device[${id}]`,
         "device-state": state,
       }),
     shutdown: ({ cause }) => events.emit(shutdownEvent, { guest: cause.startsWith("guest-"), reason: REASONS[cause] }),

@@ -1,14 +1,13 @@
 // One case of the laboratory's matrix: a guest is moved and nothing is lost, or it is refused for what is told beforehand.
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { isDeepStrictEqual, promisify } from "node:util";
 import { join } from "node:path";
-import { labHost } from "../../src/cli/lab/lab-host.ts";
-import { labMigrate, machineOptions, plannedMove } from "../../src/cli/lab/migrate.ts";
-import { MachineProcess } from "../../src/cli/lab/machine-process.ts";
+import { labHost, type LabHost } from "../../src/cli/lab/lab-host.ts";
+import { Laboratory } from "../../src/cli/lab/laboratory.ts";
+import { assignedId, assignedOptions, labMigrate, machineOptions, plannedMove } from "../../src/cli/lab/migrate.ts";
+import { channelUri, moveMachine, type LabMove } from "../../src/cli/lab/moves.ts";
+import type { MachineProcess } from "../../src/cli/lab/machine-process.ts";
 import type { QmpObject } from "../../src/cli/lab/qmp-client.ts";
-import type { LabResult } from "../../src/cli/lab/report.ts";
 import { StatusLine } from "../../src/cli/status-line.ts";
 import type { GuestFiles } from "../../src/guest/index.ts";
 import { reasonText, type TrackerChoice } from "../../src/vfio/index.ts";
@@ -20,12 +19,15 @@ export interface Moved {
   readonly downtimesMs: readonly number[];
   /** That were compared with what the guest's memory became. */
   readonly rounds: number;
-  readonly counts: LabResult["counts"];
 }
+
+/** Debian at work (`ratite lab migrate`); or the guest of test/fixtures/migration, which is booted in no time. */
+export const GUESTS = ["debian", "small"] as const;
 
 export type Outcome = { readonly moved: Moved } | { readonly refused: readonly string[] } | { readonly error: string };
 
 export interface CaseOptions {
+  readonly guest: (typeof GUESTS)[number];
   readonly files: GuestFiles;
   readonly moves: number;
   /** Where the built programs are. */
@@ -36,6 +38,13 @@ export interface CaseOptions {
 /** A move's limit where nobody can say what was written, and where somebody can; on a busy machine. */
 const UNTRACKED_DOWNTIME_MS = 20_000;
 const DOWNTIME_MS = 1000;
+
+const SMALL_GUEST = join(import.meta.dirname, "../../test/fixtures/migration/guest.elf");
+/** What each device goes through (QEMU's qapi/vfio.json); that a target checks what it has in `stop` is ours. */
+const DEVICE_STATES = {
+  source: ["pre-copy", "pre-copy-p2p", "stop-copy", "stop"],
+  target: ["resuming", "stop", "running-p2p", "running"],
+} as const;
 
 /** Rejects with the signal's reason alone. */
 export async function runCase(what: LabCase, options: CaseOptions): Promise<Outcome> {
@@ -48,29 +57,81 @@ export async function runCase(what: LabCase, options: CaseOptions): Promise<Outc
 }
 
 async function moved(what: MovedCase, options: CaseOptions): Promise<Moved> {
-  const { moves, files, programs, signal } = options;
   const place = { host: labHost(what.host), policy: what.policy, dmaMode: what.dmaMode, memoryBytes: MEMORY_BYTES };
   const { choices } = plannedMove(place);
   const isUntracked = choices.some(({ tracker }) => tracker === "none");
+  const downtimeMs = isUntracked ? UNTRACKED_DOWNTIME_MS : DOWNTIME_MS;
   const startedAt = performance.now();
-  const result = await labMigrate({
-    ...{ ...place, harts: what.harts, moves, channels: [what.channel], files, signal, more: [] },
-    downtimeMs: isUntracked ? UNTRACKED_DOWNTIME_MS : DOWNTIME_MS,
-    status: new StatusLine({ write: () => true }),
-    program: join(programs, "ratite-system-riscv64.js"),
-  });
-  require(result.moves.length === moves, `${result.moves.length} moves`);
-  for (const [n, each] of result.moves.entries()) {
+  const moves = await (options.guest === "debian" ? moveDebian : moveSmall)(what, downtimeMs, options);
+  require(moves.length === options.moves, `${moves.length} moves`);
+  for (const [n, each] of moves.entries()) {
     require(each.missedPages === 0, `move ${n + 1}: nobody told of ${each.missed.slice(0, 10).join(", ")}`);
     for (const round of each.rounds) checkSources(n + 1, round.sources, choices);
   }
   return {
-    moves,
+    moves: moves.length,
     seconds: (performance.now() - startedAt) / 1000,
-    downtimesMs: result.moves.map(({ downtimeMs }) => downtimeMs),
-    rounds: result.moves.reduce((sum, { rounds }) => sum + rounds.length + 1, 0),
-    counts: result.counts,
+    downtimesMs: moves.map((each) => each.downtimeMs),
+    rounds: moves.reduce((sum, { rounds }) => sum + rounds.length + 1, 0),
   };
+}
+
+async function moveDebian(what: MovedCase, downtimeMs: number, options: CaseOptions): Promise<readonly LabMove[]> {
+  const { policy, dmaMode, harts, channel } = what;
+  const { moves, files, signal } = options;
+  const result = await labMigrate({
+    ...{ host: labHost(what.host), policy, dmaMode, memoryBytes: MEMORY_BYTES, harts, moves, channels: [channel] },
+    ...{ downtimeMs, files, signal, more: [], program: systemProgram(options) },
+    status: new StatusLine({ write: () => true }),
+  });
+  return result.moves;
+}
+
+/** Its harts, engine and disk look themselves whether anything was lost; then it says what. */
+function moveSmall(what: MovedCase, downtimeMs: number, options: CaseOptions): Promise<readonly LabMove[]> {
+  const { policy, dmaMode, harts, channel: kind } = what;
+  const host = labHost(what.host);
+  return Laboratory.use({ ...options, program: systemProgram(options) }, async (laboratory) => {
+    const common = ["-M", "virt", "-m", "16M", "-smp", `${harts}`, "-bios", "none", "-kernel", SMALL_GUEST];
+    common.push(...assignedOptions({ host, policy, dmaMode }, laboratory.folder));
+    const moves: LabMove[] = [];
+    let machine = await laboratory.start("machine0", common);
+    await works(machine);
+    for (let n = 1; n <= options.moves; n++) {
+      const uri = await channelUri(kind, laboratory.folder, `machine${n}`);
+      const target = await laboratory.start(`machine${n}`, [...common, "-incoming", uri]);
+      moves.push(await moveMachine(machine, uri, { kind, downtimeMs, onProgress: () => undefined }));
+      checkStates(machine, host, DEVICE_STATES.source);
+      await laboratory.end(machine);
+      machine = target;
+      await works(machine);
+      checkStates(machine, host, DEVICE_STATES.target);
+    }
+    return moves;
+  });
+}
+
+async function works(machine: MachineProcess): Promise<void> {
+  const { text } = await machine.prints(/\.|[^.]+\n|[rR]/);
+  require(text === ".", `the guest says ${JSON.stringify(text)}`);
+}
+
+/** The states that QMP told of (VFIO_MIGRATION) since the machine came. */
+function checkStates({ name, qmp }: MachineProcess, { plan }: LabHost, wanted: readonly string[]): void {
+  const told = qmp.takeEvents("VFIO_MIGRATION");
+  plan.devices.forEach((device, n) => {
+    const id = assignedId(n);
+    const found = told.filter((data) => data["device-id"] === id);
+    requireEqual(
+      `${name}: ${device.name}`,
+      found,
+      wanted.map((state) => stateEvent(id, state)),
+    );
+  });
+}
+
+function stateEvent(id: string, state: string): object {
+  return { "device-id": id, "qom-path": `/machine/peripheral/${id}`, "device-state": state };
 }
 
 /** A device's writes came from the source that was said beforehand. */
@@ -95,42 +156,40 @@ function checkSources(
 }
 
 /** What a machine, its monitor and `ratite host check` say is the same list; the machine is as it was. */
-async function refuse(what: LabCase, { files, programs, signal }: CaseOptions): Promise<readonly string[]> {
+function refuse(what: LabCase, options: CaseOptions): Promise<readonly string[]> {
   const { policy, dmaMode } = what;
-  const place = { host: labHost(what.host), policy, dmaMode, memoryBytes: MEMORY_BYTES, harts: 1, files, more: [] };
+  const place = { host: labHost(what.host), policy, dmaMode, memoryBytes: MEMORY_BYTES };
   const expected = plannedMove(place).reasons;
   const sentences = [...new Set(expected.map(reasonText))];
-  const folder = mkdtempSync(join(tmpdir(), "ratite-lab-"));
-  try {
-    const options = [...machineOptions(place, folder), "-S"];
-    const program = join(programs, "ratite-system-riscv64.js");
-    const machine = await MachineProcess.start({ name: "machine", folder, options, program, signal });
+  return Laboratory.use({ ...options, program: systemProgram(options) }, async (laboratory) => {
+    const { folder } = laboratory;
+    const given = machineOptions({ ...place, harts: 1, files: options.files, more: ["-S"] }, folder);
+    const machine = await laboratory.start("machine", given);
     const { qmp } = machine;
-    try {
-      const { "blocked-reasons": blocked } = (await qmp.execute("query-migrate")) as QmpObject;
-      requireEqual("query-migrate", blocked, sentences);
-      const answer = await qmp.execute("migrate", { uri: `unix:${join(folder, "nobody")}` }).then(
-        () => "taken",
-        (error: Error) => error.message,
-      );
-      requireEqual("migrate", answer, sentences[0]);
-      requireEqual("the machine", ((await qmp.execute("query-status")) as QmpObject)["status"], "prelaunch");
-    } finally {
-      await machine.end();
-    }
-    const command = { programs, signal };
+    const { "blocked-reasons": blockedReasons } = (await qmp.execute("query-migrate")) as QmpObject;
+    requireEqual("query-migrate", blockedReasons, sentences);
+    const answer = await qmp.execute("migrate", { uri: `unix:${join(folder, "nobody")}` }).then(
+      () => "taken",
+      (error: Error) => error.message,
+    );
+    requireEqual("migrate", answer, sentences[0]);
+    requireEqual("the machine", ((await qmp.execute("query-status")) as QmpObject)["status"], "prelaunch");
+    await laboratory.end(machine);
     const use = ["--policy", policy, "--dma-mode", dmaMode, "--memory", `${MEMORY_BYTES / 2 ** 20}M`];
-    const [checked, status] = await ratite(["host", "check", join(folder, "host.json"), ...use, "--json"], command);
+    const check = ["host", "check", join(folder, "host.json"), ...use];
+    const [checked, status] = await ratite([...check, "--json"], options);
     const { blocked } = JSON.parse(checked) as { readonly blocked: readonly { readonly message: string }[] };
     const told = expected.map(({ message }) => message);
     requireEqual("host check", [status, blocked.map(({ message }) => message)], [1, told]);
-    const [text, labStatus] = await ratite(["lab", "migrate", "--host", what.host, ...use], command);
-    const [checkText] = await ratite(["host", "check", join(folder, "host.json"), ...use], command);
+    const [text, labStatus] = await ratite(["lab", "migrate", "--host", what.host, ...use], options);
+    const [checkText] = await ratite(check, options);
     requireEqual("lab migrate", [labStatus, text], [1, checkText]);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-  return sentences;
+    return sentences;
+  });
+}
+
+function systemProgram({ programs }: CaseOptions): string {
+  return join(programs, "ratite-system-riscv64.js");
 }
 
 /** What the program prints, and its status. */

@@ -7,6 +7,7 @@
 //     npm run lab:matrix -- --share N        the first N only; --seed S for another order
 //     npm run lab:matrix -- --only "mixed × all/first × hwpt × 4 × tcp"     this one; may be repeated
 //     npm run lab:matrix -- --only refused   all whose name has this in it
+//     npm run lab:matrix -- --guest small    a program that looks itself whether it lost anything, in place of Debian: minutes
 //     npm run lab:matrix -- --moves N        in place of ten; has its own results
 //     npm run lab:matrix -- --jobs N         so many at a time; default 2 where there are two cores
 //     npm run lab:matrix -- --list, --json   the names alone; data instead of lines
@@ -17,7 +18,7 @@ import { parseArgs } from "node:util";
 import { fetchGuest } from "../../src/guest/index.ts";
 import { catchEndSignals, nodeGuestHost, signalExitStatus } from "../../src/host/node/index.ts";
 import { caseName, labCases } from "./cases.ts";
-import { runCase, type Outcome } from "./one.ts";
+import { GUESTS, runCase, type Outcome } from "./one.ts";
 
 const { values } = parseArgs({
   options: {
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     share: { type: "string" },
     seed: { type: "string", default: "1" },
     only: { type: "string", multiple: true, default: [] },
+    guest: { type: "string", default: "debian" },
     moves: { type: "string", default: "10" },
     jobs: { type: "string", default: String(Math.min(2, availableParallelism())) },
     list: { type: "boolean", default: false },
@@ -46,7 +48,9 @@ if (values.list) {
   process.exit(0);
 }
 
-const file = join(import.meta.dirname, `../../test/results/lab-matrix${moves === 10 ? "" : `-${moves}`}.json`);
+const guest = guestOf(values.guest);
+const suffix = [guest === "debian" ? [] : [guest], moves === 10 ? [] : [moves]].flat().map((text) => `-${text}`);
+const file = join(import.meta.dirname, `../../test/results/lab-matrix${suffix.join("")}.json`);
 const known = new Map<string, Outcome>(values.fresh ? [] : Object.entries(JSON.parse(readResults()) as object));
 mkdirSync(dirname(file), { recursive: true });
 
@@ -83,7 +87,7 @@ async function work(): Promise<void> {
     let outcome = known.get(name);
     if (outcome === undefined || "error" in outcome) {
       outcome = await runCase(what, {
-        ...{ files, moves, signal: stop.signal },
+        ...{ guest, files, moves, signal: stop.signal },
         programs: join(import.meta.dirname, "../../dist/bin"),
       });
       known.set(name, outcome);
@@ -101,6 +105,12 @@ function tell(outcome: Outcome): string {
   const sorted = [...downtimesMs].sort((a, b) => a - b);
   const [median, most] = [sorted[sorted.length >> 1], sorted.at(-1)];
   return `${outcome.moved.moves} moves, ${rounds} rounds, ${seconds.toFixed(0)} s; down ${median} ms, at most ${most} ms`;
+}
+
+function guestOf(text: string): (typeof GUESTS)[number] {
+  const found = GUESTS.find((name) => name === text);
+  if (found === undefined) throw new Error(`--guest ${text}: ${GUESTS.join(" or ")} would do`);
+  return found;
 }
 
 function positive(option: string, text: string): number {

@@ -125,6 +125,11 @@ export class MachineProcess {
     return output;
   }
 
+  /** Resolves when its console has printed this since what was waited for last. Rejects when it does not, in good time. */
+  async prints(pattern: RegExp): Promise<ExpectMatch> {
+    return this.#expect(pattern, COMMAND_MS);
+  }
+
   /** Ends it, however it is. */
   async end(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.kill();

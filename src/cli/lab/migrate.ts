@@ -1,6 +1,5 @@
 // `ratite lab migrate`: a Debian guest with an assigned disk and a DMA engine at work, moved from process to process.
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { GuestFiles } from "../../guest/index.ts";
 import type { DmaMode, TrackerPolicy } from "../../vfio/index.ts";
@@ -8,7 +7,8 @@ import { checkHost, type CheckResult } from "../host/check.ts";
 import { CliError } from "../errors.ts";
 import type { StatusLine } from "../status-line.ts";
 import type { LabHost } from "./lab-host.ts";
-import { MachineProcess } from "./machine-process.ts";
+import { Laboratory } from "./laboratory.ts";
+import type { MachineProcess } from "./machine-process.ts";
 import { channelUri, moveMachine, type ChannelKind, type LabMove } from "./moves.ts";
 import { countsText, type LabResult } from "./report.ts";
 import { DMA_RESERVED_BYTES, Workload } from "./workload.ts";
@@ -49,37 +49,15 @@ export function plannedMove(options: Pick<LabOptions, "host" | "policy" | "dmaMo
 
 /** Resolves with what it was like. Rejects with CliError: the guest has found something wrong, or a machine has gone. */
 export async function labMigrate(options: LabOptions): Promise<LabResult> {
-  const folder = mkdtempSync(join(tmpdir(), "ratite-lab-"));
-  const running = new Set<MachineProcess>();
-  const abort = (): void => running.forEach((machine) => machine.kill());
-  // A second Ctrl-C does not wait for the first one's end.
-  const exit = (): void => {
-    abort();
-    rmSync(folder, { recursive: true, force: true });
-  };
-  options.signal.addEventListener("abort", abort);
-  process.once("exit", exit);
-  try {
-    return await runMoves(options, folder, running);
-  } finally {
-    options.signal.removeEventListener("abort", abort);
-    for (const machine of running) await machine.end();
-    process.off("exit", exit);
-    rmSync(folder, { recursive: true, force: true });
-  }
+  return Laboratory.use(options, (laboratory) => runMoves(options, laboratory));
 }
 
-async function runMoves(options: LabOptions, folder: string, running: Set<MachineProcess>): Promise<LabResult> {
-  const { host, status, moves: wanted, harts, policy, signal, program } = options;
+async function runMoves(options: LabOptions, laboratory: Laboratory): Promise<LabResult> {
+  const { host, status, moves: wanted, harts, policy } = options;
+  const { folder } = laboratory;
   const common = machineOptions(options, folder);
-  const start = async (name: string, more: readonly string[] = []): Promise<MachineProcess> => {
-    const machine = await MachineProcess.start({
-      ...{ name, folder, options: [...common, ...more], signal },
-      ...(program !== undefined && { program }),
-    });
-    running.add(machine);
-    return machine;
-  };
+  const start = (name: string, more: readonly string[] = []): Promise<MachineProcess> =>
+    laboratory.start(name, [...common, ...more]);
   const startedAt = performance.now();
   status.line(
     `${options.files.name} ${options.files.release}, ${harts} ${harts === 1 ? "hart" : "harts"}; ${host.name} as its host`,
@@ -102,8 +80,7 @@ async function runMoves(options: LabOptions, folder: string, running: Set<Machin
       ...{ kind, downtimeMs: options.downtimeMs },
       onProgress: (info) => status.update({ what, detail: String(info["status"]), ...left(info) }),
     });
-    await machine.end();
-    running.delete(machine);
+    await laboratory.end(machine);
     machine = target;
     moves.push(move);
     const counts = await shown(status, `move ${n}: the guest is asked`, workload.check(machine));
@@ -144,13 +121,22 @@ export function machineOptions(
   options: Pick<LabOptions, "host" | "policy" | "dmaMode" | "harts" | "memoryBytes" | "files" | "more">,
   folder: string,
 ): string[] {
-  const { host, policy, dmaMode = "hwpt", harts, memoryBytes, files, more } = options;
-  const hostFile = join(folder, "host.json");
-  writeFileSync(hostFile, host.text);
+  const { harts, memoryBytes, files, more } = options;
   const kernelBytes = memoryBytes - DMA_RESERVED_BYTES;
   const made = ["-M", "virt", "-m", `${memoryBytes / 2 ** 20}M`, "-smp", `${harts}`];
   made.push("-kernel", files.kernelPath, "-initrd", files.initrdPath);
   made.push("-append", `console=ttyS0 mem=${kernelBytes / 2 ** 20}M`);
+  return [...made, ...assignedOptions(options, folder), ...more];
+}
+
+/** A host and its devices, all of them assigned; its description and disks are made in `folder`. */
+export function assignedOptions(
+  { host, policy, dmaMode = "hwpt" }: Pick<LabOptions, "host" | "policy" | "dmaMode">,
+  folder: string,
+): string[] {
+  const hostFile = join(folder, "host.json");
+  writeFileSync(hostFile, host.text);
+  const made: string[] = [];
   for (const drive of host.drives) {
     const image = join(folder, `${drive}.img`);
     writeFileSync(image, "");
@@ -158,11 +144,17 @@ export function machineOptions(
     made.push("-drive", `if=none,id=${drive},format=raw,file=${image}`);
   }
   made.push("-object", `iommufd,id=f0,host=software:${hostFile},x-dirty-policy=${policy}`);
-  for (const { name, kind } of host.plan.devices) {
+  host.plan.devices.forEach(({ name, kind }, n) => {
     const where = kind.bus === "pci" ? `host=${name}` : `sysfsdev=/sys/bus/mdev/devices/${name}`;
-    made.push("-device", `vfio-pci,${where},iommufd=f0,x-dma-mode=${dmaMode}`);
-  }
-  return [...made, ...more];
+    const how = `iommufd=f0,x-dma-mode=${dmaMode},migration-events=on`;
+    made.push("-device", `vfio-pci,id=${assignedId(n)},${where},${how}`);
+  });
+  return made;
+}
+
+/** Of the host's nth device, as the monitor calls it. */
+export function assignedId(n: number): string {
+  return `assigned${n}`;
 }
 
 function left(info: Readonly<Record<string, unknown>>): { readonly doneBytes?: number; readonly totalBytes?: number } {

@@ -13,6 +13,7 @@ export class QmpClient {
   readonly #socket: Socket;
   readonly #path: string;
   readonly #waiters: Waiter[] = [];
+  #events: { readonly event: string; readonly data: QmpObject }[] = [];
   #text = "";
 
   /** Resolves when commands can be given. Rejects with CliError when the monitor goes first. */
@@ -42,6 +43,13 @@ export class QmpClient {
     });
   }
 
+  /** Data of the events of this name since they were last taken, in their order. */
+  takeEvents(name: string): readonly QmpObject[] {
+    const taken = this.#events.filter(({ event }) => event === name);
+    this.#events = this.#events.filter(({ event }) => event !== name);
+    return taken.map(({ data }) => data);
+  }
+
   close(): void {
     this.#socket.destroy();
   }
@@ -53,7 +61,8 @@ export class QmpClient {
     for (const line of lines) {
       if (line.trim() === "") continue;
       const message = JSON.parse(line) as QmpObject;
-      if ("return" in message) this.#waiters.shift()?.resolve(message["return"]);
+      if ("event" in message) this.#events.push(message as { readonly event: string; readonly data: QmpObject });
+      else if ("return" in message) this.#waiters.shift()?.resolve(message["return"]);
       else if ("error" in message) {
         this.#waiters.shift()?.reject(this.#error((message["error"] as { readonly desc: string }).desc));
       }

@@ -212,7 +212,7 @@ class VirtBoard implements Board {
     this.#plugs.onRemoved = told;
   }
 
-  set onDeviceState(told: (id: string | undefined, state: DeviceStateName) => void) {
+  set onDeviceState(told: (id: string | number, state: DeviceStateName) => void) {
     this.#plugs.onDeviceState = told;
   }
 

@@ -21,9 +21,9 @@ import {
 import { MachineError } from "../errors.ts";
 import { LocalMemory } from "../local-memory.ts";
 import { busFacts, deviceFacts } from "../inspect.ts";
-import type { BusFacts, DeviceConfig } from "../port.ts";
+import type { BusFacts, DeviceConfig, MachineObserver } from "../port.ts";
 import type { System } from "../system.ts";
-import { VfioPci, type DeviceStateName, type IommufdBackend, type MovingDevice } from "../../vfio/index.ts";
+import { VfioPci, type IommufdBackend, type MovingDevice } from "../../vfio/index.ts";
 import type { Given } from "./given.ts";
 import { pciDeviceTypes, type PciDeviceType, type PluggedDevice } from "./pci-devices.ts";
 import { PciSlots, type PciPlace } from "./pci-slots.ts";
@@ -69,11 +69,13 @@ export class Plugs {
   /** The guest has let go of a device that the operator wanted back. */
   onRemoved: ((id: string) => void) | undefined;
   /** An assigned device whose options ask for it has got to a state of VFIO migration. */
-  onDeviceState: ((id: string | undefined, state: DeviceStateName) => void) | undefined;
+  onDeviceState: MachineObserver["deviceState"] | undefined;
   readonly #parts: PlugParts;
   readonly #slots = new Slots();
   readonly #pciSlots: PciSlots;
   readonly #ids = new Set<string>();
+  /** How many devices without an id came so far. */
+  #namelessCount = 0;
   readonly #serialBuses: { readonly bus: string; readonly device: VirtioSerial }[] = [];
   readonly #plugged = new Set<Plugged>();
   readonly #inSlots = new Map<number, DeviceConfig>();
@@ -142,7 +144,7 @@ export class Plugs {
   plug(config: DeviceConfig): void {
     if (config.id !== undefined) this.#checkId(config.id, config.driver);
     this.#plugAny(config);
-    if (config.id !== undefined) this.#ids.add(config.id);
+    this.#noteId(config);
   }
 
   /** While the guest runs, into the slot of a root port. */
@@ -155,7 +157,12 @@ export class Plugs {
         pciDeviceTypes.map(({ info }) => info),
       );
     this.#plugPci(type, config, "while the guest runs");
-    if (config.id !== undefined) this.#ids.add(config.id);
+    this.#noteId(config);
+  }
+
+  #noteId({ id }: DeviceConfig): void {
+    if (id === undefined) this.#namelessCount += 1;
+    else this.#ids.add(id);
   }
 
   /** Asks the guest to let a device go; `onRemoved` follows. */
@@ -259,7 +266,7 @@ export class Plugs {
         this.#pciSlots.claimSlotNumber(driver, chassis, slot);
       const given = { properties: own, subject: driver, name };
       const device = type.make(given, { ...this.#parts, name, place, ports, timers, claimSlotNumber });
-      this.#watchStates(device, id);
+      this.#watchStates(device, id ?? this.#namelessCount);
       this.#connect(device, place, when);
       if (device.backend instanceof VirtioSerial) this.#addSerialBus(device.backend, id);
       this.#plugged.add({ id, config, name, place, device, release: this.#adopt(device, place) });
@@ -269,7 +276,7 @@ export class Plugs {
     }
   }
 
-  #watchStates(device: PluggedDevice, id: string | undefined): void {
+  #watchStates(device: PluggedDevice, id: string | number): void {
     if (!(device instanceof VfioPci) || !device.tellsStates || device.moving === undefined) return;
     device.moving.onState = (state) => this.onDeviceState?.(id, state);
   }
