@@ -15,6 +15,7 @@ import {
   stopEvent,
 } from "./run-control.ts";
 import { sessionCommands } from "./session.ts";
+import { statisticsCommands } from "./statistics.ts";
 
 export const events: readonly EventType<unknown>[] = [
   ...[stopEvent, resumeEvent, powerdownEvent],
@@ -31,6 +32,7 @@ export function allCommands(added: readonly Command[] = []): readonly Command[] 
     ...introspectionCommands(() => commands, events),
     ...runControlCommands,
     ...machineFactCommands,
+    ...statisticsCommands,
     ...deviceCommands,
     ...migrationCommands(),
     ...dirtyRateCommands(),

@@ -27,6 +27,11 @@ const AcceleratorInfo = struct("AcceleratorInfo", {
 });
 const KvmInfo = struct("KvmInfo", { enabled: bool, present: bool });
 
+/** A vCPU's place in the object tree. */
+export function cpuPath(index: number): string {
+  return `/machine/unattached/device[${index}]`;
+}
+
 export const machineFactCommands: readonly Command[] = [
   command("query-target", { returns: TargetInfo, run: () => ({ arch: "riscv64" as const }) }),
   command("query-cpus-fast", {
@@ -35,7 +40,7 @@ export const machineFactCommands: readonly Command[] = [
       Array.from({ length: config.smp }, (_, index) => ({
         "cpu-index": index,
         "qom-type": `${config.cpu.model}-riscv-cpu`,
-        "qom-path": `/machine/unattached/device[${index}]`,
+        "qom-path": cpuPath(index),
         "thread-id": processId,
         target: "riscv64" as const,
       })),

@@ -1,4 +1,5 @@
 // Values from outside against the schema, with the messages of QEMU's input visitor (qapi/qobject-input-visitor.c).
+import { InvariantError } from "../../base/index.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../json/value.ts";
 import { QmpError } from "../errors.ts";
 import type { SchemaType, StructType } from "./types.ts";
@@ -6,11 +7,18 @@ import type { SchemaType, StructType } from "./types.ts";
 /** Throws QmpError. */
 export function checkMembers(type: StructType<unknown>, value: JsonObject, path = ""): void {
   checkDeclared(type, value, path);
+  const variant = variantOf(type, value);
+  if (variant !== undefined) checkDeclared(variant, value, path);
   for (const name of Object.keys(value)) {
-    if (type.members[name] === undefined || !Object.hasOwn(type.members, name)) {
+    if (!Object.hasOwn(type.members, name) && !Object.hasOwn(variant?.members ?? {}, name)) {
       throw new QmpError(`Parameter '${path === "" ? name : `${path}.${name}`}' is unexpected`);
     }
   }
+}
+
+function variantOf({ tag, variants }: StructType<unknown>, value: JsonObject): StructType<unknown> | undefined {
+  const which = tag === undefined ? undefined : value[tag];
+  return typeof which === "string" && Object.hasOwn(variants!, which) ? variants![which] : undefined;
 }
 
 /** As `checkMembers`, whatever else there is. */
@@ -38,6 +46,8 @@ function checkValue(type: SchemaType, value: JsonValue, at: string): void {
       if (!Array.isArray(value)) throw expect("array");
       value.forEach((item: JsonValue, i) => checkValue(type.element, item, `${at}[${i}]`));
       return;
+    case "alternate":
+      throw new InvariantError("alternates are of replies", [at]);
     case "struct":
       if (!isJsonObject(value)) throw expect("object");
       return checkMembers(type, value, at);

@@ -1,7 +1,7 @@
 // `query-qmp-schema`: every command and event, and the types they use, with names of types masked as QEMU masks them.
 import type { JsonObject } from "../json/value.ts";
-import type { Command, EventType } from "./command.ts";
-import type { SchemaType } from "./types.ts";
+import { noMembers, type Command, type EventType } from "./command.ts";
+import type { SchemaType, StructType } from "./types.ts";
 
 class Masks {
   readonly entries: JsonObject[] = [];
@@ -29,19 +29,35 @@ class Masks {
     this.#names.set(type, name);
     // The entry stands before those of its members, as a reader would want it.
     const at = this.entries.push({}) - 1;
-    this.entries[at] =
-      type.kind === "enum"
-        ? { name, members: type.values.map((value) => ({ name: value })), "meta-type": "enum", values: type.values }
-        : {
-            name,
-            members: Object.entries(type.members).map(([member, { type: of, isOptional }]) => ({
-              name: member,
-              ...(isOptional && { default: null }),
-              type: this.nameOf(of),
-            })),
-            "meta-type": "object",
-          };
+    this.entries[at] = { name, ...this.#described(type) };
     return name;
+  }
+
+  #described(type: Exclude<SchemaType, { kind: "builtin" | "array" }>): JsonObject {
+    switch (type.kind) {
+      case "enum":
+        return { members: type.values.map((value) => ({ name: value })), "meta-type": "enum", values: type.values };
+      case "alternate":
+        return { members: type.of.map((of) => ({ type: this.nameOf(of) })), "meta-type": "alternate" };
+      case "struct":
+        return {
+          ...this.#variants(type),
+          members: Object.entries(type.members).map(([member, { type: of, isOptional }]) => ({
+            name: member,
+            ...(isOptional && { default: null }),
+            type: this.nameOf(of),
+          })),
+          "meta-type": "object",
+        };
+    }
+  }
+
+  /** Each value of the tag has a case. */
+  #variants({ tag, variants, members }: StructType<unknown>): JsonObject {
+    const values = tag === undefined ? undefined : members[tag]!.type;
+    if (tag === undefined || values?.kind !== "enum") return {};
+    const cases = values.values.map((each) => ({ case: each, type: this.nameOf(variants![each] ?? noMembers) }));
+    return { tag, variants: cases };
   }
 
   #builtin(name: string, jsonType: string): string {

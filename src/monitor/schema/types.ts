@@ -7,6 +7,7 @@ export type SchemaType<T = unknown> =
   | BuiltinType<T>
   | EnumType<T extends string ? T : string>
   | ArrayType<T>
+  | AlternateType<T>
   | StructType<T>;
 
 export interface BuiltinType<T> {
@@ -34,6 +35,14 @@ export interface ArrayType<T> {
   readonly phantom?: T;
 }
 
+/** One of several types that JSON tells apart; of replies. */
+export interface AlternateType<T> {
+  readonly kind: "alternate";
+  readonly name: string;
+  readonly of: readonly SchemaType[];
+  readonly phantom?: T;
+}
+
 export interface Member {
   readonly type: SchemaType;
   readonly isOptional: boolean;
@@ -43,6 +52,9 @@ export interface StructType<T> {
   readonly kind: "struct";
   readonly name: string;
   readonly members: Readonly<Record<string, Member>>;
+  /** Of a union: the member whose value says which of the variants' members there are besides. */
+  readonly tag?: string;
+  readonly variants?: Readonly<Record<string, StructType<unknown>>>;
   readonly phantom?: T;
 }
 
@@ -118,4 +130,20 @@ export function struct<const M extends Members>(name: string, members: M): Struc
       : [key, { type: member, isOptional: false }],
   );
   return { kind: "struct", name, members: Object.fromEntries(described) };
+}
+
+export function alternate<const S extends readonly SchemaType[]>(
+  name: string,
+  of: S,
+): AlternateType<ValueOf<S[number]>> {
+  return { kind: "alternate", name, of };
+}
+
+/** A struct with further members, by the value of its member `tag`; values without a variant have none. */
+export function union<B, V extends Readonly<Record<string, StructType<unknown>>>>(
+  base: StructType<B>,
+  tag: keyof B & string,
+  variants: V,
+): StructType<B & Partial<ValueOf<V[keyof V]>>> {
+  return { kind: "struct", name: base.name, members: base.members, tag, variants };
 }
