@@ -36,7 +36,7 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(wanted) || wanted <= 0)
   process.exit(1);
 }
 
-const program = join(import.meta.dirname, "../dist/cli/ratite-system-riscv64.js");
+const program = join(import.meta.dirname, "../dist/bin/ratite-system-riscv64.js");
 type GuestOf = ProcessFaultsOptions["guest"];
 
 if (values.processes !== undefined) {

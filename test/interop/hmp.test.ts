@@ -1,41 +1,12 @@
 // The monitor for people, line by line, compared with QEMU's.
-import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { spinProgram } from "../support/firmware-programs.ts";
-import { QmpClient } from "../support/qmp-client.ts";
-import { referenceQemu } from "../support/reference-qemu.ts";
+import type { QmpClient } from "../support/qmp-client.ts";
+import { Machines, qemu, ratite, withoutQemu } from "../support/vmm.ts";
 
-const program = fileURLToPath(new URL("../../dist/bin/ratite-system-riscv64.js", import.meta.url));
-const reference = await referenceQemu();
-const missing = "missing" in reference ? ` (skipped: ${reference.missing})` : "";
-const folder = mkdtempSync(join(tmpdir(), "ratite-hmp-"));
-const children: ChildProcess[] = [];
-const spin = join(folder, "spin.bin");
-writeFileSync(spin, spinProgram);
+const machines = new Machines();
+const OPTIONS = ["-S", "-smp", "2", "-m", "128M", "-name", "box", "-device", "virtio-rng-pci,id=r0"];
 
-afterAll(() => {
-  for (const child of children) child.kill("SIGKILL");
-  rmSync(folder, { recursive: true });
-});
-
-async function start(name: string, command: readonly string[], env: NodeJS.ProcessEnv): Promise<QmpClient> {
-  const path = join(folder, name);
-  const machine = ["-M", "virt", "-display", "none", "-serial", "null", "-bios", spin, "-S", "-smp", "2", "-m", "128M"];
-  const options = [...machine, "-name", "box", "-device", "virtio-rng-pci,id=r0"];
-  const [file, ...first] = command;
-  const child = spawn(file!, [...first, ...options, "-qmp", `unix:${path},server=on,wait=off`], {
-    stdio: "ignore",
-    env,
-  });
-  children.push(child);
-  const client = await QmpClient.connect(path);
-  await client.negotiate();
-  return client;
-}
+afterAll(() => machines.close());
 
 const human = async (client: QmpClient, line: string): Promise<string> =>
   (await client.execute("human-monitor-command", { "command-line": line })) as string;
@@ -89,17 +60,15 @@ const LINES = [
   "device_add nonsense",
 ];
 
-describe.skipIf(missing !== "")(`compared with QEMU${missing}`, () => {
+describe.skipIf(withoutQemu !== "")(`compared with QEMU${withoutQemu}`, () => {
   let ours: QmpClient;
   let theirs: QmpClient;
 
   beforeAll(async () => {
-    if ("missing" in reference) return;
-    const opened = [
-      start("ours", [process.execPath, program], process.env),
-      start("theirs", reference.command, reference.env),
-    ];
-    [ours, theirs] = (await Promise.all(opened)) as [QmpClient, QmpClient];
+    [ours, theirs] = (await Promise.all([
+      machines.start(ratite, "ours", OPTIONS),
+      machines.start(qemu!, "theirs", OPTIONS),
+    ])) as [QmpClient, QmpClient];
   }, 60_000);
 
   test("lines are answered in the same words", async () => {

@@ -1,42 +1,13 @@
 // One script of plain QMP that moves a guest, for two QEMUs and for two Ratites: the same commands, answers and events.
-import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { spinProgram } from "../support/firmware-programs.ts";
-import { QmpClient, type Message } from "../support/qmp-client.ts";
-import { referenceQemu } from "../support/reference-qemu.ts";
+import type { QmpClient, Message } from "../support/qmp-client.ts";
+import { Machines, qemu, ratite, withoutQemu, type Vmm } from "../support/vmm.ts";
 
-const program = fileURLToPath(new URL("../../dist/bin/ratite-system-riscv64.js", import.meta.url));
-const reference = await referenceQemu();
-const folder = mkdtempSync(join(tmpdir(), "ratite-move-"));
-const children: ChildProcess[] = [];
-const spin = join(folder, "spin.bin");
-writeFileSync(spin, spinProgram);
+const machines = new Machines();
 
-afterAll(() => {
-  for (const child of children) child.kill("SIGKILL");
-  rmSync(folder, { recursive: true });
-});
-
-interface Vmm {
-  readonly command: readonly string[];
-  readonly env: NodeJS.ProcessEnv;
-}
-
-async function start({ command, env }: Vmm, name: string, more: readonly string[] = []): Promise<QmpClient> {
-  const [file, ...first] = command;
-  const path = join(folder, `${name}.qmp`);
-  const machine = ["-M", "virt", "-m", "64M", "-display", "none", "-serial", "null", "-bios", spin];
-  const monitor = ["-qmp", `unix:${path},server=on,wait=off`];
-  children.push(spawn(file!, [...first, ...machine, ...monitor, ...more], { stdio: "ignore", env }));
-  const client = await QmpClient.connect(path);
-  await client.negotiate();
-  return client;
-}
+afterAll(() => machines.close());
 
 async function until(client: QmpClient, status: string): Promise<Message> {
   for (let i = 0; i < 500; i++) {
@@ -53,9 +24,9 @@ const told = ({ events }: QmpClient): unknown[] =>
 
 /** The script. Nothing in it knows which of the two it speaks to. */
 async function move(vmm: Vmm, name: string): Promise<Message> {
-  const socket = join(folder, `${name}.move`);
-  const source = await start(vmm, `${name}-source`);
-  const target = await start(vmm, `${name}-target`, ["-incoming", "defer"]);
+  const socket = join(machines.folder, `${name}.move`);
+  const source = await machines.start(vmm, `${name}-source`);
+  const target = await machines.start(vmm, `${name}-target`, ["-incoming", "defer"]);
   const states = [await source.execute("query-status"), await target.execute("query-status")];
   const capabilities = ["events", "pause-before-switchover"].map((capability) => ({ capability, state: true }));
   await source.execute("migrate-set-capabilities", { capabilities });
@@ -87,13 +58,8 @@ async function move(vmm: Vmm, name: string): Promise<Message> {
   };
 }
 
-const missing = "missing" in reference ? ` (skipped: ${reference.missing})` : "";
-
-describe.skipIf(missing !== "")(`a script that moves a guest${missing}`, () => {
+describe.skipIf(withoutQemu !== "")(`a script that moves a guest${withoutQemu}`, () => {
   test("gets the same answers and events from two Ratites as from two QEMUs", { timeout: 60_000 }, async () => {
-    if ("missing" in reference) return;
-    const ours = await move({ command: [process.execPath, program], env: process.env }, "ours");
-    const theirs = await move(reference, "theirs");
-    expect(ours).toEqual(theirs);
+    expect(await move(ratite, "ours")).toEqual(await move(qemu!, "theirs"));
   });
 });

@@ -8,7 +8,7 @@ let ours: QmpClient;
 
 beforeAll(async () => {
   ours = await machines.start(ratite, "ours", ["-smp", "2"]);
-});
+}, 60_000);
 
 afterAll(() => machines.close());
 

@@ -1,39 +1,22 @@
 // Harts held to a rate at which they may write: measured from outside, over QMP.
-import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dirtyProgram } from "../support/firmware-programs.ts";
-import { QmpClient, type Message } from "../support/qmp-client.ts";
+import type { QmpClient, Message } from "../support/qmp-client.ts";
+import { Machines, ratite } from "../support/vmm.ts";
 
-const program = fileURLToPath(new URL("../../dist/cli/ratite-system-riscv64.js", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "ratite-limit-"));
-const children: ChildProcess[] = [];
-const firmware = join(folder, "dirty.bin");
-writeFileSync(firmware, dirtyProgram);
+const machines = new Machines(dirtyProgram);
 let qmp: QmpClient;
+
+const start = (name: string, ...more: readonly string[]): Promise<QmpClient> =>
+  machines.start(ratite, name, ["-m", "32M", ...more]);
 
 beforeAll(async () => {
   qmp = await start("source");
-});
+}, 60_000);
 
-afterAll(() => {
-  for (const child of children) child.kill("SIGKILL");
-  rmSync(folder, { recursive: true });
-});
-
-async function start(name: string, ...options: readonly string[]): Promise<QmpClient> {
-  const path = join(folder, `${name}.qmp`);
-  const machine = ["-M", "virt", "-m", "32M", "-display", "none", "-serial", "null", "-bios", firmware, ...options];
-  const monitor = ["-qmp", `unix:${path},server=on,wait=off`];
-  children.push(spawn(process.execPath, [program, ...machine, ...monitor], { stdio: "ignore" }));
-  const client = await QmpClient.connect(path);
-  await client.negotiate();
-  return client;
-}
+afterAll(() => machines.close());
 
 /** MiB a second that the machine writes, over a second. */
 async function dirtyRate(): Promise<number> {
@@ -99,8 +82,8 @@ test("a migration that would never end does with the capability dirty-limit", { 
     "downtime-limit": 100,
   });
   const target = await start("target", "-incoming", "defer");
-  await target.execute("migrate-incoming", { uri: `unix:${join(folder, "first")}` });
-  await qmp.execute("migrate", { uri: `unix:${join(folder, "first")}` });
+  await target.execute("migrate-incoming", { uri: `unix:${join(machines.folder, "first")}` });
+  await qmp.execute("migrate", { uri: `unix:${join(machines.folder, "first")}` });
   for (let passes = 0; passes < 2; await sleep(100)) {
     passes = Number(((await info())["ram"] as Message | undefined)?.["dirty-sync-count"] ?? 0);
   }
@@ -110,8 +93,8 @@ test("a migration that would never end does with the capability dirty-limit", { 
 
   const capabilities = [{ capability: "dirty-limit", state: true }];
   await qmp.execute("migrate-set-capabilities", { capabilities });
-  const second = await start("second", "-incoming", `unix:${join(folder, "second")}`);
-  await qmp.execute("migrate", { uri: `unix:${join(folder, "second")}` });
+  const second = await start("second", "-incoming", `unix:${join(machines.folder, "second")}`);
+  await qmp.execute("migrate", { uri: `unix:${join(machines.folder, "second")}` });
   const { downtime } = await until("completed");
   expect(downtime).toBeLessThan(2000);
   await second.event("RESUME");
