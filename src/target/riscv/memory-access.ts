@@ -170,7 +170,8 @@ export class MemoryAccess {
       const at = page + (low & 0xfff);
       const value = this.core.block + valueOffset;
       for (let i = 0; i < width; i++) this.bytes[at + i] = this.bytes[value + i]!;
-      this.notes.noteWrite(this.source, at, width);
+      // A quiet page has been reported by whoever wrote to it first: a store that only misses the TLB says nothing new.
+      if (!this.notes.isQuiet(page >>> 12)) this.notes.noteWrite(this.source, at, width);
       if (this.notes.isQuiet(page >>> 12)) this.fillData(TlbKind.store, this.index(mode), low, high, page);
       return HelperStatus.next;
     }
@@ -239,7 +240,7 @@ export class MemoryAccess {
       return this.refuse(forStore === 1 ? Cause.storeAccessFault : Cause.loadAccessFault, low, high);
     }
     const at = page + (low & 0xfff);
-    if (forStore === 1) this.notes.noteWrite(this.source, at, width);
+    if (forStore === 1 && !this.notes.isQuiet(page >>> 12)) this.notes.noteWrite(this.source, at, width);
     const quiet = forStore === 0 || this.notes.isQuiet(page >>> 12);
     if (quiet) this.fillData(forStore === 1 ? TlbKind.store : TlbKind.load, this.index(mode), low, high, page);
     return at;
