@@ -1,24 +1,13 @@
 // hot: bench/kernels.ts
 // Instruction fetch: fills the fetch TLB, decodes pages entry by entry, and builds single steps for what pages cannot hold
 // (instructions over a page boundary, pages whose PMP rights are not uniform).
-import {
-  type CodeCache,
-  entryOffset,
-  entryScale,
-  fetchTrapped,
-  Handler,
-  type Handlers,
-  type HandlerTable,
-} from "../../accel/index.ts";
+import { type CodeCache, entryOffset, entryScale, fetchTrapped, Handler } from "../../accel/index.ts";
 import type { CpuBus } from "../../memory/port.ts";
 import { Cause } from "./causes.ts";
-import type { Decoded, Decoder } from "./decoder.ts";
-import type { Instruction } from "./encoding.ts";
+import type { EntryForm, EntryForms } from "./entry-forms.ts";
 import { W, type HartCore } from "./hart-core.ts";
-import { illegal, instructions, stop } from "./instruction-set.ts";
 import type { AccessOwner, MemoryAccess } from "./memory-access.ts";
 import { AccessKind, type Mmu } from "./mmu.ts";
-import { fOffset, xDestination, xOffset } from "./state.ts";
 import { TriggerKind, type Triggers } from "./triggers.ts";
 
 /** Entries of a step: the instruction, and for either length one that looks the pc up again. */
@@ -36,7 +25,7 @@ export class Fetch {
   private readonly mmu: Mmu;
   private readonly bus: CpuBus;
   private readonly cache: CodeCache;
-  private readonly decoder: Decoder;
+  private readonly forms: EntryForms;
   private readonly access: MemoryAccess;
   private readonly triggers: Triggers;
   private readonly owner: FetchOwner;
@@ -45,19 +34,16 @@ export class Fetch {
   private stepWord: number | undefined;
   private readonly halves: Uint16Array;
   private readonly words: Int32Array;
-  private readonly wide = new Map<Instruction, Handlers>();
-  private readonly short = new Map<Instruction, Handlers>();
 
   constructor(options: {
     core: HartCore;
     mmu: Mmu;
     bus: CpuBus;
     cache: CodeCache;
-    decoder: Decoder;
+    forms: EntryForms;
     access: MemoryAccess;
     triggers: Triggers;
     owner: FetchOwner;
-    handlers: HandlerTable;
     /** Address of `stepBytes` for this hart's step entries. */
     step: number;
   }) {
@@ -65,19 +51,13 @@ export class Fetch {
     this.mmu = options.mmu;
     this.bus = options.bus;
     this.cache = options.cache;
-    this.decoder = options.decoder;
+    this.forms = options.forms;
     this.access = options.access;
     this.triggers = options.triggers;
     this.owner = options.owner;
     this.step = options.step;
     this.words = this.core.words;
     this.halves = new Uint16Array(this.words.buffer);
-    for (const instruction of [...instructions, illegal, stop]) {
-      this.wide.set(instruction, options.handlers.lookup(instruction.name, 4));
-      if (options.handlers.has(instruction.name, 2)) {
-        this.short.set(instruction, options.handlers.lookup(instruction.name, 2));
-      }
-    }
   }
 
   /** Nothing in the fetch TLB for the pc: fills it (0: look again), traps, or answers a step. */
@@ -114,7 +94,7 @@ export class Fetch {
   /** A step that leaves generated code. */
   private stopStep(): number {
     this.stepWord = undefined;
-    this.halves[this.step >>> 1] = this.wide.get(stop)!.far;
+    this.halves[this.step >>> 1] = this.forms.stopHandler;
     return this.step;
   }
 
@@ -133,7 +113,7 @@ export class Fetch {
     }
     if (word === this.stepWord) return this.step;
     this.stepWord = word;
-    this.write(this.step, this.decoder.decode(word), -1);
+    this.write(this.step, this.forms.of(word), -1);
     this.halves[(this.step >>> 1) + 8] = Handler.refetch;
     this.halves[(this.step >>> 1) + 16] = Handler.refetch;
     return this.step;
@@ -155,7 +135,7 @@ export class Fetch {
 
   /** Decodes a 4-byte instruction into the entry at `entry`, which says nothing of where it stands. */
   decodeWord(word: number, entry: number): void {
-    this.write(entry, this.decoder.decode(word), -1);
+    this.write(entry, this.forms.of(word), -1);
   }
 
   /** Fills the entry at `entry` from its code, and some of those that follow it. */
@@ -172,34 +152,27 @@ export class Fetch {
         this.halves[at >>> 1] = Handler.step;
         return;
       }
-      const decoded = this.decoder.decode(wide ? first | (this.halves[(code >>> 1) + 1]! << 16) : first);
-      this.write(at, decoded, code & 0xfff);
+      const form = this.forms.of(wide ? first | (this.halves[(code >>> 1) + 1]! << 16) : first);
+      this.write(at, form, code & 0xfff);
       // What lies behind a jump is decoded when it is reached: the region compiler leaves out what never was.
-      if (decoded.instruction === illegal || this.handlersOf(decoded).endsBlock) return;
-      at += decoded.lengthBytes * entryScale;
-      code += decoded.lengthBytes;
+      if (form.endsRun) return;
+      at += form.lengthBytes * entryScale;
+      code += form.lengthBytes;
     }
   }
 
-  private handlersOf({ instruction, lengthBytes }: Decoded): Handlers {
-    return (lengthBytes === 4 ? this.wide : this.short).get(instruction)!;
-  }
-
   /** Writes one entry; `inPage` is the instruction's place in its page, or -1 where branches may not stay inside one. */
-  private write(entry: number, decoded: Decoded, inPage: number): void {
-    const { instruction } = decoded;
-    const handlers = this.handlersOf(decoded);
-    const operands = instruction.operands;
+  private write(entry: number, form: EntryForm, inPage: number): void {
+    const { handlers, imm } = form;
     const half = entry >>> 1;
-    const relative = operands.imm === "b" || operands.imm === "j";
-    const target = inPage + decoded.imm;
-    const near = relative && inPage >= 0 && target >= 0 && target < 4096;
-    this.halves[half] = !near ? handlers.far : decoded.imm > 0 ? handlers.ahead : handlers.back;
-    this.halves[half + entryOffset.dst / 2] = operands.dst === "f" ? fOffset(decoded.rd) : xDestination(decoded.rd);
-    this.halves[half + entryOffset.src1 / 2] = operands.src1 === "f" ? fOffset(decoded.rs1) : xOffset(decoded.rs1);
-    this.halves[half + entryOffset.src2 / 2] = operands.src2 === "f" ? fOffset(decoded.rs2) : xOffset(decoded.rs2);
-    this.halves[half + entryOffset.src3 / 2] = operands.src3 === "f" ? fOffset(decoded.rs3) : xOffset(decoded.rs3);
+    const target = inPage + imm;
+    const near = form.isRelative && inPage >= 0 && target >= 0 && target < 4096;
+    this.halves[half] = !near ? handlers.far : imm > 0 ? handlers.ahead : handlers.back;
+    this.halves[half + entryOffset.dst / 2] = form.dst;
+    this.halves[half + entryOffset.src1 / 2] = form.src1;
+    this.halves[half + entryOffset.src2 / 2] = form.src2;
+    this.halves[half + entryOffset.src3 / 2] = form.src3;
     this.halves[half + entryOffset.count / 2] = 0;
-    this.words[(entry + entryOffset.imm) >>> 2] = near ? decoded.imm * entryScale : decoded.imm;
+    this.words[(entry + entryOffset.imm) >>> 2] = near ? imm * entryScale : imm;
   }
 }

@@ -21,6 +21,7 @@ import type { CpuFeatures } from "./cpu-models.ts";
 import type { CsrContext } from "./csr/definition.ts";
 import { csrByNumber } from "./csr/table.ts";
 import { Decoder } from "./decoder.ts";
+import { EntryForms } from "./entry-forms.ts";
 import { Fetch, type FetchOwner } from "./fetch.ts";
 import { F, HartCore, Menvcfg, Mode, Mstatus, W } from "./hart-core.ts";
 import { applyHartState, captureHartState, hartState, type HartState } from "./hart-state.ts";
@@ -142,11 +143,10 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
       mmu: this.mmu,
       bus,
       cache,
-      decoder: new Decoder(has),
+      forms: new EntryForms(new Decoder(has), parts.handlers),
       access: this.access,
       triggers: this.triggers,
       owner: this,
-      handlers: parts.handlers,
       step: parts.step,
     });
     const entropy = new Uint8Array(2);
