@@ -19,10 +19,14 @@ import { Region, RegionRecords, type RegionPage } from "./region-records.ts";
 import { makeSlowPaths, regionImports, storedCode } from "./slow-paths.ts";
 import { cachedFields, makeGroupedTemplate, makeTemplate, type Template, type TemplateContext } from "./template.ts";
 
-/** A batch is compiled when it holds so many instructions or regions, or has waited for so many runs. */
+/**
+ * A batch is compiled when it holds so many instructions or regions, has waited for so many runs, or its code was hot so
+ * often while it waited that interpreting it took as long as a module costs an engine, which is about a millisecond.
+ */
 const batchInstructions = 4000;
 const batchRegions = 32;
-const batchRuns = 16;
+const batchRuns = 64;
+const batchMisses = 8;
 /** What is hot, and what follows often, to a compiler that is eager. */
 const eagerHotCount = 2;
 const eagerOftenFollowed = 16;
@@ -106,6 +110,7 @@ export class Jit implements Accelerator {
   private pending: Region[] = [];
   private pendingInstructions = 0;
   private pendingRuns = 0;
+  private pendingMisses = 0;
   /** The region that the one being formed takes the place of. */
   private replaced: Region | undefined;
   /** Where code begins that runs under several tables. */
@@ -309,15 +314,20 @@ export class Jit implements Accelerator {
     const { cache, target } = this.options;
     if (entry < cache.baseAddress || entry >= cache.endAddress) return;
     const known = this.records.covering(cache.pageOf(entry), entry);
-    // A batch that waits may have it; it is told again when it is still hot.
-    if (known.some(({ isCompiled }) => !isCompiled)) return this.cool(entry);
+    if (known.some(({ isCompiled }) => !isCompiled)) {
+      this.cool(entry);
+      if (++this.pendingMisses >= batchMisses) this.compile();
+      return;
+    }
     // Ways into the middle of loops make slow code: better several regions with one each.
     this.replaced = known.length < mostCopies ? undefined : known.find(({ roots }) => roots.length < mostRoots);
     const { replaced } = this;
     const pc = (this.running!.vcpu + target.layout.offset("pc")) >>> 2;
     const offset = replaced === undefined ? this.words[pc]! & 0xfff : replaced.offsets[replaced.code.indexOf(entry)]!;
     const roots = replaced === undefined ? [offset] : [...replaced.roots, offset];
+    const waiting = this.pending.length;
     this.form(roots, offset);
+    if (this.pending.length > waiting) this.cool(entry);
   }
 
   /** A region goes on in another one over and over: both become one where they are not too large. */
@@ -354,6 +364,7 @@ export class Jit implements Accelerator {
     return region === this.replaced || region === this.joined || region.code.length <= smallRegion;
   }
 
+  /** It is told again when it is still hot. */
   private cool(entry: number): void {
     this.halves[(entry + entryOffset.count) >>> 1] = this.entries.hotCount >>> 1;
   }
@@ -479,6 +490,7 @@ export class Jit implements Accelerator {
     this.pending = [];
     this.pendingInstructions = 0;
     this.pendingRuns = 0;
+    this.pendingMisses = 0;
   }
 
   /** Makes what was compiled enterable. */
