@@ -207,7 +207,6 @@ export class OutgoingMigration {
     while (this.#wasRunning) {
       await this.#round();
       if (this.#options.isDryRun === true && (this.#nowNs - this.#startNs) / 1e6 > DRY_RUN_MS) return;
-      if (this.#rounds.length === 1) rehearseSaving(this.#options.machine.parts, this.#frames);
       if (this.#expectedDowntimeMs() > this.parameters.downtimeLimitMs || this.#isWorthARound) continue;
       if (!this.#waitsForAck) return;
       await this.#answers!.acked();
@@ -283,8 +282,9 @@ export class OutgoingMigration {
   async #endRound(): Promise<void> {
     if (this.#answers === undefined) return;
     await this.#send(this.#frames.frame(FrameKind.roundEnd));
-    const taken = this.#answers.roundsTaken(this.#rounds.length + 1);
-    await this.#patience.within(MOST_ROUND_END_NS, taken);
+    // Here it costs nothing: the other side is still busy.
+    if (this.#rounds.length === 0) rehearseSaving(this.#options.machine.parts, this.#frames);
+    await this.#patience.within(MOST_ROUND_END_NS, this.#answers.roundsTaken(this.#rounds.length + 1));
   }
 
   async #switchover(): Promise<void> {
