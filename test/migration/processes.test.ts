@@ -126,4 +126,4 @@ test("it works on there, with the disk's image locked by one of them at a time, 
   const back = await start("-incoming", `file:${file}`);
   await dots(back.text, 2);
   for (const { qmp } of [source, target, back]) qmp.close();
-}, 60_000);
+}, 240_000);

@@ -10,7 +10,8 @@ import { connectWhenThere, QmpClient } from "./qmp-client.ts";
 
 const PROMPT = /root@ratite:\S*# /;
 const PROMPT_OR_PANIC = /root@ratite:\S*# |Kernel panic - not syncing: ([^\r\n]*)[\r\n]/;
-const BOOT_MS = 600_000;
+/** A host may be busy with other things. */
+const BOOT_MS = 1_800_000;
 const COMMAND_MS = 600_000;
 
 export interface MachineProcessOptions {
