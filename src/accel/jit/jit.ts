@@ -13,7 +13,7 @@ import type { FunctionIndex } from "../../wasm/index.ts";
 import { ControlFlow } from "./control-flow.ts";
 import { RegionEmitter, type Tables } from "./region-emitter.ts";
 import { CompiledModule, LiveModules } from "./live-modules.ts";
-import { pageLimit, RegionFormer } from "./region-former.ts";
+import { instructionLimit, pageLimit, RegionFormer } from "./region-former.ts";
 import { RegionModule } from "./region-module.ts";
 import { Region, RegionRecords, type RegionPage } from "./region-records.ts";
 import { makeSlowPaths, regionImports, storedCode } from "./slow-paths.ts";
@@ -39,8 +39,12 @@ const leastInstructions = 6;
  */
 const mostCopies = 8;
 const mostRoots = 16;
-/** Regions that follow each other often are joined up to so many instructions. */
+/**
+ * Regions that follow each other often are joined up to so many instructions; where they go on following each other, at so
+ * many times `oftenFollowed`, up to what a region can hold: an engine's time for that is well spent.
+ */
 const mostJoined = 300;
+const verySteady = 8;
 /** What an engine makes of a byte of WebAssembly, in two tiers and with its own bookkeeping. */
 const machineBytesPerByte = 10;
 /** Below this, code would be decoded over and over. */
@@ -335,7 +339,9 @@ export class Jit implements Accelerator {
     const before = this.records.ownerAt(from);
     const behind = this.records.regionAt(entry);
     if (before === undefined || before === behind || !before.isCompiled) return;
-    if (before.code.length + behind.code.length > mostJoined || before.roots.length >= mostRoots) return;
+    const isSteady = this.records.timesFollowed(entry) >= verySteady * this.entries.oftenFollowed;
+    const most = isSteady ? instructionLimit : mostJoined;
+    if (before.code.length + behind.code.length > most || before.roots.length >= mostRoots) return;
     if (this.pending.some(({ replaces }) => replaces === before)) return;
     this.replaced = before;
     this.joined = behind;

@@ -93,6 +93,12 @@ export class RegionRecords {
     return this.halves[(this.base + record * recordBytes + recordOffset.handler) >>> 1]!;
   }
 
+  /** How often the region at a decoded entry was entered right behind another one. */
+  timesFollowed(entry: number): number {
+    const record = this.halves[(entry + entryOffset.count) >>> 1]!;
+    return this.words[this.wordOf(record) + recordOffset.followed / 4]!;
+  }
+
   /** The region that is entered at a decoded entry. */
   regionAt(entry: number): Region {
     return this.owners[this.halves[(entry + entryOffset.count) >>> 1]!]!;
