@@ -29,13 +29,16 @@ export const Token = {
   nextPc: 6,
   /** Pushes what a slow path must know of where the region is: the access's width. */
   whereabouts: 7,
-  /** Leaves the region when the top of the stack is not zero, with pc and budget stored by a slow path: depth inside. */
+  /**
+   * Leaves the region when the top of the stack is not zero, with pc and budget stored by a slow path and its answer in
+   * `accessLocals.slot`: depth inside.
+   */
   leaveIf: 8,
   /** Leaves the region before this instruction, which is the interpreter's: depth inside. */
   interpret: 9,
   /** Hints at the following branch: 1 when it is usually taken. */
   hint: 10,
-  /** Leaves the region when the exit on the stack is not zero, as `leaveIf`: depth inside. */
+  /** The same when the answer, on the stack, is not zero: depth inside. */
   leaveWith: 11,
   /** Pushes the address of the vCPU's block. */
   vcpu: 12,
