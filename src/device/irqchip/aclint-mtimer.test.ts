@@ -34,6 +34,16 @@ describe("mtime", () => {
     expect(mmio.read(MTIME + 4, 4)).toBe(2);
   });
 
+  test("tells who waits for it that it was set", () => {
+    const { mmio, mtimer } = makeMtimer();
+    const heard: number[] = [];
+    mtimer.onSet(() => heard.push(mtimer.ticks()));
+    mmio.write64!(MTIME, 500n);
+    mmio.write(MTIME, 4, 7);
+    mtimer.reset();
+    expect(heard).toEqual([500, 7, 0]);
+  });
+
   test("a write of one half leaves the other", () => {
     const { mmio } = makeMtimer();
     mmio.write64!(MTIME, 0x5_00000007n);

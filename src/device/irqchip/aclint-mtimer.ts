@@ -53,6 +53,7 @@ export class AclintMtimer implements MmioDevice {
   readonly #nsPerTick: number;
   readonly #timers: readonly Timer[];
   readonly #registers;
+  readonly #onSet: (() => void)[] = [];
   #offset = 0n;
   /** The offset as a number while it is small; undefined after a guest has set mtime very far away. */
   #nearOffset: number | undefined = 0;
@@ -102,6 +103,11 @@ export class AclintMtimer implements MmioDevice {
     return this.#nearOffset === undefined ? Number(this.#mtime()) : this.#rawTicks() + this.#nearOffset;
   }
 
+  /** `listener` is called whenever mtime was set. */
+  onSet(listener: () => void): void {
+    this.#onSet.push(listener);
+  }
+
   reset(): void {
     this.#registers.reset();
     this.#setMtime(0n);
@@ -139,6 +145,7 @@ export class AclintMtimer implements MmioDevice {
     this.#nearOffset = Math.abs(near) < NEAR && this.#rawTicks() + near >= 0 ? near : undefined;
     this.#offset = BigInt.asUintN(64, offset);
     for (let hart = 0; hart < this.#harts.length; hart++) this.#updateTimer(hart);
+    for (const listener of this.#onSet) listener();
   }
 
   #mtimeHalf(half: number): number {

@@ -169,6 +169,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
       timerChanged: () => this.updateTimer(),
     };
     this.timer = parts.timers.create(`hart${parts.hartId}.stimecmp`, () => this.updateTimer());
+    parts.timebase.onSet?.(() => this.updateTimer());
     const options = {
       memory: parts.memory,
       vcpu: parts.block,

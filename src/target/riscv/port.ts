@@ -37,6 +37,8 @@ export interface TimebasePort {
   /** Ticks as a number; exact below 2^53. */
   ticks(): number;
   readonly frequencyHz: number;
+  /** Tells whenever the time was set, so that what waits for it looks again; absent where it only runs. */
+  onSet?(listener: () => void): void;
 }
 
 /** An IMSIC's interrupt file as the hart's CSRs reach it (AIA §3.7 to §3.9), at XLEN 64. */

@@ -98,6 +98,19 @@ describe("traps", () => {
     expect(m.hart.readCsr(0x344)).toBe(0n);
   });
 
+  test("the supervisor timer follows a time that is set", () => {
+    const m = machine([spin]);
+    m.hart.writeCsr(0x30a, 1n << 63n);
+    m.hart.writeCsr(0x14d, 1000n);
+    m.setTime(990);
+    m.advance(9);
+    expect(m.hart.readCsr(0x344)).toBe(0n);
+    m.advance(1);
+    expect(m.hart.readCsr(0x344)).toBe(0x20n);
+    m.setTime(0);
+    expect(m.hart.readCsr(0x344)).toBe(0n);
+  });
+
   test("MPP takes no reserved mode", () => {
     const m = machine([spin]);
     m.hart.writeCsr(0x300, 0x1800n);

@@ -23,6 +23,8 @@ export interface BareMachine {
   readonly hart: RiscvHart;
   /** Time in ticks of 10 MHz; advanced by tests. Answers how many timers fired. */
   advance(ticks: number): number;
+  /** Sets the time that harts see. */
+  setTime(ticks: number): void;
   /** Writes code words at an address in RAM. */
   load(at: number, words: readonly number[]): void;
   loadBytes(at: number, bytes: Uint8Array): void;
@@ -57,10 +59,16 @@ export function bareMachine(
   const space = new AddressSpace("memory", root, world);
   const startNs = (options.clockTicks ?? 0) * 100;
   let ns = startNs;
+  let setTicks = 0;
+  const onSet: (() => void)[] = [];
   const timers = new TimerQueue({ nowNs: () => ns });
   const harts = planned.create(world, {
     bus: (source) => space.bus(source),
-    timebase: { ticks: () => Math.floor((ns - startNs) / 100), frequencyHz: 10_000_000 },
+    timebase: {
+      ticks: () => Math.floor((ns - startNs) / 100) + setTicks,
+      frequencyHz: 10_000_000,
+      onSet: (listener) => onSet.push(listener),
+    },
     timers,
     rng: new SeededRng(1n),
     externalInterrupts: () => options.external,
@@ -80,6 +88,10 @@ export function bareMachine(
     advance(ticks) {
       ns += ticks * 100;
       return timers.runDue();
+    },
+    setTime(ticks) {
+      setTicks = ticks - Math.floor((ns - startNs) / 100);
+      for (const listener of onSet) listener();
     },
     load: (at, words) => loadBytes(at, new Uint8Array(Int32Array.from(words).buffer)),
     loadBytes,
