@@ -165,6 +165,7 @@ export class VirtualMachine implements Machine {
   start(): void {
     if (this.runState === "running") return;
     this.#checkAlive();
+    this.#checkStays();
     if (this.runState === "inmigrate" && !this.#hasArrived) {
       throw new MachineError("badTransition", "The machine has not arrived yet; migrate-incoming would bring it");
     }
@@ -186,6 +187,7 @@ export class VirtualMachine implements Machine {
   }
 
   async resume(): Promise<void> {
+    this.#checkStays();
     if (!this.#hasDisks && this.runState !== "inmigrate") await this.#takeDisks();
     this.start();
   }
@@ -279,6 +281,12 @@ export class VirtualMachine implements Machine {
   async #takeDisks(): Promise<void> {
     for (const node of this.#parts.blockNodes) await node.activate?.();
     this.#hasDisks = true;
+  }
+
+  /** What stands still to be moved may be given over at any moment. */
+  #checkStays(): void {
+    if (this.runState !== "finish-migrate" || this.#stateBeforeMove === undefined) return;
+    throw new MachineError("badTransition", "Migration is not finalized yet");
   }
 
   /** After a move that failed, as before; after one that came, running. */

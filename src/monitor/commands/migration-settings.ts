@@ -116,6 +116,7 @@ export function migrationSettings(): readonly Command[] {
     command("migrate-set-capabilities", {
       args: struct("q_obj_migrate-set-capabilities-arg", { capabilities: arrayOf(Wanted) }),
       run(context, { capabilities: wanted }) {
+        if (controlOf(context).isActive) throw new QmpError("There's a migration process in progress");
         for (const { capability, state } of wanted) checkCapability(capability, state);
         const next = { ...capabilities, ...Object.fromEntries(wanted.map((each) => [each.capability, each.state])) };
         if (next["auto-converge"] === true && next["dirty-limit"] === true) {

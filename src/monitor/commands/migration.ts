@@ -145,6 +145,11 @@ export function migrationCommands(): readonly Command[] {
         if (resume === true) throw new QmpError("Postcopy is not implemented, so that there is nothing to resume");
         if (isDryRun === true) return controlOf(context).dryRun();
         if (uri === undefined) throw new QmpError("need either 'uri' or 'channels' argument");
+        const { runState } = context.machine;
+        if (runState === "inmigrate") throw new QmpError("Guest is waiting for an incoming migration");
+        if (runState === "postmigrate") {
+          throw new QmpError("Can't migrate the vm that was paused due to previous migration");
+        }
         await controlOf(context).migrate(uri);
       },
     }),
@@ -152,8 +157,12 @@ export function migrationCommands(): readonly Command[] {
     command("migrate-continue", {
       args: struct("q_obj_migrate-continue-arg", { state: MigrationStatus }),
       run(context, { state }) {
-        if (state !== "pre-switchover") throw new QmpError(`Migration not in expected state: ${state}`);
-        controlOf(context).proceed();
+        const control = controlOf(context);
+        const current = control.progress?.phase ?? "none";
+        if (state !== current || state !== "pre-switchover") {
+          throw new QmpError(`Migration not in expected state: ${current}`);
+        }
+        control.proceed();
       },
     }),
     command("migrate-incoming", {
@@ -181,6 +190,11 @@ function infoOf(control: MigrationControl): ValueOf<typeof MigrationInfo> {
     return { status: phase, ...(error !== undefined && { "error-desc": error.message }), ...blocked };
   }
   const { phase, error, downtimeMs, expectedDowntimeMs } = progress;
+  // As in QEMU, one that came to nothing has no figures.
+  if (phase === "cancelled") return { status: phase, ...blocked };
+  if (phase === "failed")
+    return { status: phase, ...(error !== undefined && { "error-desc": error.message }), ...blocked };
+  const downtime = Number.isFinite(expectedDowntimeMs) ? expectedDowntimeMs : control.parameters.downtimeLimitMs;
   return {
     status: phase,
     ram: ramOf(progress),
@@ -188,10 +202,9 @@ function infoOf(control: MigrationControl): ValueOf<typeof MigrationInfo> {
     "total-time": Math.round(progress.totalMs),
     "setup-time": Math.round(progress.setupMs),
     ...(downtimeMs !== undefined && { downtime: Math.round(downtimeMs) }),
-    ...(phase === "active" &&
-      Number.isFinite(expectedDowntimeMs) && { "expected-downtime": Math.round(expectedDowntimeMs) }),
+    // Until a round is over it is what is asked for.
+    ...(downtimeMs === undefined && phase !== "completed" && { "expected-downtime": Math.round(downtime) }),
     ...slowing(progress),
-    ...(error !== undefined && phase === "failed" && { "error-desc": error.message }),
     ...blocked,
   };
 }
