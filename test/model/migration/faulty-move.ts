@@ -104,7 +104,7 @@ export class FaultyMove {
     const outgoing = new OutgoingMigration({
       ...{ machine: sabotage?.source?.(movable) ?? movable, channel: pipe.source, timers, yield: turns },
       parameters: {
-        ...{ maxBandwidth: 0, downtimeLimitMs: 5000, switchoverAck: true },
+        ...{ maxBandwidth: 0, downtimeLimitMs: LIMIT_MS, switchoverAck: true },
         stallLimitMs: isStall ? STALL_LIMIT_MS : LIMIT_MS,
         ...{ dirtyOracle: sabotage?.hasNoOracle !== true, pauseBeforeSwitchover: pauses },
         deviceThrottlePercent: throttlesDevices ? 80 : 0,
