@@ -331,7 +331,8 @@ export class Jit implements Accelerator {
     const roots = replaced === undefined ? [offset] : [...replaced.roots, offset];
     const waiting = this.pending.length;
     this.form(roots, offset);
-    if (this.pending.length > waiting) this.cool(entry);
+    // Where an instruction that is the interpreter's begins a region, that is entered behind it: the entry is told of once.
+    if (this.pending.length > waiting && this.pending.at(-1)!.code.includes(entry)) this.cool(entry);
   }
 
   /** A region goes on in another one over and over: both become one where they are not too large. */

@@ -6,6 +6,7 @@ import { bareMachine, ramBase, type BareMachine } from "./testing/bare-machine.t
 import { enterPaged, mapPage, pte, Pte, tables } from "./testing/paging.ts";
 
 const ramBytes = 1 << 16;
+const mscratch = 0x340;
 const [ra, sp, t0, t1, t2, a0, a1, a2, a3] = [1, 2, 5, 6, 7, 10, 11, 12, 13];
 
 interface Ran {
@@ -47,6 +48,16 @@ describe("regions", () => {
   test("every instruction can stand in one", () => {
     const machine = bareMachine({ accelerator: { tier: "jit", cacheBytes: 16 << 20 } });
     expect(machine.hart.accelerator.lowerAll()).toBeGreaterThan(300);
+  });
+
+  test("a loop that begins with an instruction of the interpreter's is compiled once", () => {
+    const body = Array.from({ length: 8 }, () => a("addi", { rd: t0!, rs1: t0!, imm: 1 }));
+    const words = [
+      a("csrrw", { rd: t1!, rs1: t1!, csr: mscratch }),
+      ...body,
+      a("jal", { imm: -4 * (body.length + 1) }),
+    ];
+    expect(agree(words, 600_000).compiledRegions).toBe(1);
   });
 
   test("loops with loads and stores of every width", () => {
