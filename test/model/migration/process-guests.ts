@@ -36,6 +36,8 @@ export interface ProcessGuest {
 }
 
 const elf = fileURLToPath(new URL("../../fixtures/migration/guest.elf", import.meta.url));
+/** A busy host is no finding. */
+const BUSY_MS = 600_000;
 const ABILITIES = ["stop-copy", "p2p", "pre-copy"];
 
 class SmallProcess implements RunningProcess {
@@ -50,7 +52,7 @@ class SmallProcess implements RunningProcess {
     const child = spawn(process.execPath, [program, ...options, "-display", "none", ...wiring], { stdio: [...stdio] });
     let said = "";
     child.stderr.on("data", (bytes: Buffer) => (said += bytes.toString("latin1")));
-    await until(() => existsSync(monitor) || child.exitCode !== null, 60_000);
+    await until(() => existsSync(monitor) || child.exitCode !== null, BUSY_MS);
     if (child.exitCode !== null) throw new Error(`${name} does not start: ${said}`);
     const qmp = await QmpClient.connect(monitor);
     await qmp.negotiate();
@@ -113,7 +115,7 @@ export function smallGuest(random: Random, folder: string, program: string): Pro
 
 async function getsOn(machine: SmallProcess): Promise<void> {
   const before = machine.text.length;
-  await until(() => machine.text.length >= before + 2 || !/^[.rR]*$/.test(machine.text), 60_000);
+  await until(() => machine.text.length >= before + 2 || !/^[.rR]*$/.test(machine.text), BUSY_MS);
   expectThat(/^[.rR]*$/.test(machine.text), `the guest says ${machine.text.trim().replaceAll("\n", " ")}`);
 }
 
