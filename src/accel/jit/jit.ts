@@ -44,7 +44,7 @@ const mostRoots = 16;
  * many times `oftenFollowed`, up to what a region can hold: an engine's time for that is well spent.
  */
 const mostJoined = 300;
-const verySteady = 8;
+const verySteady = 4;
 /** What an engine makes of a byte of WebAssembly, in two tiers and with its own bookkeeping. */
 const machineBytesPerByte = 10;
 /** Below this, code would be decoded over and over. */
@@ -343,7 +343,8 @@ export class Jit implements Accelerator {
     const isSteady = this.records.timesFollowed(entry) >= verySteady * this.entries.oftenFollowed;
     const most = isSteady ? instructionLimit : mostJoined;
     if (before.code.length + behind.code.length > most || before.roots.length >= mostRoots) return;
-    if (this.pending.some(({ replaces }) => replaces === before)) return;
+    // What has waited for so many ways between the two has cost what a module costs.
+    if (this.pending.some(({ replaces }) => replaces === before)) return this.compile();
     this.replaced = before;
     this.joined = behind;
     this.form([...before.roots, offset], offset);
