@@ -63,7 +63,9 @@ export class ProcessFaults {
     const [direct, proxied] = [join(this.#folder, `${name}.in`), join(this.#folder, `${name}.proxy`)];
     const more = wrong === undefined ? [] : guest.wrong[wrong]!;
     const target = await this.#start(name, [...more, "-incoming", `unix:${direct}`]);
-    const move = new ProcessMove(source, target, guest, fault, this.#options.moveMs);
+    const move = new ProcessMove({ source, target }, guest, {
+      ...{ fault, isOther: wrong !== undefined, moveMs: this.#options.moveMs },
+    });
     try {
       const outcome = await move.run({ listenAt: proxied, connectTo: direct }, before);
       expectThat(wrong === undefined || outcome === "went on", `${outcome}, to a machine with another ${wrong}`);
@@ -118,8 +120,15 @@ class ProcessMove {
   readonly #moveMs: number;
   #killed: "source" | "target" | undefined;
   #error: string | undefined;
+  /** The target is another machine. */
+  readonly #isOther: boolean;
 
-  constructor(source: Side, target: Side, guest: ProcessGuest, fault: Fault, moveMs: number) {
+  constructor(
+    { source, target }: { readonly source: Side; readonly target: Side },
+    guest: ProcessGuest,
+    { fault, isOther, moveMs }: { readonly fault: Fault; readonly isOther: boolean; readonly moveMs: number },
+  ) {
+    this.#isOther = isOther;
     this.#source = source;
     this.#target = target;
     this.#guest = guest;
@@ -181,6 +190,8 @@ class ProcessMove {
 
   async #judge(status: string, [source, target]: readonly [string, string], before: string): Promise<Outcome> {
     expectThat(source !== "running" || target !== "running", "both sides run");
+    const isNothingWrong = this.#fault.kind === "none" && !this.#isOther;
+    expectThat(!isNothingWrong || target === "running", `nothing was wrong: ${status}, ${this.#error}`);
     if (status === "failed") expectThat(/["\d]/.test(this.#error ?? ""), `the error names no section: ${this.#error}`);
     if (this.#killed === "source" && target !== "running") {
       await this.#end(this.#source);

@@ -84,7 +84,8 @@ export function smallGuest(random: Random, folder: string, program: string): Pro
   writeFileSync(disk, "");
   truncateSync(disk, 2 ** 20);
   const unit = random.pick(["vtd-ssads", "vtd-ssads", "vtd"]);
-  const [engineLogs, diskLogs] = [random.chance(1, 2), random.chance(1, 2)];
+  // Without either a device is not moved at all.
+  const [engineLogs, diskLogs] = [unit === "vtd" || random.chance(1, 2), unit === "vtd" || random.chance(1, 2)];
   const device = { unit: "u0", migration: ABILITIES };
   const description = {
     units: [{ id: "u0", profile: unit }],
