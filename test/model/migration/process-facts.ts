@@ -14,7 +14,10 @@ export function pidOf(text: string): number | undefined {
 export function holdingsOf(pid: number): string {
   const counts = new Map<string, number>();
   for (const target of targetsOf(pid)) {
-    const kind = target.replace(/:\[\d+\]$/, "").replace(/ \(deleted\)$/, "");
+    const kind = target
+      .replace(/:\[\d+\]$/, "")
+      .replace(/ \(deleted\)$/, "")
+      .replace(/machine\d+/, "machine");
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
   const children = read(`/proc/${pid}/task/${pid}/children`)
