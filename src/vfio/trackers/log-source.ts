@@ -19,6 +19,18 @@ export function logSource(deviceName: string, log: DmaLog, ranges: () => readonl
   const everything = allSource(deviceName);
   let spans: readonly Span[] | undefined;
   let reportedInVain = 0;
+  /** The host refused to end it, so it may run still. */
+  let isLeftRunning = false;
+  const end = (): void => {
+    isLeftRunning = true;
+    try {
+      log.stop();
+      isLeftRunning = false;
+    } catch (error) {
+      // Nobody reads it; it is ended before the next one starts, which is refused if that fails, too.
+      if (!(error instanceof IommufdError)) throw error;
+    }
+  };
   const startFor = (wanted: readonly Span[]): void => {
     log.start(
       wanted.map((span) => ({ iova: BigInt(span.start), lengthBytes: BigInt(span.end - span.start) })),
@@ -27,6 +39,7 @@ export function logSource(deviceName: string, log: DmaLog, ranges: () => readonl
     spans = wanted;
   };
   const start = (): void => {
+    if (isLeftRunning) end();
     const writable = ranges().filter((range) => range.isWritable);
     try {
       startFor(roomySpans(writable));
@@ -40,12 +53,7 @@ export function logSource(deviceName: string, log: DmaLog, ranges: () => readonl
   const stop = (): void => {
     if (spans === undefined) return;
     spans = undefined;
-    try {
-      log.stop();
-    } catch (error) {
-      // It goes on, and the next start is refused if it still does.
-      if (!(error instanceof IommufdError)) throw error;
-    }
+    end();
   };
   const isLogged = ({ iova, lengthBytes }: MappedRange): boolean =>
     spans?.some((span) => span.start <= iova && iova + lengthBytes <= span.end) === true;
