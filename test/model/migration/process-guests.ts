@@ -121,7 +121,8 @@ async function getsOn(machine: SmallProcess): Promise<void> {
 }
 
 const DEBIAN_BYTES = 2 ** 28;
-const DEBIAN_HOSTS = ["all/first", "all/none", "none/all", "second/first"];
+/** Hosts on which it may be moved. */
+const DEBIAN_HOSTS = ["all/first", "all/none", "none/all", "first/second"];
 
 /** Debian with a disk, memory and a DMA engine at work. */
 export function debianGuest(random: Random, folder: string, program: string, files: GuestFiles): ProcessGuest {
