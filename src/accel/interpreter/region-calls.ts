@@ -140,9 +140,9 @@ export class RegionCalls {
     refundBudget();
     pushPc();
     f.set(target);
-    const entering = f.loop();
     this.pushRecord();
     f.set(slot);
+    const entering = f.loop(); // the region at `entry`, whose record is at `slot`
     this.bypassRegion(labels);
     this.callRegion();
     f.get(slot);
@@ -261,7 +261,7 @@ export class RegionCalls {
     f.set(slot);
   }
 
-  /** A region goes on in another one: every so often the compiler hears of it. */
+  /** A region goes on in another one, whose record is at `slot` now: every so often the compiler hears of it. */
   private countFollowed({ next }: RegionLabels): void {
     const { f, imported } = this;
     const { layout, vcpu, entry, slot, target } = this.frame;
