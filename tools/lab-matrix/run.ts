@@ -11,38 +11,27 @@
 //     npm run lab:matrix -- --moves N        in place of ten; has its own results
 //     npm run lab:matrix -- --jobs N         so many at a time; default 2 where there are two cores
 //     npm run lab:matrix -- --list, --json   the names alone; data instead of lines
-import { availableParallelism } from "node:os";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fetchGuest } from "../../src/guest/index.ts";
 import { catchEndSignals, nodeGuestHost, signalExitStatus } from "../../src/host/node/index.ts";
+import { caseOptions, chooseCases, positive, runCases } from "../support/case-runs.ts";
 import { caseName, labCases } from "./cases.ts";
 import { runCase, type Outcome } from "./one.ts";
 
 const { values } = parseArgs({
   options: {
-    fresh: { type: "boolean", default: false },
-    share: { type: "string" },
+    ...caseOptions,
     seed: { type: "string", default: "1" },
-    only: { type: "string", multiple: true, default: [] },
     guest: { type: "string", default: "debian" },
     moves: { type: "string", default: "10" },
-    jobs: { type: "string", default: String(Math.min(2, availableParallelism())) },
     list: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },
 });
 const NAME_COLUMNS = 52;
-const { only } = values;
 const moves = positive("moves", values.moves);
-const all = labCases(positive("seed", values.seed)).map((what) => ({ what, name: caseName(what) }));
-const isName = (text: string): boolean => all.some(({ name }) => name === text);
-const isWanted = (name: string): boolean =>
-  only.length === 0 || only.some((text) => (isName(text) ? name === text : name.includes(text)));
-const share = values.share === undefined ? all.length : positive("share", values.share);
-const chosen = all.filter(({ name }) => isWanted(name)).slice(0, share);
-if (chosen.length === 0) throw new Error(`no case has ${only.join(" or ")} in its name`);
+const chosen = chooseCases(labCases(positive("seed", values.seed)), caseName, values);
 if (values.list) {
   for (const { name } of chosen) console.log(name);
   process.exit(0);
@@ -50,20 +39,30 @@ if (values.list) {
 
 const guest = guestOf(values.guest);
 const suffix = [guest === "debian" ? [] : [guest], moves === 10 ? [] : [moves]].flat().map((text) => `-${text}`);
-const file = join(import.meta.dirname, `../../test/results/lab-matrix${suffix.join("")}.json`);
-const known = new Map<string, Outcome>(values.fresh ? [] : Object.entries(JSON.parse(readResults()) as object));
-mkdirSync(dirname(file), { recursive: true });
-
 const stop = new AbortController();
 const signals = catchEndSignals((signal) => {
   process.exitCode = signalExitStatus(signal);
   stop.abort(new Error("interrupted"));
 });
+const told = new Map<string, Outcome>();
 const count = { passed: 0, failed: 0 };
 const debian = guest === "debian" ? await fetchGuest(nodeGuestHost(), "debian", { signal: stop.signal }) : undefined;
-const rest = chosen.values();
 try {
-  await Promise.all(Array.from({ length: positive("jobs", values.jobs) }, work));
+  await runCases(chosen, values, {
+    resultsName: `lab-matrix${suffix.join("")}`,
+    run: (what) =>
+      runCase(what, {
+        ...{ moves, signal: stop.signal },
+        ...(debian !== undefined && { debian }),
+        programs: join(import.meta.dirname, "../../dist/bin"),
+      }),
+    hasPassed: (outcome) => !("error" in outcome),
+    tell: (name, outcome) => {
+      told.set(name, outcome);
+      count["error" in outcome ? "failed" : "passed"]++;
+      if (!values.json) console.log(`${name.padEnd(NAME_COLUMNS)} ${tell(outcome)}`);
+    },
+  });
 } catch (error) {
   if (!stop.signal.aborted) throw error;
   console.error("interrupted; what has passed is kept");
@@ -72,7 +71,7 @@ try {
 }
 if (values.json) {
   const cases = chosen.flatMap(({ what, name }) => {
-    const outcome = known.get(name);
+    const outcome = told.get(name);
     return outcome === undefined ? [] : [{ name, ...what, ...outcome }];
   });
   console.log(JSON.stringify({ ...count, cases }, undefined, 2));
@@ -80,24 +79,6 @@ if (values.json) {
   console.log(`${count.passed} passed, ${count.failed} failed`);
 }
 process.exitCode ??= count.failed === 0 ? 0 : 1;
-
-/** The workers take from one list. */
-async function work(): Promise<void> {
-  for (const { what, name } of rest) {
-    let outcome = known.get(name);
-    if (outcome === undefined || "error" in outcome) {
-      outcome = await runCase(what, {
-        ...{ moves, signal: stop.signal },
-        ...(debian !== undefined && { debian }),
-        programs: join(import.meta.dirname, "../../dist/bin"),
-      });
-      known.set(name, outcome);
-      writeFileSync(file, JSON.stringify(Object.fromEntries(known), undefined, 2));
-    }
-    count["error" in outcome ? "failed" : "passed"]++;
-    if (!values.json) console.log(`${name.padEnd(NAME_COLUMNS)} ${tell(outcome)}`);
-  }
-}
 
 function tell(outcome: Outcome): string {
   if ("error" in outcome) return `FAILED ${outcome.error}`;
@@ -111,13 +92,4 @@ function tell(outcome: Outcome): string {
 function guestOf(text: string): "debian" | "small" {
   if (text === "debian" || text === "small") return text;
   throw new Error(`--guest ${text}: debian or small would do`);
-}
-
-function positive(option: string, text: string): number {
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new Error(`--${option} ${text}: a whole number from 1 up`);
-}
-
-function readResults(): string {
-  return existsSync(file) ? readFileSync(file, "utf8") : "{}";
 }
