@@ -19,7 +19,7 @@ for (const [name, options] of Object.entries(goldenStreams)) {
     isDuplex: false,
     unwrittenBytes: 0,
     write: async (bytes: Uint8Array) => void chunks.push(bytes.slice()),
-    read: async () => undefined,
+    read: async () => false,
     flush: async () => undefined,
     close: () => undefined,
   };

@@ -24,6 +24,8 @@ export interface Board {
   readonly movingDevices: ReadonlyMap<string, MovingDevice>;
   /** RAM and ROM. */
   readonly memoryBlocks: readonly RamBlock[];
+  /** In which the blocks lie. */
+  readonly memory: WebAssembly.Memory;
   /** Who writes to them. */
   readonly notes: DirtyNotes;
   readonly addressTree: RegionFacts;

@@ -134,6 +134,7 @@ export class VirtualMachine implements Machine {
       machineType: board.machineType,
       clock,
       blocks: board.memoryBlocks,
+      memory: board.memory,
       notes: board.notes,
       saveables: board.saveables,
       streams: () => board.movingDevices,

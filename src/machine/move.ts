@@ -31,6 +31,7 @@ export interface MoveParts {
   readonly machineType: string;
   readonly clock: GuestClock;
   readonly blocks: readonly RamBlock[];
+  readonly memory: WebAssembly.Memory;
   readonly notes: DirtyNotes;
   readonly saveables: ReadonlyMap<string, Saveable>;
   readonly streams: () => ReadonlyMap<string, StreamedPart>;
@@ -48,6 +49,7 @@ export interface MoveParts {
 export class MovableMachine implements MigratableMachine {
   readonly machineType: string;
   readonly blocks: readonly RamBlock[];
+  readonly memory: WebAssembly.Memory;
   readonly notes: DirtyNotes;
   readonly #parts: MoveParts;
 
@@ -55,6 +57,7 @@ export class MovableMachine implements MigratableMachine {
     this.#parts = parts;
     this.machineType = parts.machineType;
     this.blocks = parts.blocks;
+    this.memory = parts.memory;
     this.notes = parts.notes;
   }
 
@@ -92,9 +95,7 @@ export class MovableMachine implements MigratableMachine {
   }
 
   untouchedPages(): PageSet | undefined {
-    const [block] = this.blocks;
-    if (block === undefined) return undefined;
-    const words = this.#parts.untouchedPages?.(new Uint8Array(block.bytes.buffer));
+    const words = this.#parts.untouchedPages?.(new Uint8Array(this.memory.buffer));
     return words === undefined ? undefined : new PageSet(this.notes.pageCount, words);
   }
 

@@ -6,7 +6,7 @@ export const dryChannel: MigrationChannel = {
   isDuplex: false,
   unwrittenBytes: 0,
   write: async () => undefined,
-  read: async () => undefined,
+  read: async () => false,
   flush: async () => undefined,
   close: () => undefined,
 };

@@ -2,6 +2,8 @@
 import { PAGE_BYTES, type DirtySource, type PageSet } from "../memory/index.ts";
 import { MigrationError } from "./errors.ts";
 import type { MigratableMachine } from "./port.ts";
+import type { PageTaker } from "./stream/frame-reader.ts";
+import { kernelsOver, type Kernels } from "./stream/kernels.ts";
 import type { MachineFacts } from "./stream/machine-facts.ts";
 import {
   MAX_PAGES_PER_FRAME,
@@ -11,24 +13,43 @@ import {
   PagesHeaderOfVersion1,
 } from "./stream/spec.ts";
 
-const WORDS_PER_PAGE = PAGE_BYTES / 4;
-
 interface StreamPlace {
   readonly position: number;
   readonly version: number;
 }
 
-export class IncomingPages {
+interface Header {
+  readonly block: number;
+  readonly encoding: number;
+  readonly firstPage: number;
+  readonly pageCount: number;
+}
+
+/** What a frame is of. */
+interface Pages {
+  readonly bytes: Uint8Array;
+  /** As `WriteNotes` numbers them. */
+  readonly first: number;
+  readonly count: number;
+}
+
+export class IncomingPages implements PageTaker {
+  readonly kernels: Kernels;
   readonly #machine: MigratableMachine;
+  readonly #facts: MachineFacts;
   readonly #source: DirtySource;
   /** Pages that nobody has touched, neither here nor the stream. */
   readonly #untouched: PageSet | undefined;
+  #coming: Pages | undefined;
   #count = 0;
 
-  constructor(machine: MigratableMachine) {
+  /** @param untouched pages of the machine that are zero as nobody has ever touched them */
+  constructor(machine: MigratableMachine, facts: MachineFacts, untouched: PageSet | undefined) {
     this.#machine = machine;
+    this.#facts = facts;
+    this.kernels = kernelsOver(machine.memory);
     this.#source = machine.notes.source("migration");
-    this.#untouched = machine.untouchedPages?.();
+    this.#untouched = untouched;
   }
 
   /** Pages taken so far, as often as they came. */
@@ -36,45 +57,68 @@ export class IncomingPages {
     return this.#count;
   }
 
-  /** Throws MigrationError; the stream stands behind the payload. */
-  take(payload: Uint8Array, facts: MachineFacts, { position, version }: StreamPlace): void {
+  place(headerBytes: Uint8Array, payloadBytes: number): Uint8Array | undefined {
+    const header = PagesHeader.decode(headerBytes);
+    const pages = this.#find(header);
+    if (typeof pages === "string" || header.encoding !== PageEncoding.bytes) return undefined;
+    if (payloadBytes !== PagesHeader.lengthBytes + pages.bytes.length) return undefined;
+    this.#untouched?.delete(pages.first, pages.count);
+    this.#coming = pages;
+    return pages.bytes;
+  }
+
+  placed(): void {
+    this.#took(this.#coming!);
+  }
+
+  take(payload: Uint8Array, { position, version }: StreamPlace): void {
     const layout = version === 1 ? PagesHeaderOfVersion1 : PagesHeader;
     const bad = (what: string): MigrationError =>
       new MigrationError("badStream", `Pages before byte ${position} have ${what}`);
     if (payload.length < layout.lengthBytes) throw bad("no header");
-    const { block: index, encoding, firstPage, pageCount } = layout.decode(payload, 0);
-    const fact = facts.blocks[index];
-    if (fact === undefined) throw bad(`block ${index}, of ${facts.blocks.length}`);
+    const header = layout.decode(payload, 0);
+    const pages = this.#find(header);
+    if (typeof pages === "string") throw bad(pages);
+    const bytes = payload.subarray(layout.lengthBytes);
+    if (header.encoding === PageEncoding.zero && bytes.length === 0) this.#clear(pages);
+    else if (header.encoding === PageEncoding.bytes && bytes.length === pages.bytes.length) {
+      pages.bytes.set(bytes);
+      this.#untouched?.delete(pages.first, pages.count);
+    } else throw bad(`encoding ${header.encoding} with ${bytes.length} bytes for ${pages.count} pages`);
+    this.#took(pages);
+  }
+
+  #took({ bytes, count }: Pages): void {
+    this.#machine.notes.noteWrite(this.#source, bytes.byteOffset, bytes.length);
+    this.#count += count;
+  }
+
+  /** What is wrong with them as text, for messages. */
+  #find({ block: index, encoding, firstPage, pageCount }: Header): Pages | string {
+    const { blocks } = this.#facts;
+    const fact = blocks[index];
+    if (fact === undefined) return `block ${index}, of ${blocks.length}`;
     const block = this.#machine.blocks.find(({ name }) => name === fact.name)!;
     const end = firstPage + pageCount;
     const most = encoding === PageEncoding.zero ? MAX_ZERO_PAGES_PER_FRAME : MAX_PAGES_PER_FRAME;
     if (pageCount === 0 || pageCount > most || end * PAGE_BYTES > block.lengthBytes) {
-      throw bad(`places ${firstPage} to ${end} in "${block.name}"`);
+      return `places ${firstPage} to ${end} in "${block.name}"`;
     }
-    const bytes = payload.subarray(layout.lengthBytes);
-    const into = block.bytes.subarray(firstPage * PAGE_BYTES, end * PAGE_BYTES);
-    const first = block.offset / PAGE_BYTES + firstPage;
-    if (encoding === PageEncoding.zero && bytes.length === 0) this.#clear(into, first, pageCount);
-    else if (encoding === PageEncoding.bytes && bytes.length === into.length) {
-      into.set(bytes);
-      this.#untouched?.delete(first, pageCount);
-    } else throw bad(`encoding ${encoding} with ${bytes.length} bytes for ${pageCount} pages`);
-    this.#machine.notes.noteWrite(this.#source, into.byteOffset, into.length);
-    this.#count += pageCount;
+    const bytes = block.bytes.subarray(firstPage * PAGE_BYTES, end * PAGE_BYTES);
+    return { bytes, first: block.offset / PAGE_BYTES + firstPage, count: pageCount };
   }
 
   /** Makes pages zero; those that are already stay as the host has them, which may be nowhere. */
-  #clear(bytes: Uint8Array, first: number, pageCount: number): void {
-    const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-    for (let page = 0; page < pageCount; page++) {
-      if (this.#untouched?.has(first + page) === true || isZeroPage(words, page)) continue;
-      words.fill(0, page * WORDS_PER_PAGE, (page + 1) * WORDS_PER_PAGE);
+  #clear({ bytes, first, count }: Pages): void {
+    const end = first + count;
+    for (let page = first; page < end; page++) {
+      if (this.#untouched?.has(page) === true) {
+        page = this.#untouched.runEnd(page) - 1;
+        continue;
+      }
+      const at = page * PAGE_BYTES;
+      if (this.kernels.skipZeroes(at, at + PAGE_BYTES) === at + PAGE_BYTES) continue;
+      bytes.fill(0, at - bytes.byteOffset, at - bytes.byteOffset + PAGE_BYTES);
     }
   }
-}
-
-function isZeroPage(words: Uint32Array, page: number): boolean {
-  const end = (page + 1) * WORDS_PER_PAGE;
-  for (let i = page * WORDS_PER_PAGE; i < end; i++) if (words[i] !== 0) return false;
-  return true;
 }

@@ -1,6 +1,7 @@
 // The target's side: takes pages and parts as they come, believes nothing, and starts the machine only when it has all of
 // it and, over a channel that can answer, the source has given it over.
 import { viewOf, VmError } from "../base/index.ts";
+import type { PageSet } from "../memory/index.ts";
 import { loadState } from "../state/index.ts";
 import { MigrationError } from "./errors.ts";
 import { IncomingPages } from "./incoming-pages.ts";
@@ -20,8 +21,8 @@ export interface IncomingOptions {
   readonly start: boolean;
 }
 
-/** Of the stream that are held, unless a frame is larger. */
-const USUAL_BYTES = 2 ** 20;
+/** Of the stream that are read ahead: few of long frames' pages, which have a place of their own, and many short frames. */
+const USUAL_BYTES = 2 ** 14;
 
 export class IncomingMigration {
   readonly #machine: MigratableMachine;
@@ -30,7 +31,8 @@ export class IncomingMigration {
   readonly #frames: FrameReader;
   readonly #answers = new FrameWriter();
   readonly #loaded = new Set<string>();
-  readonly #pages: IncomingPages;
+  /** As of before anything came. */
+  readonly #untouched: PageSet | undefined;
   readonly #streams: IncomingStreams;
   #isStopped = false;
   #wasRunning = true;
@@ -41,7 +43,7 @@ export class IncomingMigration {
     this.#channel = channel;
     this.#starts = start;
     this.#frames = new FrameReader(channel, USUAL_BYTES);
-    this.#pages = new IncomingPages(machine);
+    this.#untouched = machine.untouchedPages?.();
     this.#streams = new IncomingStreams(machine.streams);
   }
 
@@ -93,9 +95,14 @@ export class IncomingMigration {
     if (first.kind !== FrameKind.machine) throw this.#unexpected(first.kind, "what machine it is of");
     const facts = checkFacts(first.payload, this.#machine);
     this.#streams.begin(facts);
+    const pages = new IncomingPages(this.#machine, facts, this.#untouched);
+    this.#frames.takePagesBy(pages);
     for (;;) {
       const next = await this.#frames.read();
-      if (next.kind === FrameKind.complete) return this.#checkComplete(next, facts);
+      if (next.kind === FrameKind.complete) {
+        this.#frames.takePagesBy(undefined);
+        return this.#checkComplete(next, facts, pages.count);
+      }
       if (next.kind === FrameKind.initialSent) {
         const isLast = this.#streams.initialCame(readName(next.payload).name);
         if (isLast && this.#channel.isDuplex) await this.#answer(FrameKind.switchoverAck);
@@ -107,8 +114,6 @@ export class IncomingMigration {
 
   #take(next: Frame, facts: MachineFacts): void {
     switch (next.kind) {
-      case FrameKind.pages:
-        return this.#pages.take(next.payload, facts, this.#frames);
       case FrameKind.part:
         return this.#takePart(next.payload, facts);
       case FrameKind.data: {
@@ -141,13 +146,13 @@ export class IncomingMigration {
     this.#loaded.add(name);
   }
 
-  #checkComplete({ payload }: Frame, facts: MachineFacts): void {
+  #checkComplete({ payload }: Frame, facts: MachineFacts, pageCount: number): void {
     const missing = facts.parts.find((name) => !this.#loaded.has(name));
     if (missing !== undefined) throw new MigrationError("badStream", `The stream ended without the part "${missing}"`);
     const { pages, running } = readTotals(payload);
     this.#wasRunning = running;
-    if (pages !== this.#pages.count) {
-      throw new MigrationError("badStream", `The stream says that it has ${pages} pages, and has ${this.#pages.count}`);
+    if (pages !== pageCount) {
+      throw new MigrationError("badStream", `The stream says that it has ${pages} pages, and has ${pageCount}`);
     }
     this.#streams.end();
   }

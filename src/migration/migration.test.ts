@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Timer } from "../base/index.ts";
-import { IncomingMigration, MigrationError, OutgoingMigration, type MigrationPhase } from "./index.ts";
+import { dryChannel } from "./dry-channel.ts";
+import {
+  IncomingMigration,
+  MigrationError,
+  OutgoingMigration,
+  pour,
+  type MigrationChannel,
+  type MigrationPhase,
+} from "./index.ts";
 import type { OutgoingOptions } from "./outgoing.ts";
 import { makePipe, type PipeFaults } from "./testing/pipe.ts";
 import { PAGES, SmallMachine } from "./testing/small-machine.ts";
@@ -118,6 +126,34 @@ describe("a machine", () => {
     const { source, target, ends } = move({ isDuplex: false });
     expect((await ends).map(({ status }) => status)).toEqual(["fulfilled", "fulfilled"]);
     expect(isSame(target, source)).toBe(true);
+  });
+
+  test("arrives the same however a channel cuts its bytes", async () => {
+    const source = filled();
+    const stream: number[] = [];
+    const file: MigrationChannel = { ...dryChannel, write: async (bytes) => void stream.push(...bytes) };
+    await new OutgoingMigration({ machine: source, channel: file, ...host() }).run();
+    const bytes = Uint8Array.from(stream);
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 20_000 }), { minLength: 1 }), async (lengths) => {
+        let at = 0;
+        let cuts = 0;
+        const read: MigrationChannel["read"] = async (sink) => {
+          while (at < bytes.length) {
+            const piece = bytes.subarray(at, at + lengths[cuts++ % lengths.length]!);
+            const left = pour(piece, sink);
+            at += piece.length - (left?.length ?? 0);
+            if (left !== undefined) return true;
+          }
+          return false;
+        };
+        const target = new SmallMachine();
+        await new IncomingMigration({ machine: target, channel: { ...dryChannel, read }, start: true }).run();
+        expect(isSame(target, source)).toBe(true);
+        expect(target.counter.value).toBe(source.counter.value);
+      }),
+      { numRuns: 20 },
+    );
   });
 
   test("waits before the switchover when it is told to", async () => {

@@ -6,8 +6,9 @@ import type { Saveable } from "../state/index.ts";
 export interface MigratableMachine {
   /** With its version: `virt-1.0`. */
   readonly machineType: string;
-  /** RAM and ROM. */
+  /** RAM and ROM, all of it in `memory`. */
   readonly blocks: readonly RamBlock[];
+  readonly memory: WebAssembly.Memory;
   readonly notes: DirtyNotes;
   /** Everything with saved state, by a name that is the same in every machine of this configuration; in loading order. */
   readonly parts: ReadonlyMap<string, Saveable>;
@@ -66,6 +67,26 @@ export interface StreamedPart {
   abandonLoad(): void;
 }
 
+/** Whoever reads a channel says where bytes go before they come, so that they need not be copied. */
+export interface ByteSink {
+  /** Where the next ones go, at least one; the same until some came there. */
+  place(): Uint8Array;
+  /** So many came. False when no more are wanted for now. */
+  took(count: number): boolean;
+}
+
+/** Hands bytes that are there already to a sink: those that it did not want, which may be none, or undefined when it wants more. */
+export function pour(bytes: Uint8Array, sink: ByteSink): Uint8Array | undefined {
+  let at = 0;
+  while (at < bytes.length) {
+    const part = bytes.subarray(at, at + sink.place().length);
+    sink.place().set(part);
+    at += part.length;
+    if (!sink.took(part.length)) return bytes.subarray(at);
+  }
+  return undefined;
+}
+
 /** A stream of bytes to the other side, or to a file. */
 export interface MigrationChannel {
   /** As messages call it: `tcp:localhost:4444`. */
@@ -76,8 +97,11 @@ export interface MigrationChannel {
   write(bytes: Uint8Array): Promise<void>;
   /** Of what was written, what has not left. */
   readonly unwrittenBytes: number;
-  /** The next bytes, valid until the next call; undefined at the end. Rejects with any Error. */
-  read(): Promise<Uint8Array | undefined>;
+  /**
+   * Hands what comes to the sink, which is the same each time. Resolves with true when the sink wants no more for now, with
+   * false at the end. Rejects with any Error.
+   */
+  read(sink: ByteSink): Promise<boolean>;
   /** Resolves when of what was written at most so many bytes, 0 without, have not left. */
   flush(unwrittenBytes?: number): Promise<void>;
   /** Idempotent; a write or read that waits ends. */

@@ -47,7 +47,7 @@ function sink(onWrite: () => void = () => undefined) {
     isDuplex: false,
     unwrittenBytes: 0,
     write: async () => onWrite(),
-    read: async () => undefined,
+    read: async () => false,
     flush: async () => undefined,
     close: () => undefined,
   };

@@ -141,7 +141,7 @@ function leaving(
       while (source.nowMs < until) await immediate();
       await into.write(bytes);
     },
-    read: () => into.read(),
+    read: into.read.bind(into),
     flush: () => into.flush(),
     close: () => into.close(),
   };

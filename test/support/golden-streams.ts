@@ -1,7 +1,7 @@
 // Streams of released machine types that must load forever, and the machines that they are of.
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import type { MigrationChannel } from "../../src/migration/index.ts";
+import { pour, type MigrationChannel } from "../../src/migration/index.ts";
 import type { MovingGuestOptions } from "./moving-guest.ts";
 
 const FOLDER = new URL("../fixtures/migration/streams/", import.meta.url);
@@ -49,16 +49,15 @@ export function readGolden(name: string): Uint8Array {
 
 /** A file with these bytes. */
 export function streamChannel(bytes: Uint8Array): MigrationChannel {
-  let isRead = false;
+  let left: Uint8Array | undefined = bytes;
   return {
     name: "file",
     isDuplex: false,
     unwrittenBytes: 0,
     write: () => Promise.reject(new Error("it is read")),
-    read: async () => {
-      if (isRead) return undefined;
-      isRead = true;
-      return bytes;
+    read: async (sink) => {
+      if (left !== undefined) left = pour(left, sink);
+      return left !== undefined;
     },
     flush: async () => undefined,
     close: () => undefined,

@@ -4,16 +4,12 @@ import { open } from "node:fs/promises";
 import { connect, createServer, Socket } from "node:net";
 import type { Writable } from "node:stream";
 import { promisify } from "node:util";
-import type { MigrationChannel } from "../../migration/port.ts";
+import type { ByteSink, MigrationChannel } from "../../migration/port.ts";
 import { errnoText, HostError } from "./errors.ts";
 import { adoptAccepted, FileInput, readingSocket, SocketInput, type MigrationInput } from "./migration-input.ts";
 
 /** What a stream holds before `write` waits. */
 const BUFFER_BYTES = 2 * 2 ** 20;
-
-/** What a read of a stream, and of answers to one, brings at most. */
-const READ_BYTES = 2 ** 18;
-const ANSWER_BYTES = 4096;
 
 const KEEP_ALIVE_MS = 10_000;
 
@@ -60,7 +56,7 @@ export async function connectMigration(uri: string): Promise<MigrationChannel> {
   try {
     if (target.kind === "file") return new StreamChannel(uri, await fileOut(target.path));
     if (target.kind === "fd") return socketOrFile(uri, Number(target.path), "out");
-    const input = new SocketInput(ANSWER_BYTES);
+    const input = new SocketInput();
     const socket = connect({ ...addressOf(target), onread: input.onread });
     await settled(socket, "connect");
     return socketChannel(uri, socket, input.of(socket));
@@ -81,7 +77,7 @@ export async function acceptMigration(uri: string, onListening?: (uri: string) =
     onListening?.(uri);
     const socket = await new Promise<Socket>((resolve) => server.once("connection", resolve));
     server.close();
-    const { socket: adopted, input } = adoptAccepted(socket, READ_BYTES);
+    const { socket: adopted, input } = adoptAccepted(socket);
     return socketChannel(uri, adopted, input);
   } catch (cause) {
     throw failed("listen on", uri, cause);
@@ -123,14 +119,13 @@ async function fileIn(path: string): Promise<MigrationInput> {
   return new FileInput(
     (into) => handle.read(into, 0, into.length, null),
     () => handle.close(),
-    READ_BYTES,
   );
 }
 
 /** An inherited descriptor: a socket where it is one, else a file or a pipe. */
 function socketOrFile(uri: string, fd: number, way: "in" | "out"): MigrationChannel {
   try {
-    const { socket, input } = readingSocket({ fd }, way === "in" ? READ_BYTES : ANSWER_BYTES);
+    const { socket, input } = readingSocket({ fd });
     return new StreamChannel(uri, socket, input);
   } catch {
     if (way === "out") return new StreamChannel(uri, createWriteStream("", { fd, highWaterMark: BUFFER_BYTES }));
@@ -141,7 +136,6 @@ function socketOrFile(uri: string, fd: number, way: "in" | "out"): MigrationChan
       new FileInput(
         (into) => readFd(fd, into, 0, into.length, null),
         () => promisify(close)(fd),
-        READ_BYTES,
       ),
     );
   }
@@ -179,9 +173,9 @@ class StreamChannel implements MigrationChannel {
     if (this.unwrittenBytes >= BUFFER_BYTES) await this.flush(BUFFER_BYTES - 1);
   }
 
-  async read(): Promise<Uint8Array | undefined> {
-    if (this.#isClosed) return undefined;
-    return this.#in!.read();
+  async read(sink: ByteSink): Promise<boolean> {
+    if (this.#isClosed) return false;
+    return this.#in!.read(sink);
   }
 
   async flush(unwrittenBytes = 0): Promise<void> {

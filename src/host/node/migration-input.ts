@@ -1,11 +1,12 @@
-// The reading side of migration channels. Everything is read into one buffer: memory made anew for each piece, as Node's
+// The reading side of migration channels. Everything is read to where it belongs: memory made anew for each piece, as Node's
 // streams do it, costs more than reading (twice the processor time of the whole receiving side, where pages are first touched
 // at a price).
 import { Socket, type OnReadOpts, type SocketConstructorOpts } from "node:net";
+import { pour, type ByteSink } from "../../migration/port.ts";
 
 export interface MigrationInput {
-  /** The next bytes, valid until the next call; undefined at the end. Rejects with any Error. */
-  read(): Promise<Uint8Array | undefined>;
+  /** As a channel's. */
+  read(sink: ByteSink): Promise<boolean>;
   /** Ends a read that waits; idempotent. */
   end(): void;
 }
@@ -13,22 +14,23 @@ export interface MigrationInput {
 export class SocketInput implements MigrationInput {
   /** For the socket when it is made. */
   readonly onread: OnReadOpts;
+  /** Where bytes go that come while nobody says where: one, so that few have to be put where they belong. */
+  readonly #ownPlace = new Uint8Array(1);
+  #place: Uint8Array = this.#ownPlace;
   #socket: Socket | undefined;
-  #count = 0;
+  /** Reads at the moment. */
+  #sink: ByteSink | undefined;
+  /** The byte in the place of our own is still to be taken. */
+  #hasByte = false;
   #isOver = false;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
-  readonly #buffer: Uint8Array;
 
-  constructor(lengthBytes: number) {
-    this.#buffer = new Uint8Array(lengthBytes);
-    const callback = (count: number): boolean => {
-      this.#count = count;
-      this.#wake?.();
-      // The socket pauses: the bytes stay until they have been taken.
-      return false;
+  constructor() {
+    this.onread = {
+      buffer: () => (this.#place = this.#sink?.place() ?? this.#ownPlace),
+      callback: (count) => this.#took(count),
     };
-    this.onread = { buffer: this.#buffer, callback };
   }
 
   of(socket: Socket): this {
@@ -42,24 +44,41 @@ export class SocketInput implements MigrationInput {
     return this;
   }
 
-  async read(): Promise<Uint8Array | undefined> {
-    while (this.#count === 0) {
+  async read(sink: ByteSink): Promise<boolean> {
+    if (this.#hasByte) {
+      this.#hasByte = false;
+      if (pour(this.#ownPlace, sink) !== undefined) return true;
+    }
+    this.#sink = sink;
+    while (this.#sink !== undefined) {
       if (this.#error !== undefined) throw this.#error;
-      if (this.#isOver) return undefined;
+      if (this.#isOver) return false;
       this.#socket!.resume();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
       this.#wake = undefined;
     }
-    const count = this.#count;
-    this.#count = 0;
-    return this.#buffer.subarray(0, count);
+    return true;
   }
 
   end(): void {
     this.#isOver = true;
     this.#wake?.();
+  }
+
+  /** False pauses the socket. */
+  #took(count: number): boolean {
+    const sink = this.#sink;
+    if (sink === undefined) {
+      this.#hasByte = true;
+      return false;
+    }
+    const wantsMore = this.#place === this.#ownPlace ? pour(this.#ownPlace, sink) === undefined : sink.took(count);
+    if (wantsMore) return true;
+    this.#sink = undefined;
+    this.#wake?.();
+    return false;
   }
 }
 
@@ -67,26 +86,23 @@ export class SocketInput implements MigrationInput {
 export class FileInput implements MigrationInput {
   readonly #read: (into: Uint8Array) => Promise<{ readonly bytesRead: number }>;
   readonly #close: () => Promise<void>;
-  readonly #buffer: Uint8Array;
   #reading: Promise<unknown> = Promise.resolve();
   #isOver = false;
 
-  constructor(
-    read: (into: Uint8Array) => Promise<{ readonly bytesRead: number }>,
-    close: () => Promise<void>,
-    lengthBytes: number,
-  ) {
+  constructor(read: (into: Uint8Array) => Promise<{ readonly bytesRead: number }>, close: () => Promise<void>) {
     this.#read = read;
     this.#close = close;
-    this.#buffer = new Uint8Array(lengthBytes);
   }
 
-  async read(): Promise<Uint8Array | undefined> {
-    if (this.#isOver) return undefined;
-    const reading = this.#read(this.#buffer);
-    this.#reading = reading;
-    const { bytesRead } = await reading;
-    return bytesRead === 0 ? undefined : this.#buffer.subarray(0, bytesRead);
+  async read(sink: ByteSink): Promise<boolean> {
+    while (!this.#isOver) {
+      const reading = this.#read(sink.place());
+      this.#reading = reading;
+      const { bytesRead } = await reading;
+      if (bytesRead === 0) return false;
+      if (!sink.took(bytesRead)) return true;
+    }
+    return false;
   }
 
   end(): void {
@@ -101,41 +117,45 @@ export class FileInput implements MigrationInput {
 /** What a socket gives that Node does not let read into a buffer. */
 class IteratedInput implements MigrationInput {
   readonly #chunks: AsyncIterator<Buffer>;
+  #left: Uint8Array = new Uint8Array(0);
 
   constructor(socket: Socket) {
     this.#chunks = socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   }
 
-  async read(): Promise<Uint8Array | undefined> {
-    const { done, value } = await this.#chunks.next();
-    return done === true ? undefined : value;
+  async read(sink: ByteSink): Promise<boolean> {
+    for (;;) {
+      const left = pour(this.#left, sink);
+      this.#left = left ?? new Uint8Array(0);
+      if (left !== undefined) return true;
+      const { done, value } = await this.#chunks.next();
+      if (done === true) return false;
+      this.#left = value;
+    }
   }
 
   end(): void {}
 }
 
 /**
- * For a server with `pauseOnConnect`. A buffer to read into is told to a socket when it is made, and those that a server accepts are made by Node: another one
- * takes the place of the accepted one, as `tls.TLSSocket` does it; where that cannot be, it is read as it is.
+ * For a server with `pauseOnConnect`. Where bytes go is told to a socket when it is made, and those that a server accepts are
+ * made by Node: another one takes the place of the accepted one, as `tls.TLSSocket` does it; where that cannot be, it is read as it is.
  */
-export function adoptAccepted(
-  accepted: Socket,
-  lengthBytes: number,
-): { readonly socket: Socket; readonly input: MigrationInput } {
+export function adoptAccepted(accepted: Socket): { readonly socket: Socket; readonly input: MigrationInput } {
   const holder = accepted as Socket & { _handle?: unknown };
   const handle = holder._handle;
   if (handle === undefined || handle === null) return { socket: accepted, input: new IteratedInput(accepted) };
-  const made = readingSocket({ handle }, lengthBytes);
+  const made = readingSocket({ handle });
   holder._handle = null;
   return made;
 }
 
 /** A socket over what is open already. */
-export function readingSocket(
-  over: { readonly fd: number } | { readonly handle: unknown },
-  lengthBytes: number,
-): { readonly socket: Socket; readonly input: MigrationInput } {
-  const input = new SocketInput(lengthBytes);
+export function readingSocket(over: { readonly fd: number } | { readonly handle: unknown }): {
+  readonly socket: Socket;
+  readonly input: MigrationInput;
+} {
+  const input = new SocketInput();
   // The types lack `onread`, which connecting ones have, and `handle`.
   const options: SocketConstructorOpts & { readonly onread: OnReadOpts } = { ...over, onread: input.onread };
   const socket = new Socket(options);

@@ -220,6 +220,10 @@ class VirtBoard implements Board {
     return this.#system.space.world.notes;
   }
 
+  get memory(): WebAssembly.Memory {
+    return this.#system.space.world.memory;
+  }
+
   get memoryBlocks(): Board["memoryBlocks"] {
     return this.#system.space.world.blocks;
   }

@@ -1,18 +1,21 @@
-// Bytes to frames: whatever arrives is held against its own length, the limits and the checksum before it is believed.
-import { viewOf } from "../../base/index.ts";
+// Bytes to frames: whatever arrives is held against its own length, the limits and the checksum before it is believed. Pages
+// go where they belong while they come, and are believed when their frame is whole: until then the machine has not run.
 import { MigrationError } from "../errors.ts";
-import type { MigrationChannel } from "../port.ts";
+import type { ByteSink, MigrationChannel } from "../port.ts";
+import { checksum } from "./checksum.ts";
+import { frameTitle } from "./frame-title.ts";
+import type { Kernels } from "./kernels.ts";
 import {
   FrameHeader,
   FrameHeaderOfVersion1,
+  FrameKind,
   MAGIC,
   MAX_PAYLOAD_BYTES,
+  PagesHeader,
   PREAMBLE_BYTES,
   STREAM_VERSION,
 } from "./spec.ts";
 import { StreamMemory } from "./stream-memory.ts";
-import { checksum } from "./checksum.ts";
-import { frameTitle } from "./frame-title.ts";
 
 export interface Frame {
   readonly kind: number;
@@ -21,17 +24,53 @@ export interface Frame {
   readonly payload: Uint8Array;
 }
 
-export class FrameReader {
+/** Takes frames with pages. */
+export interface PageTaker {
+  /** Over the memory in which `place` is. */
+  readonly kernels: Kernels;
+  /** Where the bytes go that come behind a payload's header; undefined when that is to be looked at with the whole frame. */
+  place(header: Uint8Array, payloadBytes: number): Uint8Array | undefined;
+  /** They are there, and are what was sent. */
+  placed(): void;
+  /** The payload of any other frame of pages. Throws MigrationError. */
+  take(payload: Uint8Array, stream: { readonly position: number; readonly version: number }): void;
+}
+
+/** Pages that are on their way to their place. */
+interface PlacedPages {
+  readonly place: Uint8Array;
+  done: number;
+  /** Headers as integers, without the checksum. */
+  readonly words: readonly [bigint, bigint, bigint];
+  readonly checksum: bigint;
+}
+
+const HEADERS_BYTES = FrameHeader.lengthBytes + PagesHeader.lengthBytes;
+
+export class FrameReader implements ByteSink {
   readonly #channel: MigrationChannel;
   readonly #memory: StreamMemory;
+  readonly #usualBytes: number;
   #version = STREAM_VERSION;
+  /** What came and was not taken yet lies between. */
   #start = 0;
   #end = 0;
-  #taken = 0;
+  /** From `start` on, before anything can be done with them. */
+  #wantedBytes = 0;
+  /** Before `start`. */
+  #position = 0;
+  /** Of the frame that was read last. */
+  #lengthBytes = 0;
+  #frame: Frame | undefined;
+  #taker: PageTaker | undefined;
+  #placed: PlacedPages | undefined;
+  #isThere: () => boolean = () => true;
+  #error: Error | undefined;
 
-  /** Frames past `usualBytes` can be read, too. */
+  /** At most `usualBytes` are read ahead; frames past that can be read, too. */
   constructor(channel: MigrationChannel, usualBytes: number) {
     this.#channel = channel;
+    this.#usualBytes = usualBytes;
     this.#memory = new StreamMemory(usualBytes);
   }
 
@@ -42,16 +81,23 @@ export class FrameReader {
 
   /** Bytes read so far, for messages and progress. */
   get position(): number {
-    return this.#taken;
+    return this.#position + this.#lengthBytes;
+  }
+
+  /** From the next frame on, pages go there and are no frames of `read`; until undefined is said. */
+  takePagesBy(taker: PageTaker | undefined): void {
+    this.#taker = taker;
   }
 
   /** Throws MigrationError when this is no stream, or one of another version. */
   async readPreamble(): Promise<void> {
-    const at = await this.#take(PREAMBLE_BYTES, "the stream's first bytes");
-    const bytes = this.#memory.bytes.subarray(at, at + PREAMBLE_BYTES);
-    const magic = String.fromCharCode(...bytes.subarray(0, MAGIC.length));
+    await this.#until(() => this.#has(PREAMBLE_BYTES), "the stream's first bytes");
+    const { bytes, view } = this.#memory;
+    const at = this.#start;
+    this.#pass(PREAMBLE_BYTES);
+    const magic = String.fromCharCode(...bytes.subarray(at, at + MAGIC.length));
     if (magic !== MAGIC) throw new MigrationError("badStream", `${this.#channel.name} has no migration stream`);
-    this.#version = viewOf(bytes).getUint32(MAGIC.length, true);
+    this.#version = view.getUint32(at + MAGIC.length, true);
     // Files stay; who sent version 1 from process to process would not understand the answers.
     if (this.#version === STREAM_VERSION || (this.#version === 1 && !this.#channel.isDuplex)) return;
     throw new MigrationError(
@@ -62,68 +108,145 @@ export class FrameReader {
 
   /** Throws MigrationError for a stream that ends, or is damaged. */
   async read(): Promise<Frame> {
-    const position = this.#taken;
-    const layout = this.#version === 1 ? FrameHeaderOfVersion1 : FrameHeader;
-    const headerBytes = layout.lengthBytes;
-    const start = await this.#peek(headerBytes, "the next frame");
-    const { kind, flags, payloadBytes } = layout.decode(this.#memory.bytes, start);
-    if (payloadBytes > MAX_PAYLOAD_BYTES)
-      throw this.#damaged(position, `a ${frameTitle(kind)} of ${payloadBytes} bytes`);
-    const lengthBytes = headerBytes + payloadBytes;
-    const at = await this.#take(lengthBytes, `the end of a ${frameTitle(kind)}`);
-    if (!this.#isIntact(at, lengthBytes))
-      throw this.#damaged(position, `a ${frameTitle(kind)} whose checksum does not fit`);
-    return { kind, flags, payload: this.#memory.bytes.subarray(at + headerBytes, at + lengthBytes) };
+    this.#pass(this.#lengthBytes);
+    this.#lengthBytes = 0;
+    await this.#until(() => this.#findFrame());
+    return this.#frame!;
   }
 
-  #isIntact(at: number, lengthBytes: number): boolean {
+  place(): Uint8Array {
+    if (this.#placed !== undefined) return this.#placed.place.subarray(this.#placed.done);
+    const most = Math.max(this.#wantedBytes, this.#usualBytes);
+    return this.#memory.bytes.subarray(this.#end, this.#start + most);
+  }
+
+  took(count: number): boolean {
+    if (this.#placed === undefined) this.#end += count;
+    else this.#placed.done += count;
+    try {
+      return !this.#isThere();
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      this.#error = error;
+      return false;
+    }
+  }
+
+  /** Reads on until it is so. */
+  async #until(isThere: () => boolean, what?: string): Promise<void> {
+    this.#isThere = isThere;
+    if (isThere()) return;
+    const isOpen = await this.#channel.read(this).catch((cause: unknown) => {
+      throw this.#lost(what, cause);
+    });
+    if (this.#error !== undefined) throw this.#error;
+    if (!isOpen) throw this.#lost(what);
+  }
+
+  /** Pages that come before it are taken. */
+  #findFrame(): boolean {
+    for (;;) {
+      if (this.#placed !== undefined && !this.#endPlaced(this.#placed)) return false;
+      const layout = this.#version === 1 ? FrameHeaderOfVersion1 : FrameHeader;
+      if (!this.#has(layout.lengthBytes)) return false;
+      const { kind, flags, payloadBytes } = layout.decode(this.#memory.bytes, this.#start);
+      if (payloadBytes > MAX_PAYLOAD_BYTES) throw this.#damaged(`a ${frameTitle(kind)} of ${payloadBytes} bytes`);
+      const taker = kind === FrameKind.pages ? this.#taker : undefined;
+      if (taker !== undefined && this.#version !== 1 && payloadBytes > PagesHeader.lengthBytes) {
+        if (!this.#has(HEADERS_BYTES)) return false;
+        if (this.#beginPlaced(taker, payloadBytes)) continue;
+      }
+      const lengthBytes = layout.lengthBytes + payloadBytes;
+      if (!this.#has(lengthBytes)) return false;
+      const [begin, end] = [this.#start + layout.lengthBytes, this.#start + lengthBytes];
+      if (!this.#isIntact(lengthBytes)) throw this.#damaged(`a ${frameTitle(kind)} whose checksum does not fit`);
+      const payload = this.#memory.bytes.subarray(begin, end);
+      if (taker === undefined) {
+        this.#frame = { kind, flags, payload };
+        this.#lengthBytes = lengthBytes;
+        return true;
+      }
+      this.#pass(lengthBytes);
+      taker.take(payload, this);
+    }
+  }
+
+  /** Whether the pages have a place; what came of them is there then. */
+  #beginPlaced(taker: PageTaker, payloadBytes: number): boolean {
+    const { bytes, view } = this.#memory;
+    const start = this.#start;
+    const header = bytes.subarray(start + FrameHeader.lengthBytes, start + HEADERS_BYTES);
+    const place = taker.place(header, payloadBytes);
+    if (place === undefined) return false;
+    const from = start + HEADERS_BYTES;
+    const done = Math.min(this.#end - from, place.length);
+    if (done > 0) place.set(bytes.subarray(from, from + done));
+    this.#placed = {
+      place,
+      done,
+      words: [view.getBigUint64(start, true), view.getBigUint64(start + 16, true), view.getBigUint64(start + 24, true)],
+      checksum: view.getBigUint64(start + FrameHeader.offsets.checksum, true),
+    };
+    this.#start = from + done;
+    return true;
+  }
+
+  /** Whether all of them are there. */
+  #endPlaced({ place, done, words: [a, c, d], checksum: wanted }: PlacedPages): boolean {
+    if (done < place.length) return false;
+    const hash = this.#taker!.kernels.hashBehind(a, 0n, c, d, place.byteOffset, place.length);
+    if (BigInt.asUintN(64, hash) !== wanted) {
+      throw this.#damaged(`a ${frameTitle(FrameKind.pages)} whose checksum does not fit`);
+    }
+    this.#placed = undefined;
+    this.#position += HEADERS_BYTES + place.length;
+    this.#taker!.placed();
+    return true;
+  }
+
+  #isIntact(lengthBytes: number): boolean {
+    const at = this.#start;
     if (this.#version !== 1) return this.#memory.isSealed(at, lengthBytes, at + FrameHeader.offsets.checksum);
-    const view = viewOf(this.#memory.bytes);
+    const { bytes, view } = this.#memory;
     const field = at + FrameHeaderOfVersion1.offsets.checksum;
     const wanted = view.getUint32(field, true);
     view.setUint32(field, 0, true);
-    return checksum(this.#memory.bytes.subarray(at, at + lengthBytes)) === wanted;
+    return checksum(bytes.subarray(at, at + lengthBytes)) === wanted;
   }
 
-  #damaged(position: number, what: string): MigrationError {
-    return new MigrationError("badStream", `The stream is damaged: byte ${position} begins ${what}`);
+  #damaged(what: string): MigrationError {
+    return new MigrationError("badStream", `The stream is damaged: byte ${this.#position} begins ${what}`);
   }
 
-  async #take(count: number, what: string): Promise<number> {
-    const at = this.#end - this.#start >= count ? this.#start : await this.#peek(count, what);
+  /** Whether so many bytes are there; makes room for them otherwise. */
+  #has(count: number): boolean {
+    if (this.#end - this.#start >= count) return true;
+    this.#wantedBytes = count;
+    const most = Math.max(count, this.#usualBytes);
+    if (this.#start + most <= this.#memory.bytes.length) return false;
+    this.#memory.bytes.copyWithin(0, this.#start, this.#end);
+    this.#end -= this.#start;
+    this.#start = 0;
+    this.#memory.grow(most);
+    return false;
+  }
+
+  #pass(count: number): void {
     this.#start += count;
-    this.#taken += count;
-    return at;
+    this.#position += count;
+    if (this.#start === this.#end) this.#start = this.#end = 0;
   }
 
-  /** Where the next `count` bytes lie; they are still to be taken. */
-  async #peek(count: number, what: string): Promise<number> {
-    while (this.#end - this.#start < count) {
-      const more = await this.#channel.read().catch((cause: unknown) => {
-        throw this.#lost(what, cause);
-      });
-      if (more === undefined) throw this.#lost(what);
-      this.#append(more, count);
-    }
-    return this.#start;
-  }
-
-  #append(more: Uint8Array, count: number): void {
-    const held = this.#end - this.#start;
-    const neededBytes = Math.max(held + more.length, count);
-    if (this.#start + neededBytes > this.#memory.bytes.length) {
-      this.#memory.bytes.copyWithin(0, this.#start, this.#end);
-      this.#start = 0;
-      this.#end = held;
-      this.#memory.grow(neededBytes);
-    }
-    this.#memory.bytes.set(more, this.#end);
-    this.#end += more.length;
-  }
-
-  #lost(what: string, cause?: unknown): MigrationError {
+  #lost(what = this.#awaited, cause?: unknown): MigrationError {
     const why = cause instanceof Error ? `: ${cause.message}` : "";
-    const message = `${this.#channel.name} ended after ${this.#taken} bytes, before ${what}${why}`;
+    const message = `${this.#channel.name} ended after ${this.#position} bytes, before ${what}${why}`;
     return new MigrationError("channelLost", message, { cause });
+  }
+
+  get #awaited(): string {
+    if (this.#placed !== undefined) return `the end of a ${frameTitle(FrameKind.pages)}`;
+    const layout = this.#version === 1 ? FrameHeaderOfVersion1 : FrameHeader;
+    if (this.#end - this.#start < layout.lengthBytes) return "the next frame";
+    return `the end of a ${frameTitle(layout.decode(this.#memory.bytes, this.#start).kind)}`;
   }
 }

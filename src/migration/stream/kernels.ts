@@ -4,6 +4,8 @@ import { ModuleBuilder, type FunctionBuilder, type Local } from "../../wasm/inde
 export interface Kernels {
   /** XXH64 (seed 0) of the bytes, stored as 8 bytes at `into`. */
   readonly hash: (at: number, lengthBytes: number, into: number) => void;
+  /** XXH64 (seed 0) of 32 bytes, as 64-bit integers, and of those at `at` behind them; signed. */
+  readonly hashBehind: (a: bigint, b: bigint, c: bigint, d: bigint, at: number, lengthBytes: number) => bigint;
   /** Where the first byte that is not zero may be, from `at` on: its piece of 64 bytes; `end` when there is none. */
   readonly skipZeroes: (at: number, end: number) => number;
 }
@@ -26,27 +28,24 @@ const [P1, P2, P3, P4, P5] = PRIMES.map((prime) => BigInt.asIntN(64, prime)) as 
 const STRIPE_BYTES = 32;
 const ZERO_PIECE_BYTES = 64;
 
-let compiled: WebAssembly.Module | undefined;
+/** All that 32 bits address: memories have less. */
+const MOST_PAGES = 65536;
 
-/** Over a memory of at most `maximumPages` WebAssembly pages. */
+const compiled: { shared?: WebAssembly.Module; own?: WebAssembly.Module } = {};
+
+/** Over a memory that is declared with a maximum. */
 export function kernelsOver(memory: WebAssembly.Memory): Kernels {
-  compiled ??= new WebAssembly.Module(kernelModule());
-  return new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as Kernels;
+  const kind = memory.buffer instanceof ArrayBuffer ? "own" : "shared";
+  const module = (compiled[kind] ??= new WebAssembly.Module(kernelModule(kind === "shared")));
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
 }
 
-/** The most that a memory with kernels has, in WebAssembly pages. */
-export const MOST_KERNEL_PAGES = 2048;
-
-function kernelModule(): Uint8Array<ArrayBuffer> {
+function kernelModule(shared: boolean): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
-  module.importMemory({
-    module: "env",
-    name: "memory",
-    minimumPages: 1,
-    maximumPages: MOST_KERNEL_PAGES,
-    shared: false,
-  });
+  module.importMemory({ module: "env", name: "memory", minimumPages: 1, maximumPages: MOST_PAGES, shared });
   hash(module.define({ params: ["i32", "i32", "i32"], results: [] }, "hash").builder);
+  const behind = { params: ["i64", "i64", "i64", "i64", "i32", "i32"], results: ["i64"] } as const;
+  hashBehind(module.define(behind, "hashBehind").builder);
   skipZeroes(module.define({ params: ["i32", "i32"], results: ["i32"] }, "skipZeroes").builder);
   return module.encode();
 }
@@ -74,7 +73,6 @@ function skipZeroes(f: FunctionBuilder): void {
   f.get(at);
 }
 
-/** The specification's steps, one after the other. */
 function hash(f: FunctionBuilder): void {
   const [at, lengthBytes, into] = [f.param(0), f.param(1), f.param(2)];
   const end = f.local("i32");
@@ -87,16 +85,46 @@ function hash(f: FunctionBuilder): void {
   f.i32(STRIPE_BYTES);
   f.op("i32.ge_u");
   f.if();
-  stripes(f, at, end, sum);
+  stripes(f, { at, end, sum });
   f.else();
   f.i64(P5);
   f.set(sum);
   f.end();
-  f.get(sum);
   f.get(lengthBytes);
   f.op("i64.extend_i32_u");
+  addTo(f, sum);
+  rest(f, { at, end, sum });
+  f.get(into);
+  f.get(sum);
+  f.memory("i64.store");
+}
+
+function hashBehind(f: FunctionBuilder): void {
+  const [at, lengthBytes] = [f.param(4), f.param(5)];
+  const end = f.local("i32");
+  const sum = f.local("i64");
+  f.get(at);
+  f.get(lengthBytes);
+  f.op("i32.add");
+  f.set(end);
+  stripes(f, { at, end, sum }, [f.param(0), f.param(1), f.param(2), f.param(3)]);
+  f.get(lengthBytes);
+  f.op("i64.extend_i32_u");
+  f.i64(BigInt(STRIPE_BYTES));
   f.op("i64.add");
-  f.set(sum);
+  addTo(f, sum);
+  rest(f, { at, end, sum });
+  f.get(sum);
+}
+
+interface Hashing {
+  readonly at: Local;
+  readonly end: Local;
+  readonly sum: Local;
+}
+
+/** What is left behind whole stripes, and the last mixing; the steps are the specification's, one after the other. */
+function rest(f: FunctionBuilder, { at, end, sum }: Hashing): void {
   whileLeft(f, at, end, 8, () => {
     f.get(sum);
     f.i64(0n);
@@ -130,7 +158,6 @@ function hash(f: FunctionBuilder): void {
     rotateMultiply(f, 11n, P1);
     f.set(sum);
   });
-  f.get(into);
   for (const [shift, prime] of [
     [33n, P2],
     [29n, P3],
@@ -144,19 +171,23 @@ function hash(f: FunctionBuilder): void {
     if (prime !== undefined) {
       f.i64(prime);
       f.op("i64.mul");
-      f.set(sum);
     }
+    f.set(sum);
   }
-  f.memory("i64.store");
 }
 
-/** Four lanes over whole stripes, joined in `sum`; `at` goes on to what is left. */
-function stripes(f: FunctionBuilder, at: Local, end: Local, sum: Local): void {
+/** Four lanes over whole stripes, the first of which may be given, joined in `sum`; `at` goes on to what is left. */
+function stripes(f: FunctionBuilder, { at, end, sum }: Hashing, first?: readonly Local[]): void {
   const lanes = [BigInt.asIntN(64, P1 + P2), P2, 0n, BigInt.asIntN(64, -P1)].map((start) => {
     const lane = f.local("i64");
     f.i64(start);
     f.set(lane);
     return lane;
+  });
+  first?.forEach((input, i) => {
+    f.get(lanes[i]!);
+    round(f, () => f.get(input));
+    f.set(lanes[i]!);
   });
   whileLeft(f, at, end, STRIPE_BYTES, () => {
     lanes.forEach((lane, i) => {
@@ -222,6 +253,13 @@ function whileLeft(f: FunctionBuilder, at: Local, end: Local, stepBytes: number,
   f.br(next);
   f.end();
   f.end();
+}
+
+/** What is on the stack. */
+function addTo(f: FunctionBuilder, sum: Local): void {
+  f.get(sum);
+  f.op("i64.add");
+  f.set(sum);
 }
 
 function advance(f: FunctionBuilder, at: Local, bytes: number): void {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { kernelsOver } from "./kernels.ts";
 import { StreamMemory } from "./stream-memory.ts";
 
 /** Little-endian bytes of a hash as they lie at the field. */
@@ -62,6 +63,18 @@ test("every length has its steps", () => {
   for (let length = 0; length <= bytes.length; length++) {
     const some = bytes.subarray(0, length);
     expect(hashOf(some)).toBe(xxh64(some).toString(16).padStart(16, "0"));
+  }
+});
+
+test.each([true, false])("what lies behind a header elsewhere is hashed with it: in shared memory %s", (shared) => {
+  const bytes = Uint8Array.from({ length: 200 }, (_, i) => (i * 29 + 3) & 0xff);
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared });
+  new Uint8Array(memory.buffer).set(bytes, 100);
+  const view = new DataView(bytes.buffer);
+  const header = [0, 8, 16, 24].map((at) => view.getBigUint64(at, true)) as [bigint, bigint, bigint, bigint];
+  for (let length = 32; length <= bytes.length; length++) {
+    const hash = kernelsOver(memory).hashBehind(...header, 132, length - 32);
+    expect(BigInt.asUintN(64, hash)).toBe(xxh64(bytes.subarray(0, length)));
   }
 });
 

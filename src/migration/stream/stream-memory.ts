@@ -3,9 +3,10 @@
 // a checksum is of what is sent, whatever the guest writes meanwhile.
 import { alignUp, assert } from "../../base/index.ts";
 import { PAGE_BYTES } from "../../memory/index.ts";
-import { kernelsOver, MOST_KERNEL_PAGES, type Kernels } from "./kernels.ts";
+import { kernelsOver, type Kernels } from "./kernels.ts";
 
 const WASM_PAGE_BYTES = 65536;
+const MOST_WASM_PAGES = 2048;
 
 export class StreamMemory {
   readonly #memory: WebAssembly.Memory;
@@ -14,15 +15,19 @@ export class StreamMemory {
   #view: DataView;
 
   constructor(lengthBytes: number) {
-    this.#memory = new WebAssembly.Memory({ initial: wasmPages(lengthBytes), maximum: MOST_KERNEL_PAGES });
+    this.#memory = new WebAssembly.Memory({ initial: wasmPages(lengthBytes), maximum: MOST_WASM_PAGES });
     this.#kernels = kernelsOver(this.#memory);
     this.#bytes = new Uint8Array(this.#memory.buffer);
     this.#view = new DataView(this.#memory.buffer);
   }
 
-  /** All of it; another array after `grow`. */
+  /** All of it, as `view`; others after `grow`. */
   get bytes(): Uint8Array {
     return this.#bytes;
+  }
+
+  get view(): DataView {
+    return this.#view;
   }
 
   /** Makes room for so many bytes; what there is stays. */
@@ -64,6 +69,6 @@ export class StreamMemory {
 
 function wasmPages(lengthBytes: number): number {
   const pages = alignUp(lengthBytes, WASM_PAGE_BYTES) / WASM_PAGE_BYTES;
-  assert(pages <= MOST_KERNEL_PAGES, "a stream's memory holds the largest frame", lengthBytes);
+  assert(pages <= MOST_WASM_PAGES, "a stream's memory holds the largest frame", lengthBytes);
   return pages;
 }

@@ -1,5 +1,5 @@
 // Two ends of a channel in this process, with faults on demand.
-import type { MigrationChannel } from "../port.ts";
+import { pour, type ByteSink, type MigrationChannel } from "../port.ts";
 
 export interface PipeFaults {
   /** The channel breaks when so many bytes have gone one way. */
@@ -38,12 +38,19 @@ class PipeEnd implements MigrationChannel {
     throw new Error("the pipe was cut");
   }
 
-  async read(): Promise<Uint8Array | undefined> {
-    while (this.#queue.length === 0) {
-      if (this.#isOver) return undefined;
-      await new Promise<void>((resolve) => (this.#waiting = resolve));
+  async read(sink: ByteSink): Promise<boolean> {
+    for (;;) {
+      const next = this.#queue.shift();
+      if (next === undefined) {
+        if (this.#isOver) return false;
+        await new Promise<void>((resolve) => (this.#waiting = resolve));
+        continue;
+      }
+      const left = pour(next, sink);
+      if (left === undefined) continue;
+      if (left.length > 0) this.#queue.unshift(left);
+      return true;
     }
-    return this.#queue.shift();
   }
 
   async flush(): Promise<void> {}

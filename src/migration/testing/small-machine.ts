@@ -48,6 +48,10 @@ export class SmallMachine implements MigratableMachine {
     return this.world.blocks;
   }
 
+  get memory(): WebAssembly.Memory {
+    return this.world.memory;
+  }
+
   get notes(): World["notes"] {
     return this.world.notes;
   }

@@ -139,9 +139,9 @@ export class FaultRuns {
 
 /** The target as the migration sees it. */
 function arriving({ machine: { movable } }: MovingGuest, fault: Fault): MigratableMachine {
-  const { machineType, blocks, notes, parts, streams, isRunning } = movable;
+  const { machineType, blocks, memory, notes, parts, streams, isRunning } = movable;
   const same = {
-    ...{ machineType, blocks, notes, parts, streams, isRunning },
+    ...{ machineType, blocks, memory, notes, parts, streams, isRunning },
     stop: () => movable.stop(),
     start: () => movable.start(),
     takeOver: () => movable.takeOver!(),

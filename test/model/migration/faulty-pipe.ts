@@ -1,5 +1,5 @@
 // A channel in this process between two machines, with a fault in one of its directions.
-import type { MigrationChannel } from "../../../src/migration/index.ts";
+import { pour, type ByteSink, type MigrationChannel } from "../../../src/migration/index.ts";
 import { FaultyStream, type ByteFault, type Struck } from "./faulty-stream.ts";
 
 const HELD_LIMIT_BYTES = 2 ** 20;
@@ -24,17 +24,22 @@ class Way {
     if (this.#isOver) throw new Error("the pipe is broken");
   }
 
-  async read(): Promise<Uint8Array | undefined> {
-    while (this.#queue.length === 0) {
-      if (this.#isOver) return undefined;
-      await this.#change();
+  async read(sink: ByteSink): Promise<boolean> {
+    for (;;) {
+      while (this.#queue.length === 0) {
+        if (this.#isOver) return false;
+        await this.#change();
+      }
+      // The other side of a real channel never answers within the same turn.
+      await new Promise((resolve) => setImmediate(resolve));
+      const bytes = this.#queue.shift()!;
+      const left = pour(bytes, sink);
+      this.#queuedBytes -= bytes.length - (left?.length ?? 0);
+      this.#changed();
+      if (left === undefined) continue;
+      if (left.length > 0) this.#queue.unshift(left);
+      return true;
     }
-    // The other side of a real channel never answers within the same turn.
-    await new Promise((resolve) => setImmediate(resolve));
-    const bytes = this.#queue.shift();
-    this.#queuedBytes -= bytes?.length ?? 0;
-    this.#changed();
-    return bytes;
   }
 
   end(): void {
@@ -95,7 +100,7 @@ export function faultyPipe(faulty: WayFault | undefined, onStrike?: (struck: Str
     isDuplex: true,
     unwrittenBytes: 0,
     write: (bytes) => write.write(bytes),
-    read: () => read.read(),
+    read: (sink) => read.read(sink),
     flush: async () => undefined,
     close,
   });
