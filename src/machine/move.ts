@@ -1,6 +1,6 @@
 // A machine as migration sees it: parts, memory, and a run state of its own while it is on its way.
-import { PageSet, type DirtyNotes, type RamBlock } from "../memory/index.ts";
-import type { MigratableMachine, StreamedPart } from "../migration/port.ts";
+import type { DirtyNotes, RamBlock } from "../memory/index.ts";
+import type { LookForUntouched, MigratableMachine, StreamedPart } from "../migration/port.ts";
 import { describeState, f64, field, StateError, type DescriptionOf, type Saveable } from "../state/index.ts";
 import type { GuestClock } from "./pace.ts";
 
@@ -40,7 +40,7 @@ export interface MoveParts {
   readonly start: () => void;
   readonly giveUp: () => Promise<void>;
   readonly takeOver: () => Promise<void>;
-  readonly untouchedPages: ((memory: Uint8Array) => Uint32Array | undefined) | undefined;
+  readonly untouchedPages: ((memory: Uint8Array) => LookForUntouched | undefined) | undefined;
   readonly hartSources: readonly string[];
   readonly throttleHarts: (who: string, percents: number | readonly number[]) => void;
   readonly holdHart: (hart: number, isHeld: boolean) => void;
@@ -94,9 +94,8 @@ export class MovableMachine implements MigratableMachine {
     this.#parts.start();
   }
 
-  untouchedPages(): PageSet | undefined {
-    const words = this.#parts.untouchedPages?.(new Uint8Array(this.memory.buffer));
-    return words === undefined ? undefined : new PageSet(this.notes.pageCount, words);
+  untouchedPages(): LookForUntouched | undefined {
+    return this.#parts.untouchedPages?.(new Uint8Array(this.memory.buffer));
   }
 
   giveUp(): Promise<void> {

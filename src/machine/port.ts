@@ -5,7 +5,7 @@ import type { BlockNode } from "../block/port.ts";
 import type { CharBackend } from "../chardev/port.ts";
 import type { HostPlan } from "../iommufd/index.ts";
 import type { CpuBus, RamBlock, World, WorldPlan } from "../memory/index.ts";
-import type { MigratableMachine } from "../migration/port.ts";
+import type { LookForUntouched, MigratableMachine } from "../migration/port.ts";
 import type { Blocker, DeviceStateName, TrackerPolicy } from "../vfio/index.ts";
 import type { DescribedHost } from "../vfiohost/index.ts";
 import type { ExternalInterrupts, Hart, HartConfig, HostFirmware, TimebasePort } from "../target/riscv/port.ts";
@@ -94,10 +94,10 @@ export interface MachineHost {
   /** By node name. */
   readonly blockNodes: ReadonlyMap<string, BlockNode>;
   /**
-   * Pages of the machine's WebAssembly memory that nobody has ever touched, as bits (`PageSet`), where the platform knows.
-   * The first page may be written to meanwhile, and is as before then.
+   * Finds pages of the machine's WebAssembly memory that nobody has ever touched, where the platform knows. The first page may
+   * be written to meanwhile, and is as before then.
    */
-  readonly untouchedPages?: (memory: Uint8Array) => Uint32Array | undefined;
+  readonly untouchedPages?: (memory: Uint8Array) => LookForUntouched | undefined;
   /** Told of each software host that is made for an iommufd object, for who wants to look behind it. */
   readonly softwareHostMade?: (made: DescribedHost) => void;
 }

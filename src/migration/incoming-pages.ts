@@ -1,7 +1,7 @@
 // Pages of memory on their way in: held against the machine's blocks before anything is written.
-import { PAGE_BYTES, type DirtySource, type PageSet } from "../memory/index.ts";
+import { PAGE_BYTES, PageSet, type DirtySource } from "../memory/index.ts";
 import { MigrationError } from "./errors.ts";
-import type { MigratableMachine } from "./port.ts";
+import type { LookForUntouched, MigratableMachine } from "./port.ts";
 import type { PageTaker } from "./stream/frame-reader.ts";
 import { kernelsOver, type Kernels } from "./stream/kernels.ts";
 import type { MachineFacts } from "./stream/machine-facts.ts";
@@ -12,6 +12,9 @@ import {
   PagesHeader,
   PagesHeaderOfVersion1,
 } from "./stream/spec.ts";
+
+/** For fewer pages it is quicker to look at the pages than for them. */
+const LOOK_FROM_PAGES = 16;
 
 interface StreamPlace {
   readonly position: number;
@@ -38,18 +41,19 @@ export class IncomingPages implements PageTaker {
   readonly #machine: MigratableMachine;
   readonly #facts: MachineFacts;
   readonly #source: DirtySource;
-  /** Pages that nobody has touched, neither here nor the stream. */
-  readonly #untouched: PageSet | undefined;
+  readonly #lookForUntouched: LookForUntouched | undefined;
+  /** Of pages that are to be zero, those that are not to be looked at. */
+  readonly #untouched: PageSet;
   #coming: Pages | undefined;
   #count = 0;
 
-  /** @param untouched pages of the machine that are zero as nobody has ever touched them */
-  constructor(machine: MigratableMachine, facts: MachineFacts, untouched: PageSet | undefined) {
+  constructor(machine: MigratableMachine, facts: MachineFacts) {
     this.#machine = machine;
     this.#facts = facts;
     this.kernels = kernelsOver(machine.memory);
     this.#source = machine.notes.source("migration");
-    this.#untouched = untouched;
+    this.#lookForUntouched = machine.untouchedPages?.();
+    this.#untouched = new PageSet(machine.notes.pageCount);
   }
 
   /** Pages taken so far, as often as they came. */
@@ -57,12 +61,17 @@ export class IncomingPages implements PageTaker {
     return this.#count;
   }
 
-  place(headerBytes: Uint8Array, payloadBytes: number): Uint8Array | undefined {
-    const header = PagesHeader.decode(headerBytes);
-    const pages = this.#find(header);
-    if (typeof pages === "string" || header.encoding !== PageEncoding.bytes) return undefined;
+  place(view: DataView, at: number, payloadBytes: number): Uint8Array | undefined {
+    const { offsets } = PagesHeader;
+    const encoding = view.getUint8(at + offsets.encoding);
+    const pages = this.#find({
+      block: view.getUint16(at + offsets.block, true),
+      encoding,
+      firstPage: view.getUint32(at + offsets.firstPage, true),
+      pageCount: view.getUint32(at + offsets.pageCount, true),
+    });
+    if (typeof pages === "string" || encoding !== PageEncoding.bytes) return undefined;
     if (payloadBytes !== PagesHeader.lengthBytes + pages.bytes.length) return undefined;
-    this.#untouched?.delete(pages.first, pages.count);
     this.#coming = pages;
     return pages.bytes;
   }
@@ -83,7 +92,6 @@ export class IncomingPages implements PageTaker {
     if (header.encoding === PageEncoding.zero && bytes.length === 0) this.#clear(pages);
     else if (header.encoding === PageEncoding.bytes && bytes.length === pages.bytes.length) {
       pages.bytes.set(bytes);
-      this.#untouched?.delete(pages.first, pages.count);
     } else throw bad(`encoding ${header.encoding} with ${bytes.length} bytes for ${pages.count} pages`);
     this.#took(pages);
   }
@@ -111,8 +119,10 @@ export class IncomingPages implements PageTaker {
   /** Makes pages zero; those that are already stay as the host has them, which may be nowhere. */
   #clear({ bytes, first, count }: Pages): void {
     const end = first + count;
+    // Who finds out by reading touches them.
+    if (count >= LOOK_FROM_PAGES) this.#lookForUntouched?.(this.#untouched.words, first, count);
     for (let page = first; page < end; page++) {
-      if (this.#untouched?.has(page) === true) {
+      if (this.#untouched.has(page)) {
         page = this.#untouched.runEnd(page) - 1;
         continue;
       }
@@ -120,5 +130,6 @@ export class IncomingPages implements PageTaker {
       if (this.kernels.skipZeroes(at, at + PAGE_BYTES) === at + PAGE_BYTES) continue;
       bytes.fill(0, at - bytes.byteOffset, at - bytes.byteOffset + PAGE_BYTES);
     }
+    this.#untouched.delete(first, count);
   }
 }

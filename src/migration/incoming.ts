@@ -1,7 +1,6 @@
 // The target's side: takes pages and parts as they come, believes nothing, and starts the machine only when it has all of
 // it and, over a channel that can answer, the source has given it over.
 import { viewOf, VmError } from "../base/index.ts";
-import type { PageSet } from "../memory/index.ts";
 import { loadState } from "../state/index.ts";
 import { MigrationError } from "./errors.ts";
 import { IncomingPages } from "./incoming-pages.ts";
@@ -31,8 +30,6 @@ export class IncomingMigration {
   readonly #frames: FrameReader;
   readonly #answers = new FrameWriter();
   readonly #loaded = new Set<string>();
-  /** As of before anything came. */
-  readonly #untouched: PageSet | undefined;
   readonly #streams: IncomingStreams;
   #isStopped = false;
   #wasRunning = true;
@@ -43,7 +40,6 @@ export class IncomingMigration {
     this.#channel = channel;
     this.#starts = start;
     this.#frames = new FrameReader(channel, USUAL_BYTES);
-    this.#untouched = machine.untouchedPages?.();
     this.#streams = new IncomingStreams(machine.streams);
   }
 
@@ -95,7 +91,7 @@ export class IncomingMigration {
     if (first.kind !== FrameKind.machine) throw this.#unexpected(first.kind, "what machine it is of");
     const facts = checkFacts(first.payload, this.#machine);
     this.#streams.begin(facts);
-    const pages = new IncomingPages(this.#machine, facts, this.#untouched);
+    const pages = new IncomingPages(this.#machine, facts);
     this.#frames.takePagesBy(pages);
     for (;;) {
       const next = await this.#frames.read();

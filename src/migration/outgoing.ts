@@ -24,6 +24,7 @@ import {
 import { rehearseSaving } from "./rehearsal.ts";
 import { ReturnPath } from "./return-path.ts";
 import { Sending } from "./sending.ts";
+import { UntouchedPages } from "./stream/untouched-pages.ts";
 import { titleOf } from "./stream/frame-title.ts";
 import { FrameWriter, preamble } from "./stream/frame-writer.ts";
 import { factsOf } from "./stream/machine-facts.ts";
@@ -87,8 +88,8 @@ export class OutgoingMigration {
   #endNs: number | undefined;
   #stoppedAtNs: number | undefined;
   #downtimeMs: number | undefined;
-  /** As of the first look at all of memory. */
-  #untouched: PageSet | undefined;
+  /** For the first look at all of memory. */
+  #untouched: UntouchedPages | undefined;
   #zeroPages = 0;
   #normalPages = 0;
   #pendingPages = 0;
@@ -169,7 +170,8 @@ export class OutgoingMigration {
       if (this.parameters.dirtyOracle && this.#options.isDryRun !== true) this.#oracle = new DirtyOracle(machine);
       this.#streams.begin();
       this.#pages.addAll(this.#pending);
-      this.#untouched = machine.untouchedPages?.();
+      const look = machine.untouchedPages?.();
+      if (look !== undefined) this.#untouched = new UntouchedPages(look, machine.notes);
       this.#pendingPages = this.#pages.pageCount;
       this.#setupMs = (this.#nowNs - this.#startNs) / 1e6;
       this.#enter("active");

@@ -1,6 +1,12 @@
 // What migration asks of a machine, and of what carries the stream.
-import type { DirtyNotes, PageSet, RamBlock } from "../memory/index.ts";
+import type { DirtyNotes, RamBlock } from "../memory/index.ts";
 import type { Saveable } from "../state/index.ts";
+
+/**
+ * Adds to a bitmap of all pages (bit `page & 31` of word `page >>> 5`) which of some nobody has ever touched, as of now; none
+ * where that cannot be known.
+ */
+export type LookForUntouched = (words: Uint32Array, firstPage: number, pageCount: number) => void;
 
 /** A machine that can be moved. */
 export interface MigratableMachine {
@@ -22,8 +28,8 @@ export interface MigratableMachine {
   stop(): Promise<void>;
   /** Goes on after `stop`. */
   start(): void;
-  /** Pages of the blocks that are zero as nobody has ever touched them, where the host knows. */
-  untouchedPages?(): PageSet | undefined;
+  /** Finds pages that are zero as nobody has ever touched them, where the host knows. */
+  untouchedPages?(): LookForUntouched | undefined;
   /** Names of the harts as sources of dirty pages, in their order. */
   readonly hartSources?: readonly string[];
   /**

@@ -1,5 +1,6 @@
 // The time and randomness side of a MachineHost; character devices and disks are opened by who configures the machine.
 import type { ClockPort, RngPort, TracePort, WallClockPort } from "../../base/index.ts";
+import type { LookForUntouched } from "../../migration/port.ts";
 import { localTimeOffsetNs, nodeClock, nodeWallClock } from "./clock.ts";
 import { makeEngineThreadsYield } from "./engine-threads.ts";
 import { tuneEngine } from "./engine.ts";
@@ -16,7 +17,7 @@ export interface NodeHost {
   readonly yield: NodeEventLoop;
   readonly rng: RngPort;
   readonly trace: TracePort;
-  readonly untouchedPages: (memory: Uint8Array) => Uint32Array | undefined;
+  readonly untouchedPages: (memory: Uint8Array) => LookForUntouched | undefined;
   close(): void;
 }
 

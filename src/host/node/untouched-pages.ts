@@ -2,6 +2,7 @@
 // them would cost a page fault each (2 µs and more), several times what it costs to send one.
 import { randomFillSync } from "node:crypto";
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import type { LookForUntouched } from "../../migration/port.ts";
 
 const PAGE_BYTES = 4096;
 /** Linux, Documentation/admin-guide/mm/pagemap.rst: 8 bytes a page; bit 63 says present, bit 62 swapped out. */
@@ -12,16 +13,28 @@ const MARK_AT = 16;
 const MARK_BYTES = 16;
 
 /**
- * Bit `page & 31` of word `page >>> 5` of pages of `memory`, all of a WebAssembly memory; undefined where it cannot be known.
- * No other thread may be writing to pages that nobody has touched.
+ * Of pages of `memory`, all of a WebAssembly memory; undefined where it cannot be known. No other thread may be writing to pages
+ * that nobody has touched.
  */
-export function untouchedPages(memory: Uint8Array): Uint32Array | undefined {
+export function untouchedPages(memory: Uint8Array): LookForUntouched | undefined {
   if (process.platform !== "linux") return undefined;
+  const address = orUndefined(() => addressOf(memory));
+  if (address === undefined) return undefined;
+  return (words, firstPage, pageCount) => {
+    const entries = orUndefined(() => readPagemap(address / PAGE_BYTES + firstPage, pageCount));
+    if (entries === undefined) return;
+    for (let i = 0; i < pageCount; i++) {
+      const page = firstPage + i;
+      if ((entries[i * 2 + 1]! & HELD_BITS) === 0) words[page >>> 5]! |= 1 << (page & 31);
+    }
+  };
+}
+
+/** Without /proc, or where it is not for us, everything is looked at. */
+function orUndefined<T>(read: () => T): T | undefined {
   try {
-    const address = addressOf(memory);
-    return address === undefined ? undefined : readPagemap(address, memory.length / PAGE_BYTES);
+    return read();
   } catch {
-    // Without /proc, or where it is not for us, everything is looked at.
     return undefined;
   }
 }
@@ -50,23 +63,19 @@ function addressOf(memory: Uint8Array): number | undefined {
   }
 }
 
-function readPagemap(address: number, pageCount: number): Uint32Array {
+function readPagemap(firstPage: number, pageCount: number): Uint32Array {
   const entries = new Uint32Array(pageCount * 2);
   const bytes = new Uint8Array(entries.buffer);
   const pagemap = openSync("/proc/self/pagemap", "r");
   try {
     let at = 0;
     while (at < bytes.length) {
-      const count = readSync(pagemap, bytes, at, bytes.length - at, (address / PAGE_BYTES) * ENTRY_BYTES + at);
+      const count = readSync(pagemap, bytes, at, bytes.length - at, firstPage * ENTRY_BYTES + at);
       if (count === 0) throw new Error("the page map ends early");
       at += count;
     }
   } finally {
     closeSync(pagemap);
   }
-  const words = new Uint32Array(Math.ceil(pageCount / 32));
-  for (let page = 0; page < pageCount; page++) {
-    if ((entries[page * 2 + 1]! & HELD_BITS) === 0) words[page >>> 5]! |= 1 << (page & 31);
-  }
-  return words;
+  return entries;
 }

@@ -1,3 +1,4 @@
+// hot: bench/migrate.ts
 // Bytes to frames: whatever arrives is held against its own length, the limits and the checksum before it is believed. Pages
 // go where they belong while they come, and are believed when their frame is whole: until then the machine has not run.
 import { MigrationError } from "../errors.ts";
@@ -28,8 +29,11 @@ export interface Frame {
 export interface PageTaker {
   /** Over the memory in which `place` is. */
   readonly kernels: Kernels;
-  /** Where the bytes go that come behind a payload's header; undefined when that is to be looked at with the whole frame. */
-  place(header: Uint8Array, payloadBytes: number): Uint8Array | undefined;
+  /**
+   * Where the bytes go that come behind the payload's header, which is at `at`; undefined when the frame is to be looked at
+   * whole.
+   */
+  place(view: DataView, at: number, payloadBytes: number): Uint8Array | undefined;
   /** They are there, and are what was sent. */
   placed(): void;
   /** The payload of any other frame of pages. Throws MigrationError. */
@@ -149,7 +153,9 @@ export class FrameReader implements ByteSink {
       if (this.#placed !== undefined && !this.#endPlaced(this.#placed)) return false;
       const layout = this.#version === 1 ? FrameHeaderOfVersion1 : FrameHeader;
       if (!this.#has(layout.lengthBytes)) return false;
-      const { kind, flags, payloadBytes } = layout.decode(this.#memory.bytes, this.#start);
+      const { view } = this.#memory;
+      const kind = view.getUint8(this.#start + layout.offsets.kind);
+      const payloadBytes = view.getUint32(this.#start + layout.offsets.payloadBytes, true);
       if (payloadBytes > MAX_PAYLOAD_BYTES) throw this.#damaged(`a ${frameTitle(kind)} of ${payloadBytes} bytes`);
       const taker = kind === FrameKind.pages ? this.#taker : undefined;
       if (taker !== undefined && this.#version !== 1 && payloadBytes > PagesHeader.lengthBytes) {
@@ -162,6 +168,7 @@ export class FrameReader implements ByteSink {
       if (!this.#isIntact(lengthBytes)) throw this.#damaged(`a ${frameTitle(kind)} whose checksum does not fit`);
       const payload = this.#memory.bytes.subarray(begin, end);
       if (taker === undefined) {
+        const flags = view.getUint8(this.#start + layout.offsets.flags);
         this.#frame = { kind, flags, payload };
         this.#lengthBytes = lengthBytes;
         return true;
@@ -175,8 +182,7 @@ export class FrameReader implements ByteSink {
   #beginPlaced(taker: PageTaker, payloadBytes: number): boolean {
     const { bytes, view } = this.#memory;
     const start = this.#start;
-    const header = bytes.subarray(start + FrameHeader.lengthBytes, start + HEADERS_BYTES);
-    const place = taker.place(header, payloadBytes);
+    const place = taker.place(view, start + FrameHeader.lengthBytes, payloadBytes);
     if (place === undefined) return false;
     const from = start + HEADERS_BYTES;
     const done = Math.min(this.#end - from, place.length);

@@ -20,7 +20,12 @@ export function sealFrame(
   at: number,
   header: { readonly kind: number; readonly flags: number; readonly payloadBytes: number },
 ): number {
-  FrameHeader.encode({ ...header, reserved: 0, checksum: 0n }, memory.bytes, at);
+  const { offsets } = FrameHeader;
+  const { view } = memory;
+  view.setUint8(at + offsets.kind, header.kind);
+  view.setUint8(at + offsets.flags, header.flags);
+  view.setUint16(at + offsets.reserved, 0, true);
+  view.setUint32(at + offsets.payloadBytes, header.payloadBytes, true);
   const lengthBytes = HEADER_BYTES + header.payloadBytes;
   memory.seal(at, lengthBytes, at + FrameHeader.offsets.checksum);
   return lengthBytes;

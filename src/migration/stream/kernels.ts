@@ -1,5 +1,6 @@
 // Generated code for what touches every byte of a stream: checksums, and the search for pages of zeroes.
-import { ModuleBuilder, type FunctionBuilder, type Local } from "../../wasm/index.ts";
+import { PAGE_BYTES } from "../../memory/index.ts";
+import { ModuleBuilder, type FunctionBuilder, type FunctionIndex, type Local } from "../../wasm/index.ts";
 
 export interface Kernels {
   /** XXH64 (seed 0) of the bytes, stored as 8 bytes at `into`. */
@@ -8,6 +9,8 @@ export interface Kernels {
   readonly hashBehind: (a: bigint, b: bigint, c: bigint, d: bigint, at: number, lengthBytes: number) => bigint;
   /** Where the first byte that is not zero may be, from `at` on: its piece of 64 bytes; `end` when there is none. */
   readonly skipZeroes: (at: number, end: number) => number;
+  /** Where the first page is, from `at` on, that is zero, or with `isZero` 1 that is not; `end` when there is none. */
+  readonly skipPages: (at: number, end: number, isZero: number) => number;
 }
 
 /** The primes of XXH64 (xxHash fast digest algorithm, version 0.1.1). */
@@ -46,7 +49,9 @@ function kernelModule(shared: boolean): Uint8Array<ArrayBuffer> {
   hash(module.define({ params: ["i32", "i32", "i32"], results: [] }, "hash").builder);
   const behind = { params: ["i64", "i64", "i64", "i64", "i32", "i32"], results: ["i64"] } as const;
   hashBehind(module.define(behind, "hashBehind").builder);
-  skipZeroes(module.define({ params: ["i32", "i32"], results: ["i32"] }, "skipZeroes").builder);
+  const zeroes = module.define({ params: ["i32", "i32"], results: ["i32"] }, "skipZeroes");
+  skipZeroes(zeroes.builder);
+  skipPages(module.define({ params: ["i32", "i32", "i32"], results: ["i32"] }, "skipPages").builder, zeroes.index);
   return module.encode();
 }
 
@@ -67,6 +72,34 @@ function skipZeroes(f: FunctionBuilder): void {
   f.op("i64.ne");
   f.brIf(done);
   advance(f, at, ZERO_PIECE_BYTES);
+  f.br(next);
+  f.end();
+  f.end();
+  f.get(at);
+}
+
+function skipPages(f: FunctionBuilder, zeroes: FunctionIndex): void {
+  const [at, end, isZero] = [f.param(0), f.param(1), f.param(2)];
+  const pageEnd = f.local("i32");
+  const done = f.block();
+  const next = f.loop();
+  f.get(at);
+  f.get(end);
+  f.op("i32.ge_u");
+  f.brIf(done);
+  f.get(at);
+  f.i32(PAGE_BYTES);
+  f.op("i32.add");
+  f.tee(pageEnd);
+  f.get(at);
+  f.get(pageEnd);
+  f.call(zeroes);
+  f.op("i32.eq");
+  f.get(isZero);
+  f.op("i32.ne");
+  f.brIf(done);
+  f.get(pageEnd);
+  f.set(at);
   f.br(next);
   f.end();
   f.end();

@@ -1,3 +1,4 @@
+// hot: bench/migrate.ts
 // Pages of guest memory as frames: runs of one kind, zero or not. Pages are copied once, to a place where their frame is made
 // around them, so that what is sent is what the checksum is of, whatever harts and devices write meanwhile.
 import { PAGE_BYTES, type PageSet, type RamBlock } from "../../memory/index.ts";
@@ -11,6 +12,7 @@ import {
   PagesHeader,
 } from "./spec.ts";
 import type { StreamMemory } from "./stream-memory.ts";
+import type { UntouchedPages } from "./untouched-pages.ts";
 
 const HEADERS_BYTES = FrameHeader.lengthBytes + PagesHeader.lengthBytes;
 /** Before the first page, so that pages lie as in memory. */
@@ -58,18 +60,19 @@ export class PageSource {
 
   /**
    * Takes the next pages at or after `from` out of the set, as frames in `memory` from `at` on; undefined when there are
-   * none. Pages of `untouched` are zero, and are not looked at.
+   * none. Untouched pages are zero, and are not looked at.
    */
   take(
     pending: PageSet,
     from: number,
-    untouched: PageSet | undefined,
+    untouchedPages: UntouchedPages | undefined,
     { memory, at }: { readonly memory: StreamMemory; readonly at: number },
   ): TakenPages | undefined {
     const first = pending.next(from);
     if (first === -1) return undefined;
     const placed = this.#blocks.find(({ first: low, end }) => first >= low && first < end)!;
     const runEnd = Math.min(pending.runEnd(first), placed.end);
+    const untouched = untouchedPages?.before(Math.min(runEnd, first + MAX_ZERO_PAGES_PER_FRAME));
     if (untouched?.has(first) === true) {
       const end = Math.min(runEnd, untouched.runEnd(first), first + MAX_ZERO_PAGES_PER_FRAME);
       pending.delete(first, end - first);
@@ -119,15 +122,15 @@ function pagesFrame(
   placed: PlacedBlock,
   { first, count, isZero }: { readonly first: number; readonly count: number; readonly isZero: boolean },
 ): Uint8Array {
-  const header = {
-    block: placed.index,
-    encoding: isZero ? PageEncoding.zero : PageEncoding.bytes,
-    pad: 0,
-    firstPage: first - placed.first,
-    pageCount: count,
-    reserved: 0,
-  };
-  PagesHeader.encode(header, memory.bytes, at + FrameHeader.lengthBytes);
+  const { offsets } = PagesHeader;
+  const { view } = memory;
+  const header = at + FrameHeader.lengthBytes;
+  view.setUint16(header + offsets.block, placed.index, true);
+  view.setUint8(header + offsets.encoding, isZero ? PageEncoding.zero : PageEncoding.bytes);
+  view.setUint8(header + offsets.pad, 0);
+  view.setUint32(header + offsets.firstPage, first - placed.first, true);
+  view.setUint32(header + offsets.pageCount, count, true);
+  view.setUint32(header + offsets.reserved, 0, true);
   const payloadBytes = PagesHeader.lengthBytes + (isZero ? 0 : count * PAGE_BYTES);
   const lengthBytes = sealFrame(memory, at, { kind: FrameKind.pages, flags: 0, payloadBytes });
   return memory.bytes.subarray(at, at + lengthBytes);

@@ -56,14 +56,8 @@ export class StreamMemory {
 
   /** How many pages from `at` on are zero, or are not; at most `pageCount`. */
   runOfPages(at: number, pageCount: number, isZero: boolean): number {
-    let pages = 0;
-    while (pages < pageCount && this.#isZeroPage(at + pages * PAGE_BYTES) === isZero) pages += 1;
-    return pages;
-  }
-
-  #isZeroPage(at: number): boolean {
-    const end = at + PAGE_BYTES;
-    return this.#kernels.skipZeroes(at, end) === end;
+    const end = this.#kernels.skipPages(at, at + pageCount * PAGE_BYTES, isZero ? 1 : 0);
+    return (end - at) / PAGE_BYTES;
   }
 }
 
