@@ -216,6 +216,34 @@ describe("a source goes on", () => {
 });
 
 describe("a damaged stream", () => {
+  test.each([
+    ["in another's place", (frames: Uint8Array[]) => frames.splice(4, 0, ...frames.splice(6, 1)), "6, where 4"],
+    ["missing", (frames: Uint8Array[]) => frames.splice(5, 1), "6, where 5"],
+    ["doubled", (frames: Uint8Array[]) => frames.splice(5, 0, frames[5]!), "5, where 6"],
+  ])("with a whole frame %s is refused", async (_, change, numbers) => {
+    const frames: Uint8Array[] = [];
+    const file: MigrationChannel = { ...dryChannel, write: async (bytes) => void frames.push(bytes.slice()) };
+    await new OutgoingMigration({ machine: filled(), channel: file, ...host() }).run();
+    change(frames);
+    const read: MigrationChannel["read"] = async (sink) => {
+      for (let next = frames.shift(); next !== undefined; next = frames.shift()) {
+        const left = pour(next, sink);
+        if (left === undefined) continue;
+        frames.unshift(left);
+        return true;
+      }
+      return false;
+    };
+    const incoming = new IncomingMigration({
+      machine: new SmallMachine(),
+      channel: { ...dryChannel, read },
+      start: true,
+    });
+    await expect(incoming.run()).rejects.toThrow(
+      new RegExp(`^The stream is damaged: byte [0-9]+ begins a frame "pages" with number ${numbers} is due$`),
+    );
+  });
+
   test("whose frames are longer than they were keeps nobody waiting for ever", async () => {
     // By a mebibyte, more than comes.
     const damage = (bytes: Uint8Array): void => {

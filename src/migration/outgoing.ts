@@ -25,8 +25,9 @@ import { rehearseSaving } from "./rehearsal.ts";
 import { ReturnPath } from "./return-path.ts";
 import { Sending } from "./sending.ts";
 import { UntouchedPages } from "./stream/untouched-pages.ts";
+import { FrameNumbers } from "./stream/frame-numbers.ts";
 import { titleOf } from "./stream/frame-title.ts";
-import { FrameWriter, preamble } from "./stream/frame-writer.ts";
+import { FrameWriter, joined, preamble } from "./stream/frame-writer.ts";
 import { factsOf } from "./stream/machine-facts.ts";
 import { PageSource } from "./stream/pages.ts";
 import { FrameKind } from "./stream/spec.ts";
@@ -63,7 +64,7 @@ export class OutgoingMigration {
   readonly #options: OutgoingOptions;
   readonly #pages: PageSource;
   readonly #pending: PageSet;
-  readonly #frames = new FrameWriter();
+  readonly #frames: FrameWriter;
   readonly #streams: OutgoingStreams;
   readonly #patience: Patience;
   readonly #sending: Sending;
@@ -108,7 +109,9 @@ export class OutgoingMigration {
     this.#options = options;
     this.parameters = { ...DEFAULT_PARAMETERS, ...options.parameters };
     const { machine } = options;
-    this.#pages = new PageSource(machine.blocks);
+    const numbers = new FrameNumbers();
+    this.#frames = new FrameWriter(numbers);
+    this.#pages = new PageSource(machine.blocks, numbers);
     this.#pending = new PageSet(machine.notes.pageCount);
     this.#streams = new OutgoingStreams(machine.streams, (kind, name, bytes) =>
       this.#send(this.#frames.named(kind, name, bytes)),
@@ -285,7 +288,7 @@ export class OutgoingMigration {
     if (this.#answers === undefined) return;
     await this.#send(this.#frames.frame(FrameKind.roundEnd));
     // Here it costs nothing: the other side is still busy.
-    if (this.#rounds.length === 0) rehearseSaving(this.#options.machine.parts, this.#frames);
+    if (this.#rounds.length === 0) rehearseSaving(this.#options.machine.parts);
     await this.#patience.within(MOST_ROUND_END_NS, this.#answers.roundsTaken(this.#rounds.length + 1));
   }
 
@@ -308,16 +311,22 @@ export class OutgoingMigration {
     await this.#sendPending();
     await this.#streams.sendRest();
     this.#pendingDeviceBytes = 0;
-    for (const [name, part] of machine.parts) {
-      await this.#send(this.#frames.named(FrameKind.part, name, encodeState(part)));
-    }
-    await this.#send(this.#frames.json(FrameKind.complete, { pages: this.#zeroPages + this.#normalPages, running }));
+    await this.#send(joined(this.#lastFrames(running)));
     await channel.flush();
     if (this.#answers === undefined) await this.#giveUp();
     else await this.#handOver(this.#answers);
     this.#downtimeMs = (this.#nowNs - this.#stoppedAtNs) / 1e6;
     // Memory stands still here, and nobody waits for the answer any more.
     if (lastPages !== undefined) this.#askOracle({ ...last, pages: lastPages });
+  }
+
+  /** Parts, and that this is all: sent together, as each that is sent alone wakes the other side. */
+  #lastFrames(running: boolean): Uint8Array[] {
+    const frames = [...this.#options.machine.parts].map(([name, part]) =>
+      this.#frames.named(FrameKind.part, name, encodeState(part)),
+    );
+    const pages = this.#zeroPages + this.#normalPages;
+    return [...frames, this.#frames.json(FrameKind.complete, { pages, running })];
   }
 
   /**

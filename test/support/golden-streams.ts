@@ -6,7 +6,7 @@ import type { MovingGuestOptions } from "./moving-guest.ts";
 
 const FOLDER = new URL("../fixtures/migration/streams/", import.meta.url);
 
-/** By file name; the first three have streams of version 1. A machine type that changes gets further entries; none is ever made anew. */
+/** By file name; the first three have streams of version 1, the next one has frames without numbers. A machine type that changes gets further entries; none is ever made anew. */
 export const goldenStreams: Readonly<Record<string, MovingGuestOptions>> = {
   "virt-1.0-assigned": {
     devices: [{ kind: "dma-engine" }, { kind: "nvme" }, { kind: "dma-engine", dmaLog: true }],
@@ -35,6 +35,10 @@ export const goldenStreams: Readonly<Record<string, MovingGuestOptions>> = {
   "virt-1.0-stream-2": {
     devices: [{ kind: "nvme" }],
     more: [{ driver: "virtio-blk-device", properties: { drive: "disk1" } }],
+  },
+  "virt-1.0-numbered": {
+    devices: [{ kind: "dma-engine", dmaLog: true }],
+    more: [{ driver: "virtio-rng-device", properties: {} }],
   },
 };
 

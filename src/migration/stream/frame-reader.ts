@@ -4,6 +4,7 @@
 import { MigrationError } from "../errors.ts";
 import type { ByteSink, MigrationChannel } from "../port.ts";
 import { checksum } from "./checksum.ts";
+import { FrameNumbers } from "./frame-numbers.ts";
 import { frameTitle } from "./frame-title.ts";
 import type { Kernels } from "./kernels.ts";
 import {
@@ -47,6 +48,7 @@ interface PlacedPages {
   /** Headers as integers, without the checksum. */
   readonly words: readonly [bigint, bigint, bigint];
   readonly checksum: bigint;
+  readonly number: number;
 }
 
 const HEADERS_BYTES = FrameHeader.lengthBytes + PagesHeader.lengthBytes;
@@ -55,6 +57,7 @@ export class FrameReader implements ByteSink {
   readonly #channel: MigrationChannel;
   readonly #memory: StreamMemory;
   readonly #usualBytes: number;
+  readonly #numbers = new FrameNumbers();
   #version = STREAM_VERSION;
   /** What came and was not taken yet lies between. */
   #start = 0;
@@ -166,6 +169,9 @@ export class FrameReader implements ByteSink {
       if (!this.#has(lengthBytes)) return false;
       const [begin, end] = [this.#start + layout.lengthBytes, this.#start + lengthBytes];
       if (!this.#isIntact(lengthBytes)) throw this.#damaged(`a ${frameTitle(kind)} whose checksum does not fit`);
+      if (this.#version !== 1) {
+        this.#checkNumber(kind, view.getUint16(this.#start + FrameHeader.offsets.number, true));
+      }
       const payload = this.#memory.bytes.subarray(begin, end);
       if (taker === undefined) {
         const flags = view.getUint8(this.#start + layout.offsets.flags);
@@ -192,18 +198,20 @@ export class FrameReader implements ByteSink {
       done,
       words: [view.getBigUint64(start, true), view.getBigUint64(start + 16, true), view.getBigUint64(start + 24, true)],
       checksum: view.getBigUint64(start + FrameHeader.offsets.checksum, true),
+      number: view.getUint16(start + FrameHeader.offsets.number, true),
     };
     this.#start = from + done;
     return true;
   }
 
   /** Whether all of them are there. */
-  #endPlaced({ place, done, words: [a, c, d], checksum: wanted }: PlacedPages): boolean {
+  #endPlaced({ place, done, words: [a, c, d], checksum: wanted, number }: PlacedPages): boolean {
     if (done < place.length) return false;
     const hash = this.#taker!.kernels.hashBehind(a, 0n, c, d, place.byteOffset, place.length);
     if (BigInt.asUintN(64, hash) !== wanted) {
       throw this.#damaged(`a ${frameTitle(FrameKind.pages)} whose checksum does not fit`);
     }
+    this.#checkNumber(FrameKind.pages, number);
     this.#placed = undefined;
     this.#position += HEADERS_BYTES + place.length;
     this.#taker!.placed();
@@ -218,6 +226,12 @@ export class FrameReader implements ByteSink {
     const wanted = view.getUint32(field, true);
     view.setUint32(field, 0, true);
     return checksum(bytes.subarray(at, at + lengthBytes)) === wanted;
+  }
+
+  /** Whole frames can be missing, doubled, or in another's place. */
+  #checkNumber(kind: number, number: number): void {
+    const due = this.#numbers.check(number);
+    if (due !== undefined) throw this.#damaged(`a ${frameTitle(kind)} with number ${number}, where ${due} is due`);
   }
 
   #damaged(what: string): MigrationError {

@@ -1,5 +1,6 @@
 // Frames to bytes, one at a time; pages.ts makes those of memory.
 import { viewOf } from "../../base/index.ts";
+import { FrameNumbers } from "./frame-numbers.ts";
 import { FrameHeader, MAGIC, PREAMBLE_BYTES, STREAM_VERSION } from "./spec.ts";
 import { StreamMemory } from "./stream-memory.ts";
 
@@ -14,25 +15,42 @@ export function preamble(): Uint8Array {
   return bytes;
 }
 
+export function joined(frames: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(frames.reduce((sum, frame) => sum + frame.length, 0));
+  let at = 0;
+  for (const frame of frames) {
+    bytes.set(frame, at);
+    at += frame.length;
+  }
+  return bytes;
+}
+
 /** Writes a header before the payload that lies behind it, and seals both. Returns the length of the frame. */
 export function sealFrame(
   memory: StreamMemory,
   at: number,
-  header: { readonly kind: number; readonly flags: number; readonly payloadBytes: number },
+  header: { readonly kind: number; readonly flags: number; readonly number: number; readonly payloadBytes: number },
 ): number {
   const { offsets } = FrameHeader;
   const { view } = memory;
   view.setUint8(at + offsets.kind, header.kind);
   view.setUint8(at + offsets.flags, header.flags);
-  view.setUint16(at + offsets.reserved, 0, true);
+  view.setUint16(at + offsets.number, header.number, true);
   view.setUint32(at + offsets.payloadBytes, header.payloadBytes, true);
   const lengthBytes = HEADER_BYTES + header.payloadBytes;
   memory.seal(at, lengthBytes, at + FrameHeader.offsets.checksum);
   return lengthBytes;
 }
 
+/** Frames are sent in the order in which they are made. */
 export class FrameWriter {
   readonly #memory = new StreamMemory(FIRST_BYTES);
+  readonly #numbers: FrameNumbers;
+
+  /** @param numbers who else makes frames of the stream has the same */
+  constructor(numbers: FrameNumbers = new FrameNumbers()) {
+    this.#numbers = numbers;
+  }
 
   /** One frame whose payload is the parts, one after the other. */
   frame(kind: number, parts: readonly Uint8Array[] = [], flags = 0): Uint8Array {
@@ -43,7 +61,7 @@ export class FrameWriter {
       this.#memory.bytes.set(part, at);
       at += part.length;
     }
-    const lengthBytes = sealFrame(this.#memory, 0, { kind, flags, payloadBytes });
+    const lengthBytes = sealFrame(this.#memory, 0, { kind, flags, number: this.#numbers.next(), payloadBytes });
     return this.#memory.bytes.slice(0, lengthBytes);
   }
 

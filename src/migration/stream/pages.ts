@@ -2,6 +2,7 @@
 // Pages of guest memory as frames: runs of one kind, zero or not. Pages are copied once, to a place where their frame is made
 // around them, so that what is sent is what the checksum is of, whatever harts and devices write meanwhile.
 import { PAGE_BYTES, type PageSet, type RamBlock } from "../../memory/index.ts";
+import type { FrameNumbers } from "./frame-numbers.ts";
 import { sealFrame } from "./frame-writer.ts";
 import {
   FrameHeader,
@@ -41,8 +42,11 @@ interface PlacedBlock {
 /** Memory as a source of frames; pages are numbered as in `WriteNotes`. */
 export class PageSource {
   readonly #blocks: readonly PlacedBlock[];
+  readonly #numbers: FrameNumbers;
 
-  constructor(blocks: readonly RamBlock[]) {
+  /** @param numbers of the stream's frames */
+  constructor(blocks: readonly RamBlock[], numbers: FrameNumbers) {
+    this.#numbers = numbers;
     this.#blocks = blocks.map((block, index) => {
       const first = block.offset / PAGE_BYTES;
       return { index, block, first, end: first + block.lengthBytes / PAGE_BYTES };
@@ -76,62 +80,63 @@ export class PageSource {
     if (untouched?.has(first) === true) {
       const end = Math.min(runEnd, untouched.runEnd(first), first + MAX_ZERO_PAGES_PER_FRAME);
       pending.delete(first, end - first);
-      const frame = pagesFrame(memory, at, placed, { first, count: end - first, isZero: true });
+      const frame = this.#pagesFrame(memory, at, placed, { first, count: end - first, isZero: true });
       return { frames: [frame], zeroPages: end - first, normalPages: 0, next: end };
     }
     const touchedEnd = untouched?.next(first) ?? -1;
     const end = Math.min(runEnd, first + MAX_PAGES_PER_FRAME, touchedEnd === -1 ? Infinity : touchedEnd);
     pending.delete(first, end - first);
-    return framesOf(memory, at, placed, { first, end });
+    return this.#framesOf(memory, at, placed, { first, end });
   }
-}
 
-function framesOf(
-  memory: StreamMemory,
-  room: number,
-  placed: PlacedBlock,
-  { first, end }: { readonly first: number; readonly end: number },
-): TakenPages {
-  const frames: Uint8Array[] = [];
-  const count = end - first;
-  const start = (first - placed.first) * PAGE_BYTES;
-  const at = room + HEADER_ROOM_BYTES;
-  memory.bytes.set(placed.block.bytes.subarray(start, start + count * PAGE_BYTES), at);
-  let zeroPages = 0;
-  for (let done = 0; done < count;) {
-    const here = at + done * PAGE_BYTES;
-    const zeroes = memory.runOfPages(here, count - done, true);
-    // A frame's headers lie before its pages: in the room for them, or in a page of zeroes, which is not sent.
-    if (zeroes > 0) {
-      frames.push(pagesFrame(memory, here, placed, { first: first + done, count: zeroes, isZero: true }));
-      zeroPages += zeroes;
-      done += zeroes;
-      continue;
+  #framesOf(
+    memory: StreamMemory,
+    room: number,
+    placed: PlacedBlock,
+    { first, end }: { readonly first: number; readonly end: number },
+  ): TakenPages {
+    const frames: Uint8Array[] = [];
+    const count = end - first;
+    const start = (first - placed.first) * PAGE_BYTES;
+    const at = room + HEADER_ROOM_BYTES;
+    memory.bytes.set(placed.block.bytes.subarray(start, start + count * PAGE_BYTES), at);
+    let zeroPages = 0;
+    for (let done = 0; done < count;) {
+      const here = at + done * PAGE_BYTES;
+      const zeroes = memory.runOfPages(here, count - done, true);
+      // A frame's headers lie before its pages: in the room for them, or in a page of zeroes, which is not sent.
+      if (zeroes > 0) {
+        frames.push(this.#pagesFrame(memory, here, placed, { first: first + done, count: zeroes, isZero: true }));
+        zeroPages += zeroes;
+        done += zeroes;
+        continue;
+      }
+      const others = memory.runOfPages(here, count - done, false);
+      const headers = here - HEADERS_BYTES;
+      frames.push(this.#pagesFrame(memory, headers, placed, { first: first + done, count: others, isZero: false }));
+      done += others;
     }
-    const others = memory.runOfPages(here, count - done, false);
-    const headers = here - HEADERS_BYTES;
-    frames.push(pagesFrame(memory, headers, placed, { first: first + done, count: others, isZero: false }));
-    done += others;
+    return { frames, zeroPages, normalPages: count - zeroPages, next: end };
   }
-  return { frames, zeroPages, normalPages: count - zeroPages, next: end };
-}
 
-function pagesFrame(
-  memory: StreamMemory,
-  at: number,
-  placed: PlacedBlock,
-  { first, count, isZero }: { readonly first: number; readonly count: number; readonly isZero: boolean },
-): Uint8Array {
-  const { offsets } = PagesHeader;
-  const { view } = memory;
-  const header = at + FrameHeader.lengthBytes;
-  view.setUint16(header + offsets.block, placed.index, true);
-  view.setUint8(header + offsets.encoding, isZero ? PageEncoding.zero : PageEncoding.bytes);
-  view.setUint8(header + offsets.pad, 0);
-  view.setUint32(header + offsets.firstPage, first - placed.first, true);
-  view.setUint32(header + offsets.pageCount, count, true);
-  view.setUint32(header + offsets.reserved, 0, true);
-  const payloadBytes = PagesHeader.lengthBytes + (isZero ? 0 : count * PAGE_BYTES);
-  const lengthBytes = sealFrame(memory, at, { kind: FrameKind.pages, flags: 0, payloadBytes });
-  return memory.bytes.subarray(at, at + lengthBytes);
+  #pagesFrame(
+    memory: StreamMemory,
+    at: number,
+    placed: PlacedBlock,
+    { first, count, isZero }: { readonly first: number; readonly count: number; readonly isZero: boolean },
+  ): Uint8Array {
+    const { offsets } = PagesHeader;
+    const { view } = memory;
+    const pages = at + FrameHeader.lengthBytes;
+    view.setUint16(pages + offsets.block, placed.index, true);
+    view.setUint8(pages + offsets.encoding, isZero ? PageEncoding.zero : PageEncoding.bytes);
+    view.setUint8(pages + offsets.pad, 0);
+    view.setUint32(pages + offsets.firstPage, first - placed.first, true);
+    view.setUint32(pages + offsets.pageCount, count, true);
+    view.setUint32(pages + offsets.reserved, 0, true);
+    const payloadBytes = PagesHeader.lengthBytes + (isZero ? 0 : count * PAGE_BYTES);
+    const header = { kind: FrameKind.pages, flags: 0, number: this.#numbers.next(), payloadBytes };
+    const lengthBytes = sealFrame(memory, at, header);
+    return memory.bytes.subarray(at, at + lengthBytes);
+  }
 }

@@ -7,11 +7,14 @@ export const MAGIC = "RATITEMG";
 export const STREAM_VERSION = 2;
 export const PREAMBLE_BYTES = 12;
 
-/** Before each frame's payload. The checksum is XXH64 (seed 0) of the header (with a checksum of 0) and the payload. */
-export const FrameHeader: Layout<{ kind: N; flags: N; reserved: N; payloadBytes: N; checksum: Codec<bigint> }> = layout(
+/**
+ * Before each frame's payload. Frames are numbered as `FrameNumbers` does it, or all have 0. The checksum is XXH64 (seed 0) of
+ * the header (with a checksum of 0) and the payload.
+ */
+export const FrameHeader: Layout<{ kind: N; flags: N; number: N; payloadBytes: N; checksum: Codec<bigint> }> = layout(
   "FrameHeader",
   16,
-  { kind: u8, flags: u8, reserved: u16le, payloadBytes: u32le, checksum: u64le },
+  { kind: u8, flags: u8, number: u16le, payloadBytes: u32le, checksum: u64le },
 );
 
 /** In streams of version 1; the checksum was `checksum`. */

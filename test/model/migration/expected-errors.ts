@@ -63,6 +63,13 @@ function unsaid(fault: Fault, struck: Struck | undefined, { source, target }: Mo
       return wants(fault.side, error, new RegExp(`${Errno.name(fault.errno)}|The other side|cancelled`));
     }
     case "bytes": {
+      const { kind } = fault.fault;
+      const frame = struck?.frame?.name;
+      // After the handover nobody reads.
+      const isOrder = fault.way === "out" && (kind === "swap" || kind === "repeat") && frame !== "handover";
+      if (isOrder && struck !== undefined && source === undefined && target === undefined) {
+        return [`the ${kind} of a frame "${frame}" was not noticed`];
+      }
       const at = target === undefined ? undefined : /[Bb]yte (\d+) begins/.exec(target.message)?.[1];
       if (fault.way !== "out" || fault.fault.kind !== "damage" || at === undefined) return [];
       const start = struck?.frame?.start;
