@@ -6,9 +6,10 @@
 //     npm run bench:migrate -- --rounds 5 --accel interpreter --loads idle,tracking
 //
 // The two take turns move for move; each figure is a median of rounds, each ratio a median of the ratios of one round. Total
-// time and downtime are what the source tells: QEMU's downtime ends when its source has sent everything, ours when the target
-// runs. What both programs' events tell is the same for both: "seen" is from the command to the target's RESUME, "outage" from
-// the source's STOP to the target's RESUME.
+// time and downtime are what the source tells, with a return path, which ours always has: then QEMU's downtime, too, ends when
+// the target runs and has said so (`migration_completion`). Without one it ends when everything has been sent, whatever the
+// target still has to do. What events tell is "seen", from the command to the target's RESUME, and "outage", from the source's
+// STOP to the target's RESUME.
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -196,6 +197,8 @@ async function move(vmm: Vmm, guest: string, load: number): Promise<Figures> {
   await ready(vmm, output);
   const target = await start(vmm, guest, ["-serial", "null", "-incoming", "defer", ...devices]);
   const port = await freePort();
+  const returnPath = { capabilities: [{ capability: "return-path", state: true }] };
+  for (const client of [target, source]) await client.execute("migrate-set-capabilities", returnPath);
   await target.execute("migrate-incoming", { uri: `tcp:127.0.0.1:${port}` });
   await source.execute("migrate-set-parameters", { "max-bandwidth": 16 * 2 ** 30, "downtime-limit": 300 });
   await sleep(SETTLE_MS);
