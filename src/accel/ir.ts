@@ -15,7 +15,7 @@ export type Expr<T extends IrType = IrType> =
   | { readonly kind: "imm"; readonly type: T }
   | { readonly kind: "pc"; readonly type: T }
   | { readonly kind: "nextPc"; readonly type: T }
-  | { readonly kind: "field"; readonly type: T; readonly field: string }
+  | { readonly kind: "field"; readonly type: T; readonly field: string; readonly live?: true }
   | { readonly kind: "op"; readonly type: T; readonly op: NumericOp; readonly args: readonly Expr[] }
   | { readonly kind: "select"; readonly type: T; readonly when: Expr; readonly then: Expr; readonly otherwise: Expr }
   | { readonly kind: "call"; readonly type: T; readonly name: string; readonly args: readonly Expr[] }
@@ -168,6 +168,13 @@ export const imm32: Expr<"i32"> = { kind: "imm", type: "i32" };
 export const pc: Expr<"i64"> = { kind: "pc", type: "i64" };
 export const nextPc: Expr<"i64"> = { kind: "nextPc", type: "i64" };
 export const field = <T extends IrType>(type: T, name: string): Expr<T> => ({ kind: "field", type, field: name });
+/** A field that more than IR and helpers change: accesses to devices may. */
+export const liveField = <T extends IrType>(type: T, name: string): Expr<T> => ({
+  kind: "field",
+  type,
+  field: name,
+  live: true,
+});
 /** A pure function of the target's library (multiply high, fused multiply-add). */
 export const call = <T extends IrType>(type: T, name: string, ...args: Expr[]): Expr<T> => ({
   kind: "call",

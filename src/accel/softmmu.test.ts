@@ -43,4 +43,27 @@ describe("software TLB", () => {
     tlb.flushPage(0x28_0000, -1);
     expect([0x20_3000, 0x3f_f000].map((low) => tlb.find(TlbKind.load, 0, low, -1))).toEqual([0, 0]);
   });
+
+  test("what leads to one page of the host is dropped under every address, and nothing else", () => {
+    const tlb = emptyTlb();
+    tlb.fill(TlbKind.store, 0, 0x1000, 0, 0x10_0000);
+    tlb.fill(TlbKind.store, 1, 0xfff_f234 | 0, -1, 0x10_0000);
+    tlb.fill(TlbKind.store, 1, 0x2000, 0, 0x10_1000);
+    tlb.fill(TlbKind.load, 0, 0x1000, 0, 0x10_0000);
+    tlb.flushTarget(TlbKind.store, 0x10_0000);
+    expect(tlb.find(TlbKind.store, 0, 0x1000, 0)).toBe(0);
+    expect(tlb.find(TlbKind.store, 1, 0xfff_f000 | 0, -1)).toBe(0);
+    expect(tlb.find(TlbKind.store, 1, 0x2000, 0)).toBe(0x10_1000);
+    expect(tlb.find(TlbKind.load, 0, 0x1000, 0)).toBe(0x10_0000);
+  });
+
+  test("more fills than are noted are dropped together", () => {
+    const tlb = emptyTlb();
+    for (let page = 0; page < 5000; page++) tlb.fill(TlbKind.store, 0, page * 4096, 0, 0x100_0000 + page * 4096);
+    tlb.flushTarget(TlbKind.store, 0x100_0000 + 4999 * 4096);
+    expect([4998, 4999].map((page) => tlb.find(TlbKind.store, 0, page * 4096, 0))).toEqual([0, 0]);
+    tlb.fill(TlbKind.store, 0, 0x5000, 0, 0x10_0000);
+    tlb.flushTarget(TlbKind.store, 0x20_0000);
+    expect(tlb.find(TlbKind.store, 0, 0x5000, 0)).toBe(0x10_0000);
+  });
 });

@@ -93,6 +93,22 @@ export class SoftMmu {
     this.filled[kind] = 0;
   }
 
+  /** Drops every entry of `kind`, load or store, that leads to the page at the host address `target`. */
+  flushTarget(kind: TlbKind, target: number): void {
+    const count = this.filled[kind]!;
+    if (count > journalCapacity) {
+      this.wipe(kind);
+      return;
+    }
+    const { words } = this;
+    const journal = this.journals[kind]!;
+    for (let i = 0; i < count; i++) {
+      const entry = journal[i]!;
+      const word = entry >>> 2;
+      if (((words[word]! + words[word + 2]!) | 0) === (target | 0)) this.invalidate(entry);
+    }
+  }
+
   flushAll(): void {
     this.flush(TlbKind.fetch);
     this.flush(TlbKind.load);

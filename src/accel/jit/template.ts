@@ -111,12 +111,12 @@ export interface TemplateContext {
   readonly imports: ReadonlyMap<string, FunctionIndex>;
 }
 
-/** Fields that IR reads and never sets. */
+/** Fields that IR reads and never sets, and nothing but helpers changes. */
 export function cachedFields(instructions: readonly InstructionSemantics[]): readonly string[] {
   const read = new Set<string>();
   const set = new Set<string>();
   const visitExpr = (expr: Expr): void => {
-    if (expr.kind === "field") read.add(expr.field);
+    if (expr.kind === "field" && expr.live !== true) read.add(expr.field);
     else if (expr.kind === "op" || expr.kind === "call") expr.args.forEach(visitExpr);
     else if (expr.kind === "select") [expr.when, expr.then, expr.otherwise].forEach(visitExpr);
   };
@@ -521,7 +521,7 @@ function hoistHelpers(code: readonly Stmt[]): { hoisted: Expr<"i32">[]; kept: re
 const isPure = (expr: Expr): boolean =>
   expr.kind === "const" ||
   expr.kind === "imm" ||
-  expr.kind === "field" ||
+  (expr.kind === "field" && expr.live !== true) ||
   (expr.kind === "op" && expr.args.every(isPure));
 
 const missesToInterpreter = (stmt: Stmt): boolean =>

@@ -34,7 +34,8 @@ export function disassemble(decoder: Decoder, word: number, pc: bigint): { text:
     .split(", ")
     .filter((name) => name !== "")
     .map((name) => operandText(name, decoded, word, pc));
-  return { text: `${instruction.name}${operands.length === 0 ? "" : ` ${operands.join(", ")}`}`, lengthBytes };
+  const name = instruction.mnemonic ?? instruction.name;
+  return { text: `${name}${operands.length === 0 ? "" : ` ${operands.join(", ")}`}`, lengthBytes };
 }
 
 function operandText(name: string, d: Decoded, word: number, pc: bigint): string {

@@ -24,6 +24,8 @@ export interface Operands {
 /** One 32-bit instruction: everything that decoder, interpreter, translator and disassembler know of it. */
 export interface Instruction {
   readonly name: string;
+  /** What assembly text calls it, where that is not its name: a special case of another. */
+  readonly mnemonic?: string;
   /** The extension that has it, lower case as in the ISA string; several when any of them does. */
   readonly extensions: readonly string[];
   readonly match: number;

@@ -11,7 +11,17 @@ type Name64 =
   | ("mcounteren" | "mcountinhibit" | "menvcfg" | "stvec" | "sscratch" | "sepc" | "scause" | "stval" | "satp")
   | ("scounteren" | "senvcfg" | "stimecmp" | "pmpcfg0" | "pmpcfg2" | "pmpaddr")
   | ("mseccfg" | "mstateen0" | "mstateen1" | "mstateen2" | "mstateen3");
-type Name32 = "budget" | "tlbFetch" | "tlbLoad" | "tlbStore" | "fpFast" | "zeroing" | "fpOp" | "fcsr";
+type Name32 =
+  | "budget"
+  | "tlbFetch"
+  | "tlbLoad"
+  | "tlbStore"
+  | "fpFast"
+  | "zeroing"
+  | "statusOpen"
+  | "lines"
+  | "fpOp"
+  | "fcsr";
 
 const indexes = (unitShift: number): Record<string, number> =>
   Object.fromEntries(hartLayout.names.map((name) => [name, hartLayout.offset(name) >>> unitShift]));
@@ -87,8 +97,6 @@ export class HartCore {
   readonly base64: number;
   readonly base32: number;
   mode: Mode = Mode.M;
-  /** Levels of the interrupt inputs that devices drive, as bits of mip. */
-  lines = 0;
   readonly aia: AiaState;
   readonly counters: Counters = new Counters();
   /** Instructions executed before the current run of generated code. */
@@ -143,6 +151,15 @@ export class HartCore {
 
   set pc(value: bigint) {
     this.set(F.pc, value);
+  }
+
+  /** Levels of the interrupt inputs that devices drive, as bits of mip. */
+  get lines(): number {
+    return this.word(W.lines);
+  }
+
+  set lines(levels: number) {
+    this.setWord(W.lines, levels);
   }
 
   /** mip as software reads it: its own bits and the inputs. */

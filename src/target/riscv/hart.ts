@@ -185,7 +185,10 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
       plain: () => parts.interpreter.instantiate(options),
       counting: (regions) => parts.interpreter.instantiate({ ...options, regions }),
     });
-    notes.addArmListener(() => tlb.flush(TlbKind.store));
+    notes.addArmListener((page) => {
+      if (page < 0) tlb.flush(TlbKind.store);
+      else tlb.flushTarget(TlbKind.store, page * 4096);
+    });
     bus.addChangeListener(() => tlb.flushAll());
     this.reset();
   }

@@ -2,6 +2,7 @@
 import { Code, imm32, type InstructionSemantics } from "../../accel/index.ts";
 import type { CompressedForm, Instruction } from "./encoding.ts";
 import { compressedForms } from "./instructions/compressed.ts";
+import { interruptSwitches } from "./instructions/interrupt-switch.ts";
 import { rv64a } from "./instructions/rv64a.ts";
 import { rv64fd } from "./instructions/rv64fd.ts";
 import { rv64i } from "./instructions/rv64i.ts";
@@ -23,7 +24,7 @@ import { zk } from "./instructions/zk.ts";
 
 /** Every 32-bit instruction; a special case of another comes before it. */
 export const instructions: readonly Instruction[] = [
-  ...[...rv64i, ...rv64m, ...rv64a, ...rv64fd, ...zfh, ...zfa, ...system],
+  ...[...rv64i, ...rv64m, ...rv64a, ...rv64fd, ...zfh, ...zfa, ...interruptSwitches, ...system],
   ...[...zba, ...zbb, ...zbc, ...zbs, ...zicond, ...zicbo, ...zimop, ...zawrs, ...zacas, ...zk],
 ];
 

@@ -74,6 +74,7 @@ export class MemoryAccess {
     core.setWord(W.tlbLoad, tlb.table(TlbKind.load, data));
     core.setWord(W.tlbStore, tlb.table(TlbKind.store, data));
     core.setWord(W.zeroing, core.isEnabled(zeroingEnable, this.hasSupervisor) ? 1 : 0);
+    core.setWord(W.statusOpen, this.hasSupervisor && core.mode >= Mode.S && core.aia.mvien === 0n ? 1 : 0);
   }
 
   private fill(kind: TlbKind, index: number, low: number, high: number, target: number): void {

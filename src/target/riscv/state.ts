@@ -40,6 +40,9 @@ function buildLayout(): VcpuLayout {
   layout.add("fpFast", "i32");
   // 1 where the current mode may execute cbo.zero.
   layout.add("zeroing", "i32");
+  // 1 where the current mode may access sstatus, and mip and the lines are all that can be pending.
+  layout.add("statusOpen", "i32");
+  layout.add("lines", "i32");
   layout.add("fpOp", "i32");
   layout.add("fcsr", "i32");
   for (const name of csrFields) layout.add(name, "i64");

@@ -179,6 +179,7 @@ export const aiaCsrs: readonly Csr[] = [
     read: (h) => h.core.aia.mvien,
     write: (h, value) => {
       h.core.aia.mvien = value & VIRTUAL;
+      h.contextChanged("none");
     },
   },
   {

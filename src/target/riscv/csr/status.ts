@@ -5,10 +5,13 @@ import { byHalves, type Csr, type CsrContext } from "./definition.ts";
 const machineWritable = Mstatus.mie | Mstatus.mpie | Mstatus.fs;
 const withUser = Mstatus.mpp | Mstatus.mprv | Mstatus.tw;
 const withSupervisor = Mstatus.sie | Mstatus.spie | Mstatus.spp | Mstatus.sum | Mstatus.mxr | Mstatus.tvm | Mstatus.tsr;
-const sstatusWritable = Mstatus.sie | Mstatus.spie | Mstatus.spp | Mstatus.fs | Mstatus.sum | Mstatus.mxr;
+export const sstatusWritable: number =
+  Mstatus.sie | Mstatus.spie | Mstatus.spp | Mstatus.fs | Mstatus.sum | Mstatus.mxr;
 /** Of the upper half: UXL and SXL, each 64 bits, and SD. */
 const uxl = 2;
 const sxl = 2 << 2;
+/** The upper half of sstatus, but for SD. */
+export const sstatusHigh: number = uxl;
 const sd = 1 << 31;
 
 /** Fields of modes that a hart does not have are read-only zero (§3.1.6). */
@@ -45,7 +48,7 @@ function writeStatus(h: CsrContext, value: number, mask: number): void {
 export const statusCsrs: readonly Csr[] = [
   byHalves(0x100, "sstatus", {
     low: (h) => h.core.word(W.mstatus) & sstatusWritable,
-    high: (h) => uxl | dirtySummary(h),
+    high: (h) => sstatusHigh | dirtySummary(h),
     write: (h, value) => writeStatus(h, value, sstatusWritable),
   }),
   byHalves(0x300, "mstatus", {
