@@ -7,7 +7,7 @@ import { HartLimits } from "./hart-limits.ts";
 import { IncomingMigration } from "./incoming.ts";
 import { OutgoingMigration } from "./outgoing.ts";
 import type { MigratableMachine, MigrationChannel } from "./port.ts";
-import { rehearseLoading } from "./rehearsal.ts";
+import { rehearseLoading, rehearseTaking } from "./rehearsal.ts";
 import {
   DEFAULT_PARAMETERS,
   type MigrationParameters,
@@ -15,6 +15,9 @@ import {
   type MigrationProgress,
   type MigrationRound,
 } from "./progress.ts";
+
+/** A file is open by then. */
+const SOON_NS = 20_000_000;
 
 /** What a platform lends: channels by QEMU's URIs. */
 export interface MigrationHost {
@@ -162,7 +165,7 @@ export class MigrationControl {
     try {
       const accepting = this.#host.accept(uri);
       rehearseLoading(this.#subject.machine.parts);
-      const channel = await accepting;
+      const channel = await this.#rehearsingWhile(accepting);
       this.#enter("active");
       const { machine, startsOnArrival, arrived } = this.#subject;
       const incoming = new IncomingMigration({ machine, channel, start: startsOnArrival });
@@ -174,6 +177,14 @@ export class MigrationControl {
       this.#listeners.forEach((each) => each.phase?.("failed"));
       throw error;
     }
+  }
+
+  /** What is not there soon is waited for. */
+  async #rehearsingWhile<T>(waiting: Promise<T>): Promise<T> {
+    const { timers } = this.#host;
+    const rehearsal = timers.create("migration.rehearsal", () => void rehearseTaking());
+    rehearsal.arm(timers.clock.nowNs() + SOON_NS);
+    return waiting.finally(() => rehearsal.disarm());
   }
 
   #enter(phase: MigrationPhase): void {

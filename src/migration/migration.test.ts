@@ -11,6 +11,7 @@ import {
   type MigrationPhase,
 } from "./index.ts";
 import type { OutgoingOptions } from "./outgoing.ts";
+import { rehearseTaking } from "./rehearsal.ts";
 import { makePipe, type PipeFaults } from "./testing/pipe.ts";
 import { PAGES, SmallMachine } from "./testing/small-machine.ts";
 
@@ -164,6 +165,10 @@ describe("a machine", () => {
     await ends;
     expect(phases).toEqual(["active", "pre-switchover", "device", "completed"]);
   });
+});
+
+test("what is rehearsed while a machine is waited for is taken whole", async () => {
+  await expect(rehearseTaking()).resolves.toBeUndefined();
 });
 
 describe("a machine is refused by one that", () => {

@@ -1,8 +1,19 @@
-// What happens while a machine stands still is done once before: code that runs for the first time takes ten times as long, and
-// a machine that waits for it stands still for as long.
+// What happens while a machine stands still, or while somebody waits for one, is done once before: code that runs for the first
+// time takes ten times as long.
+import { PAGE_BYTES, PageSet, WorldPlan } from "../memory/index.ts";
 import { encodeState, loadState, type Saveable } from "../state/index.ts";
-import { FrameWriter } from "./stream/frame-writer.ts";
-import { FrameKind } from "./stream/spec.ts";
+import { dryChannel } from "./dry-channel.ts";
+import { IncomingMigration } from "./incoming.ts";
+import { pour, type ByteSink, type MigratableMachine } from "./port.ts";
+import { FrameNumbers } from "./stream/frame-numbers.ts";
+import { FrameWriter, preamble } from "./stream/frame-writer.ts";
+import { factsOf } from "./stream/machine-facts.ts";
+import { PAGES_ROOM_BYTES, PageSource } from "./stream/pages.ts";
+import { FrameKind, MAX_PAGES_PER_FRAME } from "./stream/spec.ts";
+import { StreamMemory } from "./stream/stream-memory.ts";
+
+/** As many as make the engine optimize what takes them. */
+const REHEARSED_FRAMES = 48;
 
 /** Saves parts of a machine that runs, those that can be, and drops what comes of it. */
 export function rehearseSaving(parts: ReadonlyMap<string, Saveable>): void {
@@ -15,4 +26,46 @@ export function rehearseSaving(parts: ReadonlyMap<string, Saveable>): void {
 /** Loads parts of a machine that has never run as they are. */
 export function rehearseLoading(parts: ReadonlyMap<string, Saveable>): void {
   for (const part of parts.values()) loadState(part, encodeState(part));
+}
+
+/** Takes a machine that has pages and nothing else. */
+export async function rehearseTaking(): Promise<void> {
+  const plan = new WorldPlan();
+  const ram = plan.ram("rehearsal", MAX_PAGES_PER_FRAME * PAGE_BYTES);
+  const { memory, blocks, notes } = plan.create();
+  ram.bytes.fill(1);
+  const machine: MigratableMachine = {
+    ...{ machineType: "rehearsal", memory, blocks, notes },
+    ...{ parts: new Map(), streams: new Map(), isRunning: false },
+    stop: async () => undefined,
+    start: () => undefined,
+  };
+  const stream = streamOf(machine);
+  let left: Uint8Array | undefined;
+  const read = async (sink: ByteSink): Promise<boolean> => {
+    do {
+      left ??= stream.next().value ?? undefined;
+      if (left === undefined) return false;
+      left = pour(left, sink);
+    } while (left === undefined);
+    return true;
+  };
+  await new IncomingMigration({ machine, channel: { ...dryChannel, read }, start: false }).run();
+}
+
+/** All of its pages, time and again. */
+function* streamOf(machine: MigratableMachine): Generator<Uint8Array, undefined> {
+  const numbers = new FrameNumbers();
+  const frames = new FrameWriter(numbers);
+  const pages = new PageSource(machine.blocks, numbers);
+  const pending = new PageSet(machine.notes.pageCount);
+  const room = { memory: new StreamMemory(PAGES_ROOM_BYTES), at: 0 };
+  yield preamble();
+  yield frames.json(FrameKind.machine, factsOf(machine));
+  for (let i = 0; i < REHEARSED_FRAMES; i++) {
+    pages.addAll(pending);
+    yield* pages.take(pending, 0, undefined, room)!.frames;
+  }
+  yield frames.frame(FrameKind.stopped);
+  yield frames.json(FrameKind.complete, { pages: REHEARSED_FRAMES * MAX_PAGES_PER_FRAME, running: false });
 }
