@@ -162,7 +162,7 @@ export class DirtyNotes implements WriteNotes, EpochOwner {
     const epoch = new DirtyEpoch(this, name, slot, words);
     this.#epochs.push(epoch);
     this.#epochCount += 1;
-    for (let page = this.firstRamPage; page < this.endRamPage; page++) this.#flags[page]! |= ARMED;
+    this.#armAll();
     this.announceArmed();
     return epoch;
   }
@@ -228,6 +228,16 @@ export class DirtyNotes implements WriteNotes, EpochOwner {
     this.#epochCount -= 1;
     this.refreshArmed();
     if (this.#epochCount === 0) this.#stopCollectors();
+  }
+
+  /** Four pages at a time: there are many, and code that has hardly run yet is slow. */
+  #armAll(): void {
+    const flags = this.#flags;
+    let page = this.firstRamPage;
+    for (; page < this.endRamPage && (flags.byteOffset + page) % 4 !== 0; page++) flags[page]! |= ARMED;
+    const fours = new Uint32Array(flags.buffer, flags.byteOffset + page, (this.endRamPage - page) >>> 2);
+    for (let i = 0; i < fours.length; i++) fours[i]! |= ARMED * 0x0101_0101;
+    for (page += fours.length * 4; page < this.endRamPage; page++) flags[page]! |= ARMED;
   }
 
   /** All of them, also when one throws. */

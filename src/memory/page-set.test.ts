@@ -32,6 +32,18 @@ describe("a page set", () => {
     );
   });
 
+  test("is searched as far as somebody wants to know", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(99)), fc.nat(99), fc.nat(100), (pages, from, end) => {
+        const set = new PageSet(100);
+        for (const page of pages) set.add(page);
+        const looked = Array.from({ length: Math.max(end - from, 0) }, (_, i) => from + i);
+        expect(set.next(from, end)).toBe(looked.find((page) => set.has(page)) ?? -1);
+        expect(set.runEnd(from, end)).toBe(looked.find((page) => !set.has(page)) ?? end);
+      }),
+    );
+  });
+
   test("has no pages outside its range", () => {
     const set = new PageSet(40);
     expect([set.has(-1), set.has(40), set.has(1000)]).toEqual([false, false, false]);

@@ -65,30 +65,30 @@ export class PageSet implements PageReport {
     return n;
   }
 
-  /** The first page at or after `from` that is in the set, or -1. */
-  next(from: number): number {
-    if (from >= this.pageCount) return -1;
+  /** The first page at or after `from`, and before `end`, that is in the set, or -1. */
+  next(from: number, end: number = this.pageCount): number {
+    if (from >= end) return -1;
+    const lastWord = (end - 1) >>> 5;
     let w = from >>> 5;
     let word = this.words[w]! & (0xffffffff << (from & 31));
     while (word === 0) {
       w += 1;
-      if (w >= this.words.length) return -1;
+      if (w > lastWord) return -1;
       word = this.words[w]!;
     }
-    return w * 32 + (31 - Math.clz32(word & -word));
+    const page = w * 32 + (31 - Math.clz32(word & -word));
+    return page < end ? page : -1;
   }
 
-  /** The first page after `from` that is not in the set; `pageCount` when there is none. */
-  runEnd(from: number): number {
+  /** The first page after `from` that is not in the set; `end` when there is none before it. */
+  runEnd(from: number, end: number = this.pageCount): number {
     let page = from;
-    while (page < this.pageCount) {
+    while (page < end) {
       const missing = ~this.words[page >>> 5]! & (0xffffffff << (page & 31));
-      if (missing !== 0) {
-        return Math.min((page & ~31) + (31 - Math.clz32(missing & -missing)), this.pageCount);
-      }
+      if (missing !== 0) return Math.min((page & ~31) + (31 - Math.clz32(missing & -missing)), end);
       page = (page & ~31) + 32;
     }
-    return this.pageCount;
+    return end;
   }
 
   /** Calls `visit` for each maximal run of pages, in ascending order. */

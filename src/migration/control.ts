@@ -16,6 +16,8 @@ import {
   type MigrationRound,
 } from "./progress.ts";
 
+/** What is done a second time still takes twice as long as what is done often. */
+const MORE_TIMES = 4;
 /** A file is open by then. */
 const SOON_NS = 20_000_000;
 
@@ -182,7 +184,10 @@ export class MigrationControl {
   /** What is not there soon is waited for. */
   async #rehearsingWhile<T>(waiting: Promise<T>): Promise<T> {
     const { timers } = this.#host;
-    const rehearsal = timers.create("migration.rehearsal", () => void rehearseTaking());
+    const rehearsal = timers.create("migration.rehearsal", () => {
+      rehearseLoading(this.#subject.machine.parts, MORE_TIMES);
+      void rehearseTaking();
+    });
     rehearsal.arm(timers.clock.nowNs() + SOON_NS);
     return waiting.finally(() => rehearsal.disarm());
   }

@@ -51,6 +51,8 @@ export interface OutgoingOptions {
 const TELLING_BYTES = 0x1_0000;
 /** How long a round's last bytes may be under way. */
 const MOST_ROUND_END_NS = 1_000_000_000;
+/** How often parts are saved before it counts; that takes less than the other side needs for what is on its way. */
+const REHEARSALS = 3;
 /** What is sent within this is sent while the machine stands still. */
 const SHORT_MS = 1;
 /** A dry run that does not come to its end says so after this. */
@@ -288,7 +290,7 @@ export class OutgoingMigration {
     if (this.#answers === undefined) return;
     await this.#send(this.#frames.frame(FrameKind.roundEnd));
     // Here it costs nothing: the other side is still busy.
-    if (this.#rounds.length === 0) rehearseSaving(this.#options.machine.parts);
+    if (this.#rounds.length === 0) rehearseSaving(this.#options.machine.parts, REHEARSALS);
     await this.#patience.within(MOST_ROUND_END_NS, this.#answers.roundsTaken(this.#rounds.length + 1));
   }
 

@@ -16,16 +16,18 @@ import { StreamMemory } from "./stream/stream-memory.ts";
 const REHEARSED_FRAMES = 48;
 
 /** Saves parts of a machine that runs, those that can be, and drops what comes of it. */
-export function rehearseSaving(parts: ReadonlyMap<string, Saveable>): void {
+export function rehearseSaving(parts: ReadonlyMap<string, Saveable>, times: number): void {
   const frames = new FrameWriter();
-  for (const [name, part] of parts) {
-    if (part.isSettled !== false) frames.named(FrameKind.part, name, encodeState(part));
+  for (let i = 0; i < times; i++) {
+    for (const [name, part] of parts) {
+      if (part.isSettled !== false) frames.named(FrameKind.part, name, encodeState(part));
+    }
   }
 }
 
 /** Loads parts of a machine that has never run as they are. */
-export function rehearseLoading(parts: ReadonlyMap<string, Saveable>): void {
-  for (const part of parts.values()) loadState(part, encodeState(part));
+export function rehearseLoading(parts: ReadonlyMap<string, Saveable>, times = 1): void {
+  for (let i = 0; i < times; i++) for (const part of parts.values()) loadState(part, encodeState(part));
 }
 
 /** Takes a machine that has pages and nothing else. */

@@ -75,16 +75,17 @@ export class PageSource {
     const first = pending.next(from);
     if (first === -1) return undefined;
     const placed = this.#blocks.find(({ first: low, end }) => first >= low && first < end)!;
-    const runEnd = Math.min(pending.runEnd(first), placed.end);
-    const untouched = untouchedPages?.before(Math.min(runEnd, first + MAX_ZERO_PAGES_PER_FRAME));
+    const runEnd = pending.runEnd(first, Math.min(placed.end, first + MAX_ZERO_PAGES_PER_FRAME));
+    const untouched = untouchedPages?.before(runEnd);
     if (untouched?.has(first) === true) {
-      const end = Math.min(runEnd, untouched.runEnd(first), first + MAX_ZERO_PAGES_PER_FRAME);
+      const end = untouched.runEnd(first, runEnd);
       pending.delete(first, end - first);
       const frame = this.#pagesFrame(memory, at, placed, { first, count: end - first, isZero: true });
       return { frames: [frame], zeroPages: end - first, normalPages: 0, next: end };
     }
-    const touchedEnd = untouched?.next(first) ?? -1;
-    const end = Math.min(runEnd, first + MAX_PAGES_PER_FRAME, touchedEnd === -1 ? Infinity : touchedEnd);
+    const most = Math.min(runEnd, first + MAX_PAGES_PER_FRAME);
+    const touchedEnd = untouched?.next(first, most) ?? -1;
+    const end = touchedEnd === -1 ? most : touchedEnd;
     pending.delete(first, end - first);
     return this.#framesOf(memory, at, placed, { first, end });
   }
