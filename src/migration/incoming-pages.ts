@@ -127,7 +127,7 @@ export class IncomingPages implements PageTaker {
         continue;
       }
       const at = page * PAGE_BYTES;
-      if (this.kernels.skipZeroes(at, at + PAGE_BYTES) === at + PAGE_BYTES) continue;
+      if (this.kernels.skipZeroes(at, at + PAGE_BYTES) >>> 0 === at + PAGE_BYTES) continue;
       bytes.fill(0, at - bytes.byteOffset, at - bytes.byteOffset + PAGE_BYTES);
     }
     this.#untouched.delete(first, count);

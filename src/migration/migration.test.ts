@@ -12,6 +12,7 @@ import {
 } from "./index.ts";
 import type { OutgoingOptions } from "./outgoing.ts";
 import { rehearseTaking } from "./rehearsal.ts";
+import { FrameHeader, PREAMBLE_BYTES } from "./stream/spec.ts";
 import { makePipe, type PipeFaults } from "./testing/pipe.ts";
 import { PAGES, SmallMachine } from "./testing/small-machine.ts";
 
@@ -75,6 +76,24 @@ function filled(): SmallMachine {
   return machine;
 }
 
+/** As a file. */
+async function saved(machine: SmallMachine): Promise<Uint8Array> {
+  const stream: number[] = [];
+  const file: MigrationChannel = { ...dryChannel, write: async (bytes) => void stream.push(...bytes) };
+  await new OutgoingMigration({ machine, channel: file, ...host() }).run();
+  return Uint8Array.from(stream);
+}
+
+/** The preamble, and each frame. */
+function framesOf(stream: Uint8Array): Uint8Array[] {
+  const frames = [stream.subarray(0, PREAMBLE_BYTES)];
+  for (let at = PREAMBLE_BYTES; at < stream.length; at += frames.at(-1)!.length) {
+    const { payloadBytes } = FrameHeader.decode(stream, at);
+    frames.push(stream.subarray(at, at + FrameHeader.lengthBytes + payloadBytes));
+  }
+  return frames;
+}
+
 function isSame(a: SmallMachine, b: SmallMachine): boolean {
   return a.ram.bytes.every((byte, at) => byte === b.ram.bytes[at]);
 }
@@ -104,7 +123,7 @@ describe("a machine", () => {
       onTurn: (machine) => {
         if (machine.isRunning && value < 200) machine.write(value % PAGES, (value += 1));
       },
-      parameters: { downtimeLimitMs: 1 },
+      parameters: { downtimeLimitMs: 0.1 },
     });
     await ends;
     expect(isSame(target, source)).toBe(true);
@@ -131,10 +150,7 @@ describe("a machine", () => {
 
   test("arrives the same however a channel cuts its bytes", async () => {
     const source = filled();
-    const stream: number[] = [];
-    const file: MigrationChannel = { ...dryChannel, write: async (bytes) => void stream.push(...bytes) };
-    await new OutgoingMigration({ machine: source, channel: file, ...host() }).run();
-    const bytes = Uint8Array.from(stream);
+    const bytes = await saved(source);
     await fc.assert(
       fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 20_000 }), { minLength: 1 }), async (lengths) => {
         let at = 0;
@@ -226,9 +242,7 @@ describe("a damaged stream", () => {
     ["missing", (frames: Uint8Array[]) => frames.splice(5, 1), "6, where 5"],
     ["doubled", (frames: Uint8Array[]) => frames.splice(5, 0, frames[5]!), "5, where 6"],
   ])("with a whole frame %s is refused", async (_, change, numbers) => {
-    const frames: Uint8Array[] = [];
-    const file: MigrationChannel = { ...dryChannel, write: async (bytes) => void frames.push(bytes.slice()) };
-    await new OutgoingMigration({ machine: filled(), channel: file, ...host() }).run();
+    const frames = framesOf(await saved(filled()));
     change(frames);
     const read: MigrationChannel["read"] = async (sink) => {
       for (let next = frames.shift(); next !== undefined; next = frames.shift()) {

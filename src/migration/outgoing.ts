@@ -113,7 +113,7 @@ export class OutgoingMigration {
     const { machine } = options;
     const numbers = new FrameNumbers();
     this.#frames = new FrameWriter(numbers);
-    this.#pages = new PageSource(machine.blocks, numbers);
+    this.#pages = new PageSource(machine, numbers);
     this.#pending = new PageSet(machine.notes.pageCount);
     this.#streams = new OutgoingStreams(machine.streams, (kind, name, bytes) =>
       this.#send(this.#frames.named(kind, name, bytes)),
@@ -377,7 +377,7 @@ export class OutgoingMigration {
       this.#pendingPages -= taken.zeroPages + taken.normalPages;
       this.#zeroPages += taken.zeroPages;
       this.#normalPages += taken.normalPages;
-      for (const frame of taken.frames) await this.#send(frame);
+      await this.#send(taken.bytes);
       room.usedUntil = this.#sending.sentBytes;
       next = taken.next;
     }

@@ -59,14 +59,14 @@ export async function rehearseTaking(): Promise<void> {
 function* streamOf(machine: MigratableMachine): Generator<Uint8Array, undefined> {
   const numbers = new FrameNumbers();
   const frames = new FrameWriter(numbers);
-  const pages = new PageSource(machine.blocks, numbers);
+  const pages = new PageSource(machine, numbers);
   const pending = new PageSet(machine.notes.pageCount);
   const room = { memory: new StreamMemory(PAGES_ROOM_BYTES), at: 0 };
   yield preamble();
   yield frames.json(FrameKind.machine, factsOf(machine));
   for (let i = 0; i < REHEARSED_FRAMES; i++) {
     pages.addAll(pending);
-    yield* pages.take(pending, 0, undefined, room)!.frames;
+    yield pages.take(pending, 0, undefined, room)!.bytes;
   }
   yield frames.frame(FrameKind.stopped);
   yield frames.json(FrameKind.complete, { pages: REHEARSED_FRAMES * MAX_PAGES_PER_FRAME, running: false });

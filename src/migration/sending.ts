@@ -9,8 +9,8 @@ import { StreamMemory } from "./stream/stream-memory.ts";
 const TURN_NS = 4_000_000;
 /** The bandwidth limit is kept over intervals of this length, as in QEMU. */
 const LIMIT_INTERVAL_NS = 100_000_000;
-/** How many frames with pages can be on their way. */
-const ROOMS = 10;
+/** How many rooms of frames can be on their way: more than a channel holds. */
+const ROOMS = 4;
 
 export interface SendingOptions {
   readonly channel: MigrationChannel;
@@ -90,16 +90,21 @@ export class Sending {
   }
 
   async #keepLimit(bytes: number): Promise<void> {
-    const limit = this.#options.maxBandwidth();
-    if (limit === 0) return;
-    const nowNs = this.#options.timers.clock.nowNs();
+    const { timers, patience, maxBandwidth, check } = this.#options;
+    if (maxBandwidth() === 0) return;
+    const nowNs = timers.clock.nowNs();
     if (nowNs - this.#intervalStartNs >= LIMIT_INTERVAL_NS) {
       this.#intervalStartNs = nowNs;
       this.#intervalBytes = 0;
     }
     this.#intervalBytes += bytes;
-    if (this.#intervalBytes * 1e9 < limit * LIMIT_INTERVAL_NS) return;
-    const waitNs = this.#intervalStartNs + LIMIT_INTERVAL_NS - nowNs;
-    if (waitNs > 0) await this.#options.patience.rest(waitNs);
+    if (this.#intervalBytes * 1e9 < maxBandwidth() * LIMIT_INTERVAL_NS) return;
+    // More than the interval's share makes it longer; the limit may be changed meanwhile.
+    for (let limit = maxBandwidth(); limit > 0; limit = maxBandwidth()) {
+      const leftNs = this.#intervalStartNs + (this.#intervalBytes * 1e9) / limit - timers.clock.nowNs();
+      if (leftNs <= 0) return;
+      await patience.rest(Math.min(leftNs, LIMIT_INTERVAL_NS));
+      check();
+    }
   }
 }

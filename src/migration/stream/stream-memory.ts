@@ -2,7 +2,6 @@
 // Memory of a stream's own, where frames are made and looked at. Bytes come to it in one copy and stay what they are, so that
 // a checksum is of what is sent, whatever the guest writes meanwhile.
 import { alignUp, assert } from "../../base/index.ts";
-import { PAGE_BYTES } from "../../memory/index.ts";
 import { kernelsOver, type Kernels } from "./kernels.ts";
 
 const WASM_PAGE_BYTES = 65536;
@@ -52,12 +51,6 @@ export class StreamMemory {
     const high = this.#view.getUint32(field + 4);
     this.seal(at, lengthBytes, field);
     return this.#view.getUint32(field) === low && this.#view.getUint32(field + 4) === high;
-  }
-
-  /** How many pages from `at` on are zero, or are not; at most `pageCount`. */
-  runOfPages(at: number, pageCount: number, isZero: boolean): number {
-    const end = this.#kernels.skipPages(at, at + pageCount * PAGE_BYTES, isZero ? 1 : 0);
-    return (end - at) / PAGE_BYTES;
   }
 }
 
