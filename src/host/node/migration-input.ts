@@ -1,6 +1,6 @@
-// The reading side of migration channels. Everything is read to where it belongs: memory made anew for each piece, as Node's
-// streams do it, costs more than reading (twice the processor time of the whole receiving side, where pages are first touched
-// at a price).
+// The reading side of migration channels. Sockets are read to where their bytes belong: memory made anew for each piece, as
+// Node's streams do it, costs more than reading (twice the processor time of the whole receiving side, where pages are first
+// touched at a price).
 import { Socket, type OnReadOpts, type SocketConstructorOpts } from "node:net";
 import { pour, type ByteSink } from "../../migration/port.ts";
 
@@ -82,11 +82,16 @@ export class SocketInput implements MigrationInput {
   }
 }
 
-/** By calls that read a file, one at a time. */
+/** What a read of a file brings at most. */
+const FILE_BYTES = 2 ** 18;
+
+/** By calls that read a file, one at a time: what one brought is taken while the next one is under way. */
 export class FileInput implements MigrationInput {
   readonly #read: (into: Uint8Array) => Promise<{ readonly bytesRead: number }>;
   readonly #close: () => Promise<void>;
-  #reading: Promise<unknown> = Promise.resolve();
+  #buffers: readonly [Uint8Array, Uint8Array] = [new Uint8Array(FILE_BYTES), new Uint8Array(FILE_BYTES)];
+  #left: Uint8Array = new Uint8Array(0);
+  #reading: Promise<Uint8Array> | undefined;
   #isOver = false;
 
   constructor(read: (into: Uint8Array) => Promise<{ readonly bytesRead: number }>, close: () => Promise<void>) {
@@ -96,11 +101,14 @@ export class FileInput implements MigrationInput {
 
   async read(sink: ByteSink): Promise<boolean> {
     while (!this.#isOver) {
-      const reading = this.#read(sink.place());
-      this.#reading = reading;
-      const { bytesRead } = await reading;
-      if (bytesRead === 0) return false;
-      if (!sink.took(bytesRead)) return true;
+      const left = pour(this.#left, sink);
+      this.#left = left ?? new Uint8Array(0);
+      if (left !== undefined) return true;
+      const bytes = await (this.#reading ?? this.#next());
+      if (bytes.length === 0) return false;
+      this.#left = bytes;
+      // What is wrong with it is told to who waits for it.
+      this.#next().catch(() => undefined);
     }
     return false;
   }
@@ -110,7 +118,17 @@ export class FileInput implements MigrationInput {
     this.#isOver = true;
     const ignore = (): undefined => undefined;
     // A descriptor is not closed under a read. Nothing was written, so that nothing is lost when closing fails.
-    void this.#reading.catch(ignore).then(() => this.#close().catch(ignore));
+    void Promise.resolve(this.#reading)
+      .catch(ignore)
+      .then(() => this.#close().catch(ignore));
+  }
+
+  /** Into the buffer that nobody looks at any more. */
+  #next(): Promise<Uint8Array> {
+    const [into, other] = this.#buffers;
+    this.#buffers = [other, into];
+    this.#reading = this.#read(into).then(({ bytesRead }) => into.subarray(0, bytesRead));
+    return this.#reading;
   }
 }
 
