@@ -26,6 +26,8 @@ export interface AcceleratorConfig {
   readonly cacheBytes: number;
   /** Compiles whatever runs a second time, at once and however short: slow, so that tests meet compiled code everywhere. */
   readonly eager?: boolean;
+  /** How often code is jumped to before it is compiled, where not as often as usual; at most that. */
+  readonly hotJumps?: number;
 }
 
 /** What `-accel tcg` stands for too. */

@@ -79,6 +79,7 @@ export interface JitOptions {
   /** About as much memory as decoded and compiled code may take. */
   readonly cacheBytes: number;
   readonly eager?: boolean;
+  readonly hotJumps?: number;
 }
 
 interface VcpuRun {
@@ -202,7 +203,7 @@ export class Jit implements Accelerator {
     this.entries = {
       table: this.table,
       records: options.records,
-      hotCount: this.isEager ? eagerHotCount : hotCount,
+      hotCount: this.isEager ? eagerHotCount : (options.hotJumps ?? hotCount),
       oftenFollowed: this.isEager ? eagerOftenFollowed : oftenFollowed,
       hot: (entry) => this.hot(entry),
       followed: (entry, from, offset) => this.followed(entry, from, offset),

@@ -30,7 +30,11 @@ function randomWord(rng: SeededRng, { name, operands, mask }: Instruction): numb
 }
 
 function run(tier: "jit" | "interpreter", words: readonly number[], seed: bigint): BareMachine {
-  const machine = bareMachine({ model: "max", ramBytes: 1 << 16, accelerator: { tier, cacheBytes: 16 << 20 } });
+  const machine = bareMachine({
+    model: "max",
+    ramBytes: 1 << 16,
+    accelerator: { tier, cacheBytes: 16 << 20, hotJumps: 2048 },
+  });
   const rng = new SeededRng(seed);
   const { hart } = machine;
   for (let n = 8; n < 16; n++) {

@@ -109,7 +109,7 @@ test("modules are collected when they are given up, and their number has a bound
 test("a module of which little is left makes room before others, and counts as a whole until then", async () => {
   const instances = countInstances();
   const count = 64;
-  const m = bareMachine({ ramBytes: 1 << 20, accelerator: { tier: "jit", cacheBytes: 1 << 20 } });
+  const m = bareMachine({ ramBytes: 1 << 20, accelerator: { tier: "jit", cacheBytes: 1 << 20, hotJumps: 2048 } });
   program((p) => callAll(p, count, 3000))(m);
   load(m, count);
   const { accelerator } = m.hart;

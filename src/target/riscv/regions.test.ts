@@ -17,7 +17,7 @@ interface Ran {
 
 /** Runs with uneven budgets, so that runs end everywhere. */
 function run(tier: "jit" | "interpreter", words: readonly number[], budget: number): Ran {
-  const machine = bareMachine({ ramBytes, accelerator: { tier, cacheBytes: 16 << 20 } });
+  const machine = bareMachine({ ramBytes, accelerator: { tier, cacheBytes: 16 << 20, hotJumps: 2048 } });
   machine.load(ramBase, words);
   for (let left = budget, i = 0; left > 0; i++) {
     const slice = Math.min(left, 100 + ((i * 7919) % 5000));
@@ -46,7 +46,7 @@ const address = (rd: number, offset: number, at: number): number[] => [
 
 describe("regions", () => {
   test("every instruction can stand in one", () => {
-    const machine = bareMachine({ accelerator: { tier: "jit", cacheBytes: 16 << 20 } });
+    const machine = bareMachine({ accelerator: { tier: "jit", cacheBytes: 16 << 20, hotJumps: 2048 } });
     expect(machine.hart.accelerator.lowerAll()).toBeGreaterThan(300);
   });
 
@@ -247,7 +247,7 @@ describe("regions", () => {
   });
 
   test("code that a device writes is the new code in the next run", () => {
-    const machine = bareMachine({ ramBytes, accelerator: { tier: "jit", cacheBytes: 16 << 20 } });
+    const machine = bareMachine({ ramBytes, accelerator: { tier: "jit", cacheBytes: 16 << 20, hotJumps: 2048 } });
     machine.load(ramBase, [a("addi", { rd: a0!, rs1: a0!, imm: 1 }), a("jal", { rd: 0, imm: -4 })]);
     for (let i = 0; i < 20; i++) machine.hart.run(5000);
     expect(machine.hart.accelerator.figures.regions).toBe(1);
@@ -259,7 +259,7 @@ describe("regions", () => {
   });
 
   test("a budget of any size is as exact", () => {
-    const machine = bareMachine({ ramBytes, accelerator: { tier: "jit", cacheBytes: 16 << 20 } });
+    const machine = bareMachine({ ramBytes, accelerator: { tier: "jit", cacheBytes: 16 << 20, hotJumps: 2048 } });
     machine.load(ramBase, [
       a("lui", { rd: t0!, imm: 50_000 << 12 }),
       a("srli", { rd: t0!, rs1: t0!, imm: 12 }),
@@ -281,7 +281,10 @@ describe("regions", () => {
       a("sd", { rs1: a0!, rs2: t0!, imm: 0 }),
       a("jal", { rd: 0, imm: -12 }),
     ];
-    const switched = bareMachine({ ramBytes, accelerator: { tier: "interpreter", cacheBytes: 16 << 20 } });
+    const switched = bareMachine({
+      ramBytes,
+      accelerator: { tier: "interpreter", cacheBytes: 16 << 20, hotJumps: 2048 },
+    });
     switched.load(ramBase, words);
     const { hart } = switched;
     const { accelerator } = hart;
@@ -322,7 +325,7 @@ const leafOf = (va: bigint): number => leafTable + Number((va >> 12n) & 511n) * 
 /** Both tiers agree on a program in S-mode whose code page is at `code`. */
 function agreePaged(prepare: (m: BareMachine) => void): AcceleratorFigures {
   const [compiled, interpreted] = (["jit", "interpreter"] as const).map((tier) => {
-    const machine = bareMachine({ ramBytes: 1 << 18, accelerator: { tier, cacheBytes: 16 << 20 } });
+    const machine = bareMachine({ ramBytes: 1 << 18, accelerator: { tier, cacheBytes: 16 << 20, hotJumps: 2048 } });
     mapPage(machine, code, pageOf.code, executable);
     prepare(machine);
     enterPaged(machine, code);
