@@ -242,7 +242,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Bytes a millisecond from this process to another one's socket, in pieces as large as those of a migration. */
+/** Bytes a millisecond from this process to another one's socket; larger pieces are no faster. */
 async function plainCopy(bytes: number): Promise<number> {
   const child = spawn(process.execPath, ["-e", SINK], { stdio: ["ignore", "pipe", "inherit"] });
   children.push(child);

@@ -69,7 +69,7 @@ export class SocketInput implements MigrationInput {
 
   /** False pauses the socket. */
   #took(count: number): boolean {
-    const sink = this.#sink;
+    const sink = this.#isOver ? undefined : this.#sink;
     if (sink === undefined) {
       this.#hasByte = true;
       return false;
