@@ -14,7 +14,7 @@ import {
   type SoftMmu,
   type VcpuExit,
 } from "../../accel/index.ts";
-import type { ClockPort, RngPort, Timer, TimerPort } from "../../base/index.ts";
+import type { RngPort, TimerPort } from "../../base/index.ts";
 import type { CpuBus, WriteNotes } from "../../memory/port.ts";
 import { Cause, interruptFlag } from "./causes.ts";
 import type { CpuFeatures } from "./cpu-models.ts";
@@ -29,6 +29,8 @@ import { MemoryAccess } from "./memory-access.ts";
 import { AccessKind, Mmu, mmuFeatures } from "./mmu.ts";
 import { MemoryInstructions } from "./memory-instructions.ts";
 import { Pmp } from "./pmp.ts";
+import { RunEnd } from "./run-end.ts";
+import { StimecmpTimer } from "./stimecmp-timer.ts";
 import { SystemInstructions, type InstructionOwner } from "./system-instructions.ts";
 import type {
   ExternalInterrupts,
@@ -69,13 +71,6 @@ export interface HartParts {
   readonly firmware: () => HostFirmware | undefined;
 }
 
-const stipLine = 1 << 5;
-/**
- * A run is cut short when it has taken so long of its clock's time: what it was given was meant for faster code. The clock
- * is looked at when this many things were done outside of generated code, which are what can be slow.
- */
-const longRunNs = 2_000_000;
-const callsBetweenLooks = 64;
 const modeNames: Readonly<Record<Mode, PrivilegeMode>> = { [Mode.U]: "U", [Mode.S]: "S", [Mode.M]: "M" };
 const modeNumbers: Readonly<Record<PrivilegeMode, Mode>> = { U: Mode.U, S: Mode.S, M: Mode.M };
 const rv64Mask = (1n << 64n) - 1n;
@@ -97,19 +92,8 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   private readonly fetch: Fetch;
   private readonly csrContext: CsrContext;
   private readonly code: InterpreterInstance;
-  private readonly timer: Timer;
-  private readonly clock: ClockPort;
-  private kicked = false;
-  /** Set by helpers that leave generated code for a reason of their own. */
-  private exit: VcpuExit | undefined;
-  /** A watch stopped the hart: what for, and the instructions executed until then where that is known. */
-  private stopped: { readonly hit: WatchHit; readonly executed?: number } | undefined;
-  /** The run is cut short before the next instruction: how many it executed where that is known. */
-  private cut: { readonly executed?: number } | undefined;
-  private runEndNs = 0;
-  private callsUntilLook = callsBetweenLooks;
-  /** What the last exit "watch" was for. */
-  watchHit: WatchHit | undefined;
+  private readonly timer: StimecmpTimer;
+  private readonly end: RunEnd;
   /** The privilege context changed under a helper: the pc must be looked up again. */
   contextDirty = false;
 
@@ -121,7 +105,6 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     const core = new HartCore(parts.hartId, parts.memory, parts.block, parts.external);
     this.core = core;
     this.triggers = new Triggers(core, () => parts.tlb.flushAll());
-    this.clock = parts.timers.clock;
     const source = parts.notes.source(hartSource(parts.hartId));
     const { bus, notes, tlb, cache } = parts;
     const has = parts.features.has;
@@ -166,10 +149,11 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
         else if (flush === "loads") tlb.flush(TlbKind.load);
         this.contextDirty = true;
       },
-      timerChanged: () => this.updateTimer(),
+      timerChanged: () => this.timer.update(),
     };
-    this.timer = parts.timers.create(`hart${parts.hartId}.stimecmp`, () => this.updateTimer());
-    parts.timebase.onSet?.(() => this.updateTimer());
+    const { timebase, timers } = parts;
+    this.timer = new StimecmpTimer({ core, hasSstc: has("sstc"), timebase, timers });
+    this.end = new RunEnd(core, tlb, timers.clock);
     const options = {
       memory: parts.memory,
       vcpu: parts.block,
@@ -199,7 +183,10 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
 
   reset(): void {
     const { core } = this;
+    // What devices drive is not the hart's to reset.
+    const { lines } = core;
     core.r64.fill(0n, core.base64, core.base64 + F.pmpaddr + 16);
+    core.lines = lines;
     core.aia.reset();
     core.mode = Mode.M;
     core.counters.reset(core.executedBefore);
@@ -213,13 +200,13 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     if (!has("u")) core.setWord(W.mstatus, Mstatus.mpp);
     this.started = true;
     this.waiting = false;
-    this.exit = undefined;
+    this.end.reset();
     this.pmp.refresh();
     this.triggers.reset();
     core.refreshFpFast();
     this.parts.tlb.flushAll();
     this.access.selectTables();
-    this.updateTimer();
+    this.timer.update();
   }
 
   get runnable(): boolean {
@@ -236,11 +223,11 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   }
 
   kick(): void {
-    this.kicked = true;
+    this.end.kicked = true;
   }
 
   get wanted(): boolean {
-    return this.kicked || pendingInterrupt(this.core) >= 0;
+    return this.end.kicked || pendingInterrupt(this.core) >= 0;
   }
 
   run(budget: number): VcpuExit {
@@ -248,10 +235,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     let left = budget;
     while (left > 0) {
       if (!this.started) return "stopped";
-      if (this.kicked) {
-        this.kicked = false;
-        return "kicked";
-      }
+      if (this.end.takeKick()) return "kicked";
       if (this.waiting) {
         if (!this.wakeup) return "wait";
         this.waiting = false;
@@ -264,23 +248,17 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
       const { triggers } = this;
       const slice = triggers.passing === 0 ? Math.min(left, mostBudget) : 1;
       core.runBudget = slice;
-      this.runEndNs = this.clock.nowNs() + longRunNs;
+      this.end.begin();
       const after = this.code.run(slice);
       core.runBudget = 0;
       core.executedBefore += slice - after;
       left -= slice - after;
       triggers.passing = 0;
-      if (this.stopped !== undefined) return this.stop(this.stopped);
-      if (this.cut !== undefined) {
-        core.executedBefore = this.cut.executed ?? core.executedBefore - 1;
-        this.cut = undefined;
-        return "kicked";
+      const exit = this.end.take();
+      if (exit === "watch") {
+        triggers.passing = this.watchHit!.watch.kind === "execute" ? TriggerKind.execute : TriggerKind.any;
       }
-      const exit = this.exit;
-      if (exit !== undefined) {
-        this.exit = undefined;
-        return exit;
-      }
+      if (exit !== undefined) return exit;
     }
     return "budget";
   }
@@ -336,7 +314,6 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
 
   /** A trigger raises a breakpoint exception; for a watch, generated code is left at the next look-up of the pc. */
   stopAccess(armed: Armed, low: number, high: number): void {
-    const { core } = this;
     const access = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
     const address = access > armed.first ? access : armed.first;
     if (armed.trigger !== undefined) {
@@ -344,42 +321,19 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
       this.exception(Cause.breakpoint, address);
       return;
     }
-    const hit = { watch: armed.watch!, address };
-    // An access is made by an instruction that is counted already; how many came before a fetch is known behind the run.
-    this.stopped = armed.watch!.kind === "execute" ? { hit } : { hit, executed: core.executed - 1 };
-    this.parts.tlb.flush(TlbKind.fetch);
+    this.end.stopAt({ watch: armed.watch!, address });
   }
 
   get stopping(): boolean {
-    return this.stopped !== undefined || this.cut !== undefined;
-  }
-
-  /** Whether this run has lasted too long; asked once for each thing done outside of generated code. */
-  private isLate(): boolean {
-    if (--this.callsUntilLook > 0) return false;
-    this.callsUntilLook = callsBetweenLooks;
-    return this.clock.nowNs() >= this.runEndNs;
+    return this.end.stopping;
   }
 
   isKickedLate(): boolean {
-    this.kicked ||= this.isLate();
-    return this.kicked;
+    return this.end.isKickedLate();
   }
 
-  /** Leaves generated code before the instruction at the pc, which is counted already, at the next look-up of the pc. */
-  private cutBefore(): 0 {
-    this.cut = { executed: this.core.executed - 1 };
-    this.parts.tlb.flush(TlbKind.fetch);
-    return 0;
-  }
-
-  private stop({ hit, executed }: { readonly hit: WatchHit; readonly executed?: number }): VcpuExit {
-    // Else the step that left generated code was counted.
-    this.core.executedBefore = executed ?? this.core.executedBefore - 1;
-    this.watchHit = hit;
-    this.stopped = undefined;
-    this.triggers.passing = hit.watch.kind === "execute" ? TriggerKind.execute : TriggerKind.any;
-    return "watch";
+  get watchHit(): WatchHit | undefined {
+    return this.end.watchHit;
   }
 
   watch(watch: Watch): void {
@@ -398,8 +352,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
 
   fetchMiss(): number {
     this.misses.fetches++;
-    // No instruction was begun; the step that leaves generated code is counted.
-    if (!this.stopping && this.isLate()) this.cut = {};
+    if (!this.end.stopping && this.end.isLate()) this.end.cutAtFetch();
     return this.fetch.miss();
   }
 
@@ -412,46 +365,24 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   }
 
   step(): number {
-    return this.isLate() ? this.cutBefore() : this.fetch.single();
+    return this.end.isLate() ? this.end.cutBefore() : this.fetch.single();
   }
 
   loadSlow(width: number): number {
     this.misses.loads++;
-    return this.isLate() ? this.cutBefore() : this.access.load(width);
+    return this.end.isLate() ? this.end.cutBefore() : this.access.load(width);
   }
 
   storeSlow(width: number): number {
     this.misses.stores++;
     const status = this.access.store(width);
-    return status === HelperStatus.next && this.isKickedLate() ? HelperStatus.leave : status;
+    return status === HelperStatus.next && this.end.isKickedLate() ? HelperStatus.leave : status;
   }
 
   atomicSlow(width: number, forStore: number): number {
     if (forStore === 1) this.misses.stores++;
     else this.misses.loads++;
-    return this.isLate() ? this.cutBefore() : this.access.atomic(width, forStore);
-  }
-
-  // The supervisor timer (Sstc).
-
-  private updateTimer(): void {
-    const { core, parts } = this;
-    const enabled = parts.features.has("sstc") && (core.get(F.menvcfg) & Menvcfg.stce) !== 0n;
-    if (!enabled) {
-      core.lines &= ~stipLine;
-      this.timer.disarm();
-      return;
-    }
-    // STIP is the comparison alone now: what software left in the bit does not count (§3.1.18).
-    core.setWord(W.mip, core.word(W.mip) & ~stipLine);
-    const leftTicks = Number(core.get(F.stimecmp) - BigInt(parts.timebase.ticks()));
-    const due = leftTicks <= 0;
-    core.lines = due ? core.lines | stipLine : core.lines & ~stipLine;
-    // The timebase counts from its last reset or from where it was set, the clock from the machine's beginning.
-    const nsPerTick = 1e9 / parts.timebase.frequencyHz;
-    const deadlineNs = Math.ceil((Math.floor(this.clock.nowNs() / nsPerTick) + leftTicks) * nsPerTick);
-    if (due || !Number.isSafeInteger(deadlineNs)) this.timer.disarm();
-    else this.timer.arm(deadlineNs);
+    return this.end.isLate() ? this.end.cutBefore() : this.access.atomic(width, forStore);
   }
 
   // What boards and firmware ask for (Hart).
@@ -494,7 +425,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
   }
 
   leaveFor(exit: VcpuExit): void {
-    this.exit = exit;
+    this.end.leaveFor(exit);
   }
 
   waitForInterrupt(): void {
@@ -552,6 +483,6 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     this.pmp.refresh();
     this.core.refreshFpFast();
     this.access.selectTables();
-    this.updateTimer();
+    this.timer.update();
   }
 }

@@ -43,6 +43,15 @@ describe("traps", () => {
     expect([m.hart.readCsr(mcause), m.hart.readCsr(0x343)]).toEqual([2n, 0xffff_ffffn]);
   });
 
+  test("a line that a device drives stays up through a reset", () => {
+    const m = machine([spin]);
+    m.hart.setIrq(HartIrq.meip, true);
+    m.hart.reset();
+    expect(m.hart.readCsr(0x344)).toBe(1n << 11n);
+    m.hart.setIrq(HartIrq.meip, false);
+    expect(m.hart.readCsr(0x344)).toBe(0n);
+  });
+
   test("a CSR that does not exist, or is not for this mode, is illegal", () => {
     const m = machine([a("csrrs", { rd: 5, csr: 0x800 })]);
     m.hart.run(2);
