@@ -17,7 +17,8 @@ import { instructionLimit, pageLimit, RegionFormer } from "./region-former.ts";
 import { RegionModule } from "./region-module.ts";
 import { Region, RegionRecords, type RegionPage } from "./region-records.ts";
 import { makeSlowPaths, regionImports, storedCode } from "./slow-paths.ts";
-import { cachedFields, makeGroupedTemplate, makeTemplate, type Template, type TemplateContext } from "./template.ts";
+import { cachedFields } from "./ir-shape.ts";
+import { makeGroupedTemplate, makeTemplate, type Template, type TemplateContext } from "./template.ts";
 
 /**
  * A batch is compiled when it holds so many instructions or regions, has waited for so many runs, or its code was hot so

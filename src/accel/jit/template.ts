@@ -11,9 +11,10 @@ import {
 } from "../../wasm/index.ts";
 import type { HandlerVariant } from "../interpreter/interpreter.ts";
 import { declared, hostStores, IrLowering, type LibraryFunction, type TlbTable } from "../ir-lowering.ts";
-import type { Expr, InstructionSemantics, IrType, Slot, Stmt, Width } from "../ir.ts";
+import type { Expr, IrType, Slot, Stmt, Width } from "../ir.ts";
 import type { VcpuLayout } from "../vcpu-layout.ts";
-import { accessLocals, cachedFieldLimit, fieldLocal, temporaryLimit, temporaryLocal } from "./region-locals.ts";
+import { accessOf, callsHelper, hoistHelpers, isForInterpreter, sumOf } from "./ir-shape.ts";
+import { accessLocals, fieldLocal, temporaryLimit, temporaryLocal } from "./region-locals.ts";
 
 /** Kinds of holes, and of the runs of bytes between them; each is followed by its operands in `tokens`. */
 export const Token = {
@@ -109,49 +110,6 @@ export interface TemplateContext {
   readonly library: ReadonlyMap<string, LibraryFunction>;
   /** Indexes of the library functions that are not inlined, and of the slow paths. */
   readonly imports: ReadonlyMap<string, FunctionIndex>;
-}
-
-/** Fields that IR reads and never sets, and nothing but helpers changes. */
-export function cachedFields(instructions: readonly InstructionSemantics[]): readonly string[] {
-  const read = new Set<string>();
-  const set = new Set<string>();
-  const visitExpr = (expr: Expr): void => {
-    if (expr.kind === "field" && expr.live !== true) read.add(expr.field);
-    else if (expr.kind === "op" || expr.kind === "call") expr.args.forEach(visitExpr);
-    else if (expr.kind === "select") [expr.when, expr.then, expr.otherwise].forEach(visitExpr);
-  };
-  const visit = (stmt: Stmt): void => {
-    if (stmt.kind === "setField") set.add(stmt.field);
-    expressionsOf(stmt).forEach(visitExpr);
-    if (stmt.kind === "if") [...stmt.then, ...stmt.otherwise].forEach(visit);
-  };
-  for (const { code } of instructions) code.forEach(visit);
-  const found = [...read].filter((name) => !set.has(name));
-  assert(found.length <= cachedFieldLimit, "there are locals for fields that only helpers change", found.join());
-  return found;
-}
-
-function expressionsOf(stmt: Stmt): readonly Expr[] {
-  switch (stmt.kind) {
-    case "set":
-    case "setReg":
-    case "setField":
-    case "hostStore":
-      return [stmt.value];
-    case "translate":
-    case "findBlock":
-      return [stmt.address];
-    case "store":
-      return [stmt.address, stmt.value];
-    case "if":
-      return [stmt.when];
-    case "branch":
-      return stmt.when === undefined ? [] : [stmt.when];
-    case "jump":
-      return [stmt.target];
-    case "helper":
-      return [stmt.arg];
-  }
 }
 
 /** Records tokens; also stands in for the function of a library function that is inlined. */
@@ -443,92 +401,3 @@ class GroupedLowering extends TemplateLowering {
     this.f.token(Token.backToGroup);
   }
 }
-
-function accessOf(code: readonly Stmt[]): Pick<Template, "access" | "widthBytes"> {
-  const accesses = code.filter((stmt) => stmt.kind === "translate" || stmt.kind === "store");
-  const [only] = accesses;
-  const none = { access: undefined, widthBytes: 0 };
-  if (only === undefined || accesses.length > 1 || !isBaseAndImmediate(only.address)) return none;
-  if (only.kind === "store") return { access: "store", widthBytes: only.width };
-  return only.access === "load" ? { access: "load", widthBytes: only.width } : none;
-}
-
-const isBaseAndImmediate = (expr: Expr): boolean =>
-  expr.kind === "op" &&
-  expr.op === "i64.add" &&
-  expr.args[0]?.kind === "reg" &&
-  expr.args[0].slot === "src1" &&
-  expr.args[1]?.kind === "imm";
-
-function sumOf(code: readonly Stmt[]): Template["sum"] {
-  const [only] = code;
-  if (code.length !== 1 || only?.kind !== "setReg" || only.value.kind !== "op" || only.value.op !== "i64.add") return;
-  if (isBaseAndImmediate(only.value)) return "immediate";
-  const [a, b] = only.value.args;
-  return a?.kind === "reg" && a.slot === "src1" && b?.kind === "reg" && b.slot === "src2" ? "register" : undefined;
-}
-
-const callsHelper = (code: readonly Stmt[]): boolean => code.some(({ kind }) => kind === "helper");
-const isBranch = (stmt: Stmt): boolean => stmt.kind === "branch" || stmt.kind === "jump";
-const armsOf = (stmt: Stmt): readonly (readonly Stmt[])[] => (stmt.kind === "if" ? [stmt.then, stmt.otherwise] : []);
-/** Somewhere inside it a helper is called. */
-const asksHelper = (stmt: Stmt): boolean => armsOf(stmt).some((arm) => callsHelper(arm) || arm.some(asksHelper));
-
-/** True when the instruction always calls a helper, or leaves the straight path anywhere but at its end. */
-function isForInterpreter(code: readonly Stmt[]): boolean {
-  return code.some((stmt, i) => {
-    if (stmt.kind === "helper" || (isBranch(stmt) && i !== code.length - 1)) return true;
-    return armsOf(stmt).some((arm) => arm.some(branchesDeeper) || (!callsHelper(arm) && asksAfterEffect(arm)));
-  });
-}
-
-const branchesDeeper = (stmt: Stmt): boolean => isBranch(stmt) || armsOf(stmt).some((arm) => arm.some(branchesDeeper));
-
-/** True when a helper would be called where something has happened already. */
-function asksAfterEffect(code: readonly Stmt[]): boolean {
-  let effects = false;
-  return code.some((stmt) => {
-    if (asksHelper(stmt) && (effects || armsOf(stmt).some((arm) => !callsHelper(arm) && asksAfterEffect(arm))))
-      return true;
-    effects ||= hasEffect(stmt);
-    return false;
-  });
-}
-
-/**
- * The interpreter takes over from the beginning of an instruction, so nothing may have happened by then: an `if` with a
- * helper behind such an effect is tested first, which is the same where its condition is made of cached fields alone;
- * otherwise (`kept` is empty) the whole instruction is the interpreter's.
- */
-function hoistHelpers(code: readonly Stmt[]): { hoisted: Expr<"i32">[]; kept: readonly Stmt[] } {
-  const hoisted: Expr<"i32">[] = [];
-  const kept: Stmt[] = [];
-  let effects = false;
-  for (const stmt of code) {
-    if (effects && stmt.kind === "if" && asksHelper(stmt)) {
-      const isPlain = callsHelper(stmt.then) && stmt.otherwise.length === 0 && isPure(stmt.when);
-      if (!isPlain) return { hoisted: [], kept: [] };
-      hoisted.push(stmt.when);
-      continue;
-    }
-    if (effects && missesToInterpreter(stmt)) return { hoisted: [], kept: [] };
-    effects ||= hasEffect(stmt);
-    kept.push(stmt);
-  }
-  return { hoisted, kept };
-}
-
-const isPure = (expr: Expr): boolean =>
-  expr.kind === "const" ||
-  expr.kind === "imm" ||
-  (expr.kind === "field" && expr.live !== true) ||
-  (expr.kind === "op" && expr.args.every(isPure));
-
-const missesToInterpreter = (stmt: Stmt): boolean =>
-  (stmt.kind === "translate" && stmt.access !== "load") || armsOf(stmt).some((arm) => arm.some(missesToInterpreter));
-
-/** The arm of an `if` that calls a helper is left before it has done anything. */
-const hasEffect = (stmt: Stmt): boolean =>
-  stmt.kind === "if"
-    ? armsOf(stmt).some((arm) => !callsHelper(arm) && arm.some(hasEffect))
-    : stmt.kind !== "set" && stmt.kind !== "findBlock";
