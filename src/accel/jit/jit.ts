@@ -1,7 +1,7 @@
 // The region compiler: takes what the interpreter found to be hot, forms regions, compiles them in batches, keeps them within
 // a bound of memory.
 import { assert } from "../../base/index.ts";
-import { CodeCache, codePageBytes, entryBytes, entryOffset, Handler } from "../code-cache.ts";
+import { CodeCache, codePageBytes, entryBytes, entryOffset } from "../code-cache.ts";
 import type { HandlerTable, InterpreterHost, InterpreterInstance } from "../interpreter/interpreter.ts";
 import type { RegionEntries } from "../interpreter/region-calls.ts";
 import type { LibraryFunction } from "../ir-lowering.ts";
@@ -15,10 +15,11 @@ import { RegionEmitter, type Tables } from "./region-emitter.ts";
 import { CompiledModule, LiveModules } from "./live-modules.ts";
 import { instructionLimit, pageLimit, RegionFormer } from "./region-former.ts";
 import { RegionModule } from "./region-module.ts";
-import { Region, RegionRecords, type RegionPage } from "./region-records.ts";
+import { entriesOf, pagesOf } from "./region-extent.ts";
+import { Region, RegionRecords } from "./region-records.ts";
 import { makeSlowPaths, regionImports, storedCode } from "./slow-paths.ts";
 import { cachedFields } from "./ir-shape.ts";
-import { makeGroupedTemplate, makeTemplate, type Template, type TemplateContext } from "./template.ts";
+import { Templates } from "./templates.ts";
 
 /**
  * A batch is compiled when it holds so many instructions or regions, has waited for so many runs, or its code was hot so
@@ -106,9 +107,7 @@ export class Jit implements Accelerator {
   private readonly emitter: RegionEmitter;
   private readonly module: RegionModule;
   private readonly slowPaths: WebAssembly.Instance["exports"];
-  private readonly context: TemplateContext;
-  private readonly templates: (Template | undefined)[] = [];
-  private readonly groupedTemplates: Map<Template, Template> = new Map();
+  private readonly templates: Templates;
   private readonly words: Int32Array;
   private readonly halves: Uint16Array;
   private readonly freeFunctions: number[] = [];
@@ -149,12 +148,12 @@ export class Jit implements Accelerator {
     });
     for (let i = regionTableLength - 1; i >= 0; i--) this.freeFunctions.push(i);
     const imports = regionImports(target.library, options.onlyVcpu);
-    this.context = {
+    this.templates = new Templates(options.handlers.variants, {
       layout: target.layout,
       cachedFields: cachedFields(target.instructions),
       library: new Map(target.library.map((entry) => [entry.name, entry])),
       imports: new Map(imports.map(({ name }, i) => [name, i as FunctionIndex])),
-    };
+    });
     this.records = new RegionRecords({
       buffer,
       base: options.records,
@@ -163,7 +162,7 @@ export class Jit implements Accelerator {
     });
     this.former = new RegionFormer({
       buffer,
-      templateOf: (handler) => this.templateOf(handler),
+      templateOf: (handler) => this.templates.of(handler),
       handlerUnder: (entry) => this.records.handlerUnder(entry),
       scratch: options.records + recordsBytes,
       decodeWord: (word, entry) => this.running!.host.decodeWord(word, entry),
@@ -176,14 +175,14 @@ export class Jit implements Accelerator {
     this.flow = new ControlFlow(this.former);
     this.emitter = new RegionEmitter(this.former, this.flow, {
       layout: target.layout,
-      cachedFields: this.context.cachedFields,
+      cachedFields: this.templates.context.cachedFields,
       zero: target.zeroRegister,
       sink: target.sinkRegister,
       records: options.records,
       buffer,
       onlyVcpu: options.onlyVcpu,
       misfitImport: imports.findIndex(({ name }) => name === "misfit"),
-      grouped: (template) => this.groupedOf(template),
+      grouped: (template) => this.templates.grouped(template),
     });
     this.module = new RegionModule(imports, { pages: options.memoryPages, shared: options.shared });
     this.slowPaths = makeSlowPaths({
@@ -230,9 +229,7 @@ export class Jit implements Accelerator {
 
   /** Lowers every instruction of the target, as running code would one by one; how many there are. */
   lowerAll(): number {
-    const { variants } = this.options.handlers;
-    variants.forEach((_, i) => this.templateOf(Handler.first + i));
-    return variants.length;
+    return this.templates.makeAll();
   }
 
   get tier(): Tier {
@@ -296,23 +293,6 @@ export class Jit implements Accelerator {
     const before = this.dropped;
     const status = this.running!.host.storeSlow(width);
     return status === 0 && this.dropped !== before ? storedCode : status;
-  }
-
-  private templateOf(handler: number): Template {
-    return (this.templates[handler] ??= makeTemplate(
-      this.options.handlers.variants[handler - Handler.first]!,
-      this.context,
-    ));
-  }
-
-  private groupedOf(template: Template): Template {
-    let grouped = this.groupedTemplates.get(template);
-    if (grouped === undefined) {
-      const handler = this.templates.indexOf(template);
-      grouped = makeGroupedTemplate(this.options.handlers.variants[handler - Handler.first]!, this.context);
-      this.groupedTemplates.set(template, grouped);
-    }
-    return grouped;
   }
 
   /** The entry at `entry`, whose address is in the running vCPU's pc, is hot: forms a region, or makes one anew. */
@@ -392,36 +372,10 @@ export class Jit implements Accelerator {
     const tableIndex = this.freeFunctions.pop()!;
     emitter.emit(tableIndex, this.tablesFor(former.entry[former.first[former.entryBlocks[0]!]!]!));
     this.module.add(emitter);
-    const pages: RegionPage[] = [];
-    for (let page = 0; page < former.pageCount; page++) {
-      pages.push({ entries: former.pageEntries[page]!, low: 0, high: 0 });
-    }
-    for (let i = 0; i < former.count; i++) {
-      const page = pages[former.page[i]!]!;
-      const first = (former.offset[i]! & 0xfff) >>> 6;
-      // What lies over the end of the page is in the first step of another.
-      const last = Math.min(63, ((former.offset[i]! & 0xfff) + former.templates[i]!.lengthBytes - 1) >>> 6);
-      for (let granule = first; granule <= last; granule++) {
-        if (granule < 32) page.low |= 1 << granule;
-        else page.high |= 1 << (granule & 31);
-      }
-      const otherPage = former.otherPage[i]!;
-      if (otherPage >= 0) pages[otherPage]!.low |= 1;
-    }
-    const entries = Array.from({ length: former.entryCount }, (_, i) => {
-      const block = former.entryBlocks[i]!;
-      const first = former.first[block]!;
-      return {
-        at: former.entry[first]!,
-        label: flow.label[block]!,
-        offset: former.offset[first]!,
-        need: flow.need[block]!,
-      };
-    });
     const region = new Region({
       tableIndex,
-      entries,
-      pages,
+      entries: entriesOf(former, flow),
+      pages: pagesOf(former),
       roots,
       code: former.entry.slice(0, former.count),
       offsets: former.offset.slice(0, former.count),
