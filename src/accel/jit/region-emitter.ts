@@ -22,7 +22,6 @@ import {
   budgetLocal,
   exitOffsetLocal,
   fieldLocal,
-  firstCell,
   groupLocal,
   kindLocal,
   labelLocal,
@@ -30,7 +29,8 @@ import {
   tagLocal,
 } from "./region-locals.ts";
 import { packAccess } from "./slow-paths.ts";
-import { exitLevel, leftLevel, RegionWays, type EmitterParts } from "./region-ways.ts";
+import type { EmitterParts } from "./region-cells.ts";
+import { exitLevel, leftLevel, RegionWays } from "./region-ways.ts";
 import { Flow, Token } from "./template.ts";
 
 const i64Add = numericOps["i64.add"];
@@ -49,11 +49,6 @@ const i64ShrU = numericOps["i64.shr_u"];
 const i32Wrap = numericOps["i32.wrap_i64"];
 const i32Load = memoryOps["i32.load"].code;
 const i64Load = memoryOps["i64.load"].code;
-const i64Store = memoryOps["i64.store"].code;
-const f64Load = memoryOps["f64.load"].code;
-const f64Store = memoryOps["f64.store"].code;
-const floatOfBits = numericOps["f64.reinterpret_i64"];
-const bitsOfFloat = numericOps["i64.reinterpret_f64"];
 
 /** Addresses of the TLB's tables for loads and stores. */
 export interface Tables {
@@ -62,14 +57,6 @@ export interface Tables {
 }
 
 export class RegionEmitter extends RegionWays {
-  private readonly halves: Uint16Array;
-  /** Local of each register, by its offset in units of 8 bytes; 0 when it has none yet. */
-  private readonly localOf: Int16Array;
-  /** Registers in locals: those of 64 bits, then those that hold floats. */
-  private readonly cells: number[] = [];
-  private readonly floatCells: number[] = [];
-  private readonly isDirty: Uint8Array;
-  private readonly isFloat: Uint8Array;
   private readonly groups: AccessGroups;
   /**
    * The instruction that is written: its block and its place there, and how many instructions before it are executed that the
@@ -82,19 +69,11 @@ export class RegionEmitter extends RegionWays {
 
   constructor(former: RegionFormer, flow: ControlFlow, parts: EmitterParts) {
     super(former, flow, parts);
-    this.halves = new Uint16Array(parts.buffer);
-    this.localOf = new Int16Array(parts.layout.lengthBytes >>> 3);
-    this.isDirty = new Uint8Array(parts.layout.lengthBytes >>> 3);
-    this.isFloat = new Uint8Array(parts.layout.lengthBytes >>> 3);
     this.groups = new AccessGroups(former, flow, {
       halves: this.halves,
       zero: parts.zero,
       cells: parts.layout.lengthBytes >>> 3,
     });
-    for (const name of parts.layout.names) {
-      const { type, offset, count } = parts.layout.get(name);
-      if (type === "f64") this.isFloat.fill(1, offset >>> 3, (offset >>> 3) + count);
-    }
   }
 
   /** Emits the analysed region as the function that will be `tableIndex` in the table. */
@@ -131,35 +110,6 @@ export class RegionEmitter extends RegionWays {
     this.emitTail();
   }
 
-  // Registers.
-
-  private collectCells(): void {
-    const { former, parts, cells, floatCells, localOf, isDirty } = this;
-    for (const list of [cells, floatCells]) {
-      for (const cell of list) {
-        localOf[cell] = 0;
-        isDirty[cell] = 0;
-      }
-      list.length = 0;
-    }
-    for (let i = 0; i < former.count; i++) {
-      const { reads, writes } = former.templates[i]!;
-      for (let slot = writes ? 0 : 1; slot < 4; slot++) {
-        if (slot > 0 && ((reads >>> slot) & 1) === 0) continue;
-        const offset = this.halves[(former.decoded[i]! >>> 1) + 1 + slot]!;
-        if (offset === parts.zero || offset === parts.sink) continue;
-        const cell = offset >>> 3;
-        if (localOf[cell] === 0) {
-          localOf[cell] = 1;
-          (this.isFloat[cell] === 1 ? floatCells : cells).push(cell);
-        }
-        if (slot === 0) isDirty[cell] = 1;
-      }
-    }
-    for (let i = 0; i < cells.length; i++) localOf[cells[i]!] = firstCell + i;
-    for (let i = 0; i < floatCells.length; i++) localOf[floatCells[i]!] = firstCell + cells.length + i;
-  }
-
   private emitHead(tables: Tables | undefined): void {
     const { out, parts, cells, floatCells } = this;
     out.u32(localRuns.length + 2);
@@ -176,8 +126,7 @@ export class RegionEmitter extends RegionWays {
       this.loadField(i32Load, "tlbStore", accessLocals.tlbStore);
     }
     for (let i = 0; i < parts.cachedFields.length; i++) this.loadField(i32Load, parts.cachedFields[i]!, fieldLocal(i));
-    this.loadCells(cells, i64Load);
-    this.loadCells(floatCells, f64Load);
+    this.loadRegisters();
   }
 
   /** The interpreter takes over where other tables are in force than the region was made for. */
@@ -204,25 +153,6 @@ export class RegionEmitter extends RegionWays {
     this.end();
   }
 
-  private loadCells(cells: readonly number[], load: number): void {
-    for (let i = 0; i < cells.length; i++) {
-      const cell = cells[i]!;
-      this.vcpu();
-      this.memory(load, cell * 8);
-      this.set(this.localOf[cell] as Local);
-    }
-  }
-
-  private storeCells(cells: readonly number[], store: number): void {
-    for (let i = 0; i < cells.length; i++) {
-      const cell = cells[i]!;
-      if (this.isDirty[cell] === 0) continue;
-      this.vcpu();
-      this.get(this.localOf[cell] as Local);
-      this.memory(store, cell * 8);
-    }
-  }
-
   private emitTail(): void {
     const { out } = this;
     // Left with pc and budget stored, and what the slow path answered: 0 is a trap in a load. Nobody asks for the other locals, so
@@ -235,8 +165,7 @@ export class RegionEmitter extends RegionWays {
     out.u8(i32Or);
     this.set(kindLocal);
     this.end();
-    this.storeCells(this.cells, i64Store);
-    this.storeCells(this.floatCells, f64Store);
+    this.storeRegisters();
     this.get(baseLocal);
     this.get(exitOffsetLocal);
     out.u8(i64Add);
@@ -548,33 +477,5 @@ export class RegionEmitter extends RegionWays {
     this.hintNext(0);
     out.u8(control.brIf);
     out.u32(this.depth + depthInside - leftLevel);
-  }
-
-  private getRegister(offset: number): void {
-    if (offset === this.parts.zero) {
-      this.i64(0);
-      return;
-    }
-    this.get(this.localOf[offset >>> 3] as Local);
-    if (this.isFloat[offset >>> 3] === 1) this.out.u8(bitsOfFloat);
-  }
-
-  private getFloat(offset: number): void {
-    if (this.isFloat[offset >>> 3] === 1) {
-      this.get(this.localOf[offset >>> 3] as Local);
-      return;
-    }
-    this.getRegister(offset);
-    this.out.u8(floatOfBits);
-  }
-
-  /** Pops bits (0) or a float (1). */
-  private setRegister(offset: number, valueIsFloat: 0 | 1): void {
-    if (offset === this.parts.sink) {
-      this.out.u8(control.drop);
-      return;
-    }
-    if (valueIsFloat !== this.isFloat[offset >>> 3]) this.out.u8(valueIsFloat === 1 ? bitsOfFloat : floatOfBits);
-    this.set(this.localOf[offset >>> 3] as Local);
   }
 }

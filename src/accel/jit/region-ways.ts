@@ -5,12 +5,10 @@ import { control, memoryOps, numericOps } from "../../wasm/index.ts";
 import { entryBytes, entryOffset } from "../code-cache.ts";
 import { recordBytes, recordOffset } from "../region-entry.ts";
 import { tlbAddendOffset, tlbIndexMask, tlbIndexShift } from "../softmmu.ts";
-import type { VcpuLayout } from "../vcpu-layout.ts";
 import type { ControlFlow } from "./control-flow.ts";
 import { blockLimit, type RegionFormer } from "./region-former.ts";
-import { accessLocals, baseLocal, budgetLocal, exitOffsetLocal, labelLocal, vcpuLocal } from "./region-locals.ts";
-import { RegionWriter } from "./region-writer.ts";
-import type { Template } from "./template.ts";
+import { accessLocals, baseLocal, budgetLocal, exitOffsetLocal, labelLocal } from "./region-locals.ts";
+import { RegionCells, type EmitterParts } from "./region-cells.ts";
 
 /** Nesting levels of the blocks around a region. */
 export const exitLevel = 1;
@@ -44,31 +42,12 @@ const i32Load16 = memoryOps["i32.load16_u"].code;
 const i64Load = memoryOps["i64.load"].code;
 const i64Load32 = memoryOps["i64.load32_s"].code;
 
-export interface EmitterParts {
-  readonly layout: VcpuLayout;
-  readonly cachedFields: readonly string[];
-  /** Offset of a register that reads as zero, and of one that nobody reads. */
-  readonly zero: number;
-  readonly sink: number;
-  /** Address of the records of entries. */
-  readonly records: number;
-  readonly buffer: ArrayBufferLike;
-  /** Address of the vCPU's block where there is only one. */
-  readonly onlyVcpu: number | undefined;
-  /** Index of the import that is told of a misfit. */
-  readonly misfitImport: number;
-  /** The template of the same instruction as a member of a group. */
-  readonly grouped: (template: Template) => Template;
-}
-
 /** Used by `emitDispatch` alone: the levels to branch to; and by `chooseSlots`. */
 const targets = new Int16Array(mostSlots + blockLimit);
 const slotUser = new Int16Array(mostSlots);
 
-export abstract class RegionWays extends RegionWriter {
-  protected readonly former: RegionFormer;
+export abstract class RegionWays extends RegionCells {
   protected readonly flow: ControlFlow;
-  protected readonly parts: EmitterParts;
   protected readonly level: Int16Array = new Int16Array(2048);
   protected tableIndex = 0;
   protected dispatchLevel = 0;
@@ -79,10 +58,8 @@ export abstract class RegionWays extends RegionWriter {
   private slotShift = 0;
 
   constructor(former: RegionFormer, flow: ControlFlow, parts: EmitterParts) {
-    super();
-    this.former = former;
+    super(former, parts);
     this.flow = flow;
-    this.parts = parts;
   }
 
   // The dispatch node and the headers of loops.
@@ -355,12 +332,5 @@ export abstract class RegionWays extends RegionWriter {
     this.get(baseLocal);
     this.i64(offset);
     this.out.u8(i64Add);
-  }
-
-  /** Pushes the address of the vCPU's block: a constant where there is only one. */
-  protected vcpu(): void {
-    const { onlyVcpu } = this.parts;
-    if (onlyVcpu === undefined) this.get(vcpuLocal);
-    else this.i32(onlyVcpu);
   }
 }
