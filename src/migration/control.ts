@@ -40,7 +40,7 @@ export interface MigrationSubject {
   readonly handedOver: () => void;
   /** It is here, and was not to be started. */
   readonly arrived: () => void;
-  /** Whether an arriving machine starts. */
+  /** Whether an arriving machine starts, until that is changed. */
   readonly startsOnArrival: boolean;
   /** The parameter `dirtyOracle` until it is changed. */
   readonly withOracle: boolean;
@@ -53,6 +53,8 @@ export interface MigrationListener {
 
 export class MigrationControl {
   parameters: MigrationParameters;
+  /** Whether an arriving machine starts: `cont` and `stop` while it is awaited. */
+  startsOnArrival: boolean;
   /** How fast the machine writes. */
   readonly dirtyRate: DirtyRateMeter;
   /** Harts held to so much a second, by an operator. */
@@ -66,6 +68,7 @@ export class MigrationControl {
 
   constructor(subject: MigrationSubject, host: MigrationHost) {
     this.#subject = subject;
+    this.startsOnArrival = subject.startsOnArrival;
     this.parameters = { ...DEFAULT_PARAMETERS, dirtyOracle: subject.withOracle };
     this.#host = host;
     this.dirtyRate = new DirtyRateMeter(subject.machine, host.timers);
@@ -169,8 +172,8 @@ export class MigrationControl {
       rehearseLoading(this.#subject.machine.parts);
       const channel = await this.#rehearsingWhile(accepting);
       this.#enter("active");
-      const { machine, startsOnArrival, arrived } = this.#subject;
-      const incoming = new IncomingMigration({ machine, channel, start: startsOnArrival });
+      const { machine, arrived } = this.#subject;
+      const incoming = new IncomingMigration({ machine, channel, starts: () => this.startsOnArrival });
       await incoming.run();
       if (!incoming.hasStarted) arrived();
       this.#enter("completed");

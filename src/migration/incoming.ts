@@ -16,8 +16,8 @@ export interface IncomingOptions {
   /** Has never run. */
   readonly machine: MigratableMachine;
   readonly channel: MigrationChannel;
-  /** Whether the machine starts at the end, if its source ran; otherwise it stays stopped. */
-  readonly start: boolean;
+  /** Whether the machine starts at the end, if its source ran; otherwise it stays stopped. Asked when it is here. */
+  readonly starts: () => boolean;
 }
 
 /** Of the stream that are read ahead: few of long frames' pages, which have a place of their own, and many short frames. */
@@ -26,7 +26,7 @@ const USUAL_BYTES = 2 ** 14;
 export class IncomingMigration {
   readonly #machine: MigratableMachine;
   readonly #channel: MigrationChannel;
-  readonly #starts: boolean;
+  readonly #starts: () => boolean;
   readonly #frames: FrameReader;
   readonly #answers = new FrameWriter();
   readonly #loaded = new Set<string>();
@@ -35,10 +35,10 @@ export class IncomingMigration {
   #wasRunning = true;
   #hasStarted = false;
 
-  constructor({ machine, channel, start }: IncomingOptions) {
+  constructor({ machine, channel, starts }: IncomingOptions) {
     this.#machine = machine;
     this.#channel = channel;
-    this.#starts = start;
+    this.#starts = starts;
     this.#frames = new FrameReader(channel, USUAL_BYTES);
     this.#streams = new IncomingStreams(machine.streams);
   }
@@ -73,7 +73,7 @@ export class IncomingMigration {
         if (kind !== FrameKind.handover) throw this.#unexpected(kind, "the handover");
       }
       await this.#machine.takeOver?.();
-      if (this.#starts && this.#wasRunning) {
+      if (this.#wasRunning && this.#starts()) {
         this.#machine.start();
         this.#hasStarted = true;
       }

@@ -65,7 +65,7 @@ function move(
     onPhase: (phase) => phases.push(phase),
     parameters: { maxBandwidth: 0, ...options.parameters },
   });
-  const incoming = new IncomingMigration({ machine: target, channel: into, start: true });
+  const incoming = new IncomingMigration({ machine: target, channel: into, starts: () => true });
   return { source, target, outgoing, phases, ends: Promise.allSettled([outgoing.run(), incoming.run()]) };
 }
 
@@ -165,7 +165,7 @@ describe("a machine", () => {
           return false;
         };
         const target = new SmallMachine();
-        await new IncomingMigration({ machine: target, channel: { ...dryChannel, read }, start: true }).run();
+        await new IncomingMigration({ machine: target, channel: { ...dryChannel, read }, starts: () => true }).run();
         expect(isSame(target, source)).toBe(true);
         expect(target.counter.value).toBe(source.counter.value);
       }),
@@ -256,7 +256,7 @@ describe("a damaged stream", () => {
     const incoming = new IncomingMigration({
       machine: new SmallMachine(),
       channel: { ...dryChannel, read },
-      start: true,
+      starts: () => true,
     });
     await expect(incoming.run()).rejects.toThrow(
       new RegExp(`^The stream is damaged: byte [0-9]+ begins a frame "pages" with number ${numbers} is due$`),

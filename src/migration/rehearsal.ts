@@ -52,7 +52,7 @@ export async function rehearseTaking(): Promise<void> {
     } while (left === undefined);
     return true;
   };
-  await new IncomingMigration({ machine, channel: { ...dryChannel, read }, start: false }).run();
+  await new IncomingMigration({ machine, channel: { ...dryChannel, read }, starts: () => false }).run();
 }
 
 /** All of its pages, time and again. */

@@ -75,12 +75,12 @@ function observeMigration({ migration, events, tellsMigration }: MonitorContext)
   });
 }
 
-function observe({ machine, events }: MonitorContext): () => void {
+function observe({ machine, config, events }: MonitorContext): () => void {
   let wasRunning = machine.runState === "running";
   return machine.observe({
     runState(state) {
       const isRunning = state === "running";
-      if (isRunning !== wasRunning) events.emit(isRunning ? resumeEvent : stopEvent, {});
+      if (isRunning !== wasRunning && state !== "shutdown") events.emit(isRunning ? resumeEvent : stopEvent, {});
       wasRunning = isRunning;
     },
     reset: (isGuest) =>
@@ -92,6 +92,11 @@ function observe({ machine, events }: MonitorContext): () => void {
         "qom-path": typeof id === "string" ? peripheralPath(id) : `/machine/peripheral-anon/device[${id}]`,
         "device-state": state,
       }),
-    shutdown: ({ cause }) => events.emit(shutdownEvent, { guest: cause.startsWith("guest-"), reason: REASONS[cause] }),
+    // A machine that ends does not stop as well; one that stays to be looked at does.
+    shutdown: ({ cause }) => {
+      const guest = cause.startsWith("guest-");
+      events.emit(shutdownEvent, { guest, reason: REASONS[cause] });
+      if (guest && config.noShutdown) events.emit(stopEvent, {});
+    },
   });
 }

@@ -61,7 +61,7 @@ export class StreamFuzzer {
     const { machine, host } = this.#machine!;
     const channel = streamChannel(this.#stream());
     try {
-      await new IncomingMigration({ machine: machine.movable, channel, start: true }).run();
+      await new IncomingMigration({ machine: machine.movable, channel, starts: () => true }).run();
     } catch (error) {
       if (!(error instanceof VmError)) throw error;
       return "refused";

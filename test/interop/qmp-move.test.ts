@@ -58,8 +58,43 @@ async function move(vmm: Vmm, name: string): Promise<Message> {
   };
 }
 
+/** What becomes of a guest whose target was told something while it waited. */
+async function moveTo(
+  vmm: Vmm,
+  name: string,
+  options: readonly string[],
+  command: "cont" | "stop",
+): Promise<readonly unknown[]> {
+  const socket = join(machines.folder, `${name}.move`);
+  const source = await machines.start(vmm, `${name}-source`);
+  const target = await machines.start(vmm, `${name}-target`, ["-incoming", "defer", ...options]);
+  const answer = await target.execute(command);
+  const waiting = await target.execute("query-status");
+  await target.execute("migrate-incoming", { uri: `unix:${socket}` });
+  await source.execute("migrate", { uri: `unix:${socket}` });
+  await until(source, "completed");
+  for (let i = 0; i < 500; i++) {
+    const { status } = (await target.execute("query-status")) as Message;
+    if (status !== "inmigrate") break;
+    await sleep(20);
+  }
+  const arrived = await target.execute("query-status");
+  await target.execute("quit");
+  await source.execute("quit");
+  return [answer, waiting, arrived, told(target)];
+}
+
 describe.skipIf(withoutQemu !== "")(`a script that moves a guest${withoutQemu}`, () => {
   test("gets the same answers and events from two Ratites as from two QEMUs", { timeout: 60_000 }, async () => {
     expect(await move(ratite, "ours")).toEqual(await move(qemu!, "theirs"));
+  });
+
+  test.each([
+    ["cont", ["-S"]],
+    ["stop", []],
+  ] as const)("to a target that waits, and hears `%s`, likewise", { timeout: 60_000 }, async (command, options) => {
+    expect(await moveTo(ratite, `ours-${command}`, options, command)).toEqual(
+      await moveTo(qemu!, `theirs-${command}`, options, command),
+    );
   });
 });

@@ -76,7 +76,7 @@ async function move(source: MovingGuest, target: MovingGuest, options: Leaving =
   const [out, into] = makePipe();
   const outgoing = leaving(source, out as never, options);
   moving = outgoing;
-  const arriving = new IncomingMigration({ machine: target.machine.movable, channel: into, start: true }).run();
+  const arriving = new IncomingMigration({ machine: target.machine.movable, channel: into, starts: () => true }).run();
   await Promise.all([outgoing.run(), arriving]);
   source.machine.handedOver();
   return outgoing;

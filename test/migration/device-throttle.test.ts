@@ -155,7 +155,11 @@ test("without x-device-throttle it never comes to its end, which is predicted wi
   const source = await atWork();
   const target = new SimulatedMachine(true);
   const [out, into] = makePipe();
-  const arriving = new IncomingMigration({ machine: target.bench.machine.movable, channel: into, start: false }).run();
+  const arriving = new IncomingMigration({
+    machine: target.bench.machine.movable,
+    channel: into,
+    starts: () => false,
+  }).run();
   const outgoing = leaving(source, out, { autoConverge: true }, () => {
     if (source.nowMs > 4000) outgoing.cancel();
   });
@@ -188,7 +192,11 @@ test("with it the engine is held for a part of the time, and the machine arrives
     const { deviceThrottlePercent } = outgoing.progress;
     if (steps.at(-1) !== deviceThrottlePercent) steps.push(deviceThrottlePercent);
   });
-  const arriving = new IncomingMigration({ machine: target.bench.machine.movable, channel: into, start: false }).run();
+  const arriving = new IncomingMigration({
+    machine: target.bench.machine.movable,
+    channel: into,
+    starts: () => false,
+  }).run();
   await Promise.all([outgoing.run(), arriving]);
   source.bench.machine.handedOver();
   const { oracle, downtimeMs, rounds } = outgoing.progress;

@@ -12,7 +12,7 @@ test.each(Object.keys(goldenStreams))("%s loads and goes on", async (name) => {
   // As on every machine that waits for another one.
   rehearseLoading(guest.machine.movable.parts);
   const channel = streamChannel(readGolden(name));
-  await new IncomingMigration({ machine: guest.machine.movable, channel, start: true }).run();
+  await new IncomingMigration({ machine: guest.machine.movable, channel, starts: () => true }).run();
   await until(() => guest.text.value.length >= 2);
   expect(guest.text.value).toMatch(/^\.+$/);
   await guest.close();

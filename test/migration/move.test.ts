@@ -39,7 +39,7 @@ test("a program goes on where it was, on the other side only", async () => {
   });
   await Promise.all([
     outgoing.run().then(() => source.machine.handedOver()),
-    new IncomingMigration({ machine: target.machine.movable, channel: into, start: true }).run(),
+    new IncomingMigration({ machine: target.machine.movable, channel: into, starts: () => true }).run(),
   ]);
   expect([source.machine.runState, target.machine.runState]).toEqual(["postmigrate", "running"]);
   const atHandover = source.made.text;

@@ -53,9 +53,18 @@ export const runControlCommands: readonly Command[] = [
     returns: StatusInfo,
     run: ({ machine }) => ({ running: machine.runState === "running", status: machine.runState }),
   }),
-  command("stop", { run: ({ machine }) => machine.stop() }),
+  command("stop", {
+    run: async ({ machine, migration }) => {
+      if (machine.runState !== "inmigrate" || migration === undefined) return machine.stop();
+      migration.startsOnArrival = false;
+    },
+  }),
   command("cont", {
-    run: async ({ machine }) => {
+    run: async ({ machine, migration }) => {
+      if (machine.runState === "inmigrate" && migration !== undefined) {
+        migration.startsOnArrival = true;
+        return;
+      }
       if (machine.runState === "shutdown" || machine.runState === "internal-error") {
         throw new QmpError("Resetting the Virtual Machine is required");
       }

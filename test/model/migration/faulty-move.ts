@@ -114,7 +114,7 @@ export class FaultyMove {
     const incoming = new IncomingMigration({
       machine: sabotage?.target?.(arriving) ?? arriving,
       channel: pipe.target,
-      start: true,
+      starts: () => true,
     });
     this.#prepare(outgoing, pipe.close);
     const coming = settled(incoming.run());
