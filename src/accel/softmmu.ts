@@ -38,6 +38,8 @@ export class SoftMmu {
   private readonly journals: Int32Array[];
   private readonly filled: Int32Array = new Int32Array(kinds);
   private readonly large = new LargePages();
+  /** Counts flushes of translations, for whoever keeps parts of them. */
+  generation = 0;
 
   constructor(words: Int32Array, base: number, mmuIndexes: number) {
     assert(base % tlbTableBytes === 0, "TLB tables are aligned to their size", base);
@@ -110,6 +112,7 @@ export class SoftMmu {
   }
 
   flushAll(): void {
+    this.generation++;
     this.flush(TlbKind.fetch);
     this.flush(TlbKind.load);
     this.flush(TlbKind.store);
@@ -118,6 +121,7 @@ export class SoftMmu {
 
   /** Drops the page of `va` from every table. */
   flushPage(low: number, high: number): void {
+    this.generation++;
     if (this.large.covers(low, high)) {
       this.flushAll();
       return;

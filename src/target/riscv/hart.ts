@@ -109,7 +109,7 @@ export class RiscvHart implements Hart, FetchOwner, InstructionOwner, Interprete
     const { bus, notes, tlb, cache } = parts;
     const has = parts.features.has;
     this.pmp = new Pmp(core, has("pmp"));
-    this.mmu = new Mmu({ core, bus, notes, source, pmp: this.pmp, features: mmuFeatures(has) });
+    this.mmu = new Mmu({ core, bus, tlb, notes, source, pmp: this.pmp, features: mmuFeatures(has) });
     this.access = new MemoryAccess({
       core,
       mmu: this.mmu,

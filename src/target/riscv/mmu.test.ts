@@ -91,6 +91,33 @@ describe("paging", () => {
     expect(m.hart.x(5)).not.toBe(0n);
   });
 
+  test("a lowest table is seen as soon as it is put in place, and another one in its stead after sfence.vma", () => {
+    const m = bareMachine();
+    m.load(ramBase + 0x2000, [
+      a("sd", { rs1: 2, rs2: 3 }),
+      a("ld", { rd: 5, rs1: 1 }),
+      a("sd", { rs1: 2, rs2: 4 }),
+      a("sfence.vma"),
+      a("ld", { rd: 6, rs1: 1 }),
+      spin,
+    ]);
+    mapPage(m, 0x1000n, ramBase + 0x2000, V | R | X | A);
+    // Page 3 shows the table above the lowest ones, whose entry 1 is for addresses from 2 MiB on.
+    m.write64(tables + 0x2000 + 3 * 8, pte(tables + 0x1000, V | R | W | A | D));
+    const [first, second] = [ramBase + 0x8000, ramBase + 0x9000];
+    m.write64(first, pte(ramBase + 0x3000, V | R | A));
+    m.write64(second, pte(ramBase + 0x4000, V | R | A));
+    m.write64(ramBase + 0x3000, 3n);
+    m.write64(ramBase + 0x4000, 4n);
+    enter(m, 0x1000n);
+    m.hart.setX(1, 0x20_0000n);
+    m.hart.setX(2, 0x3008n);
+    m.hart.setX(3, pte(first, V));
+    m.hart.setX(4, pte(second, V));
+    m.hart.run(5);
+    expect([m.hart.x(5), m.hart.x(6)]).toEqual([3n, 4n]);
+  });
+
   test("sfence.vma for an address makes a changed mapping visible", () => {
     const m = bareMachine();
     m.load(ramBase + 0x2000, [

@@ -1,9 +1,11 @@
 // hot: bench/kernels.ts
 // Address translation: Sv39, Sv48, Sv57 and bare (privileged spec §10.3 to §10.5), with PMP, on 32-bit halves of addresses.
+import type { SoftMmu } from "../../accel/index.ts";
 import type { CpuBus, DirtySource, WriteNotes } from "../../memory/port.ts";
 import { Cause } from "./causes.ts";
 import { Mode, Mstatus, W, type HartCore } from "./hart-core.ts";
 import { PageVerdict, PmpBits, type Pmp, type PmpAccess } from "./pmp.ts";
+import { WalkCache } from "./walk-cache.ts";
 
 export const AccessKind = { fetch: 0, load: 1, store: 2 } as const;
 export type AccessKind = (typeof AccessKind)[keyof typeof AccessKind];
@@ -63,6 +65,7 @@ export class Mmu {
   private readonly source: DirtySource;
   readonly pmp: Pmp;
   private readonly features: MmuFeatures;
+  private readonly tables: WalkCache;
   /** Results of the last `translate` that answered 0: the guest-physical address, and how far it may be cached. */
   gpa = 0;
   /** True when the whole 4 KiB page has this translation and these rights. */
@@ -73,6 +76,7 @@ export class Mmu {
   constructor(options: {
     core: HartCore;
     bus: CpuBus;
+    tlb: SoftMmu;
     notes: WriteNotes;
     source: DirtySource;
     pmp: Pmp;
@@ -84,6 +88,7 @@ export class Mmu {
     this.source = options.source;
     this.pmp = options.pmp;
     this.features = options.features;
+    this.tables = new WalkCache(options.tlb);
   }
 
   /** The mode that a load or store is made with: MPRV lends M-mode the mode in MPP. */
@@ -129,8 +134,9 @@ export class Mmu {
     const satpLow = this.core.word(W.satp);
     const satpHigh = this.core.word(W.satp + 1);
     const reserved = this.reservedHigh();
-    let table = ((satpHigh & 0xfff) * 4294967296 + (satpLow >>> 0)) * 4096;
-    for (let level = top; level >= 0; level--) {
+    const known = this.tables.find(low, high);
+    let table = known >= 0 ? known : ((satpHigh & 0xfff) * 4294967296 + (satpLow >>> 0)) * 4096;
+    for (let level = known >= 0 ? 0 : top; level >= 0; level--) {
       const offset = indexAt(low, high, level) * 8;
       const address = table + offset;
       const host = this.bus.ramPage(table);
@@ -148,6 +154,7 @@ export class Mmu {
           return -pageFaults[kind]!;
         }
         table = target;
+        if (level === 1) this.tables.note(low, high, table);
         continue;
       }
       if (!this.leafPermits(pte, kind, mode, status)) return -pageFaults[kind]!;
