@@ -338,9 +338,10 @@ function emitRun(
   enter();
   f.end(); // found
 
-  const jumped = f.loop();
   regions?.countJump();
+  // The one loop of the interpreter: each more would be checked for the end of the stack at every jump.
   const next = f.loop();
+  const jumped = f.block();
   // Blocks nest inside out: the last label opened is the first handler's.
   for (let i = 0; i < Handler.first + variants.length; i++) labels.unshift(f.block());
   f.get(budget);
@@ -403,8 +404,10 @@ function emitRun(
     f.end();
     lowering.instruction(variant.instruction, variant.lengthBytes, variant.reach);
   }
-  f.end(); // next
   f.end(); // jumped
+  regions?.countJump();
+  f.br(next);
+  f.end(); // next
   f.end(); // goto
   f.end(); // again
   f.end(); // leave
