@@ -52,17 +52,21 @@ function move(
     readonly faults?: PipeFaults;
     readonly isDuplex?: boolean;
     readonly onTurn?: (source: SmallMachine) => void;
+    readonly onPhase?: (phase: MigrationPhase, outgoing: OutgoingMigration) => void;
     readonly parameters?: OutgoingOptions["parameters"];
   } = {},
 ): Move {
   const { source = filled(), target = new SmallMachine() } = options;
   const [out, into] = makePipe(options.isDuplex, options.faults);
   const phases: MigrationPhase[] = [];
-  const outgoing = new OutgoingMigration({
+  const outgoing: OutgoingMigration = new OutgoingMigration({
     machine: source,
     channel: out,
     ...host(() => options.onTurn?.(source)),
-    onPhase: (phase) => phases.push(phase),
+    onPhase(phase) {
+      phases.push(phase);
+      options.onPhase?.(phase, outgoing);
+    },
     parameters: { maxBandwidth: 0, ...options.parameters },
   });
   const incoming = new IncomingMigration({ machine: target, channel: into, starts: () => true });
@@ -202,6 +206,14 @@ describe("a machine is refused by one that", () => {
 });
 
 describe("a source goes on", () => {
+  test("but not when it is cancelled at the moment in which it has arrived", async () => {
+    const { ends, target, phases } = move({
+      onPhase: (phase, outgoing) => phase === "completed" && outgoing.cancel(),
+    });
+    expect((await ends).map(({ status }) => status)).toEqual(["fulfilled", "fulfilled"]);
+    expect([target.isRunning, phases.at(-1)]).toEqual([true, "completed"]);
+  });
+
   test("when it is cancelled, at any moment", async () => {
     for (let turns = 0; turns < 12; turns++) {
       let seen = 0;

@@ -197,7 +197,7 @@ export class OutgoingMigration {
 
   /** Ends it soon: `run` rejects with `cancelled`, unless the machine has been handed over. */
   cancel(): void {
-    if (this.#endNs !== undefined || this.#isCancelled) return;
+    if (this.#endNs !== undefined || this.#phase === "completed" || this.#isCancelled) return;
     this.#isCancelled = true;
     this.#enter("cancelling");
     this.#proceed?.();

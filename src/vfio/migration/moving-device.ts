@@ -121,6 +121,8 @@ export class MovingDevice {
 
   beginSave(): void {
     this.#wasReset = false;
+    if (this.#state === S.ERROR) this.#ask();
+    if (this.#state === S.ERROR) throw this.#refused("it has failed, and only a reset brings it back", undefined);
     this.#isSaving = true;
     if (this.hasPrecopy && this.#state === S.RUNNING) this.#go(S.PRE_COPY);
   }
@@ -232,25 +234,26 @@ export class MovingDevice {
   #reset(): void {
     this.#closeData();
     const { client, flags, name } = this.#options;
+    const canReset = (flags & VfioDeviceFlag.RESET) !== 0;
     try {
-      if ((flags & VfioDeviceFlag.RESET) !== 0) {
+      if (canReset) {
         client.reset();
         this.onReset?.();
       }
-      this.#ask();
+      this.#ask(canReset ? S.RUNNING : S.ERROR);
     } catch (error) {
       if (!(error instanceof IommufdError)) throw error;
       this.onFailure?.(`${name} cannot be reset either: ${error.message}; the guest has a device that does not answer`);
     }
   }
 
-  /** Where the device is: after a failure, only it knows. */
-  #ask(): void {
+  /** Where the device is: after a failure, only it knows. Where it does not say, what it has to be taken for. */
+  #ask(otherwise: number = S.ERROR): void {
     try {
       this.#enter(this.#options.client.deviceState());
     } catch (error) {
       if (!(error instanceof IommufdError)) throw error;
-      this.#enter(S.ERROR);
+      this.#enter(otherwise);
     }
   }
 
