@@ -4,18 +4,26 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 export type Message = Record<string, unknown>;
 
+/** What is heard of a server that has gone. */
+const HUNG_UP: Message = { error: { class: "GenericError", desc: "the monitor has hung up" } };
+
 export class QmpClient {
   readonly greeting: Message;
   readonly events: Message[] = [];
   readonly #socket: Socket;
   readonly #replies: Message[] = [];
   readonly #waiting: ((message: Message) => void)[] = [];
+  #hasEnded = false;
 
   private constructor(socket: Socket, greeting: Message, lines: Lines) {
     this.#socket = socket;
     this.greeting = greeting;
     lines.onLine = (line) => this.#take(JSON.parse(line) as Message);
     lines.push("");
+    socket.on("close", () => {
+      this.#hasEnded = true;
+      for (const hear of this.#waiting.splice(0)) hear(HUNG_UP);
+    });
   }
 
   /** Connects as soon as the server listens, within ten seconds. */
@@ -25,7 +33,10 @@ export class QmpClient {
     socket.setEncoding("utf8");
     socket.on("error", () => undefined);
     socket.on("data", (chunk: string) => lines.push(chunk));
-    const greeting = await new Promise<string>((resolve) => (lines.onLine = resolve));
+    const greeting = await new Promise<string>((resolve, reject) => {
+      lines.onLine = resolve;
+      socket.once("close", () => reject(new Error(`${JSON.stringify(where)} hung up before it said anything`)));
+    });
     return new QmpClient(socket, JSON.parse(greeting) as Message, lines);
   }
 
@@ -35,6 +46,7 @@ export class QmpClient {
 
   /** The whole reply. */
   ask(request: string): Promise<Message> {
+    if (this.#hasEnded) return Promise.resolve(HUNG_UP);
     this.#socket.write(request);
     const ready = this.#replies.shift();
     return ready === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(ready);
