@@ -36,7 +36,9 @@ const TRACKING_WINDOW_MS = 1000;
 /** Windows of one round: many short ones, as machines are noisy. */
 const TRACKING_WINDOWS = 4;
 
-const SINK = `require("net").createServer((s) => { let n = 0; s.on("data", (d) => { n += d.length; });
+/** Takes what comes, and keeps it where it is told how much that will be. */
+const SINK = `const kept = Buffer.allocUnsafeSlow(Number(process.argv[1]));
+  require("net").createServer((s) => { let n = 0; s.on("data", (d) => { if (kept.length > 0) d.copy(kept, n); n += d.length; });
   s.on("end", () => s.end(String(n))); }).listen(0, "127.0.0.1", function () { console.log(this.address().port); });`;
 
 const { values } = parseArgs({
@@ -90,7 +92,7 @@ async function run(): Promise<void> {
   console.log(`${ours.version}; ${theirs.version}\n${circumstances()}\n`);
   writeFileSync(disk, randomBytes(DISK_BYTES));
   const rows: string[][] = [];
-  const copyRatios: number[] = [];
+  const [copyRatios, ramRatios]: [number[], number[]] = [[], []];
   for (const [load, name] of LOADS.entries()) {
     if (!wanted.includes(name)) continue;
     const guest = guestOf(load);
@@ -99,7 +101,11 @@ async function run(): Promise<void> {
       const own = await move(ours, guest, load);
       const other = load === 3 ? undefined : await move(theirs, guest, load);
       pairs.push({ own, other });
-      if (load === 0) copyRatios.push(own.bytes / own.totalMs / (await plainCopy(own.bytes)));
+      if (load === 0) {
+        const rate = own.bytes / own.totalMs;
+        copyRatios.push(rate / (await plainCopy(own.bytes, "one piece")));
+        ramRatios.push(rate / (await plainCopy(own.bytes, "memory")));
+      }
     }
     const row = (figure: string, of: (figures: Figures) => number): string[] => {
       const both = pairs.flatMap(({ own, other }) => (other === undefined ? [] : [{ own: of(own), other: of(other) }]));
@@ -116,7 +122,9 @@ async function run(): Promise<void> {
   }
   if (rows.length > 0) printTable(["guest", "figure", "Ratite", "QEMU", "ratio"], rows);
   if (copyRatios.length > 0) {
-    console.log(`\nRAM throughput of the idle guest against a plain copy of as many bytes: ${ratioText(copyRatios)}`);
+    console.log(`\nRAM throughput of the idle guest against a plain copy of as many bytes over such a connection:`);
+    console.log(`  one piece over and over, thrown away  ${ratioText(copyRatios)}`);
+    console.log(`  from memory into memory               ${ratioText(ramRatios)}`);
   }
   if (!wanted.includes("tracking")) return;
   const costs = await trackingCosts(ours, guestOf(TRACKING));
@@ -242,16 +250,23 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Bytes a millisecond from this process to another one's socket; larger pieces are no faster. */
-async function plainCopy(bytes: number): Promise<number> {
-  const child = spawn(process.execPath, ["-e", SINK], { stdio: ["ignore", "pipe", "inherit"] });
+/**
+ * Bytes a millisecond from this process to another one's socket; larger pieces are no faster. What is sent is one piece that
+ * a processor's cache holds, and nobody keeps it, or it is in memory, and comes into memory that was not touched before.
+ */
+async function plainCopy(bytes: number, what: "one piece" | "memory"): Promise<number> {
+  const keptBytes = what === "memory" ? bytes : 0;
+  const child = spawn(process.execPath, ["-e", SINK, String(keptBytes)], { stdio: ["ignore", "pipe", "inherit"] });
   children.push(child);
   const port = Number(await new Promise((resolve) => child.stdout.once("data", (text) => resolve(String(text)))));
-  const piece = randomBytes(2 ** 18);
+  const pieceBytes = 2 ** 18;
+  const source = Buffer.alloc(Math.max(keptBytes, pieceBytes), 1);
   const socket = connect(port, "127.0.0.1");
   await new Promise((resolve) => socket.once("connect", resolve));
   const startMs = performance.now();
-  for (let sent = 0; sent < bytes; sent += piece.length) {
+  for (let sent = 0; sent < bytes; sent += pieceBytes) {
+    const at = keptBytes === 0 ? 0 : sent;
+    const piece = source.subarray(at, Math.min(at + pieceBytes, at + bytes - sent));
     if (!socket.write(piece)) await new Promise((resolve) => socket.once("drain", resolve));
   }
   const whole = new Promise((resolve) => socket.once("data", resolve));
