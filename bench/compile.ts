@@ -83,7 +83,7 @@ const own: number[] = [];
 const engine: number[] = [];
 let instructions = 0;
 for (let round = 0; round < ROUNDS; round++) {
-  const m = bareMachine({ ramBytes: 8 << 20, accelerator: { tier: "jit", cacheBytes: 64 << 20 } });
+  const m = bareMachine({ ramBytes: 8 << 20, accelerator: { tier: "jit", cacheBytes: 64 << 20, hotJumps: 2048 } });
   manyFunctions()(m);
   costs = [];
   engineMs = 0;
