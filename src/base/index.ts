@@ -1,6 +1,7 @@
 export * from "./address.ts";
 export * from "./assert.ts";
 export * from "./bits.ts";
+export { concatBytes } from "./bytes.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./layout.ts";

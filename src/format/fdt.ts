@@ -1,8 +1,8 @@
 // Flattened device trees, version 17 (Devicetree Specification v0.4, chapter 5): a tree in memory, flatten and parse.
-import { assert, alignUp, layout, u32be, u64be, viewOf } from "../base/index.ts";
+import { assert, alignUp, concatBytes, layout, u32be, u64be, viewOf } from "../base/index.ts";
 import { FormatError, decodeAt, sliceAt } from "./errors.ts";
 import { DeviceTreeNode } from "./fdt-node.ts";
-import { concatBytes, encodeText } from "./text.ts";
+import { encodeText } from "./text.ts";
 
 const FDT_MAGIC = 0xd00dfeed;
 const FDT_VERSION = 17;

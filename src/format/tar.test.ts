@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest";
 import { expectOnlyFormatErrors } from "../../test/support/mutations.ts";
 import { has, inFolder, run } from "../../test/support/tools.ts";
 import { readTar } from "./tar.ts";
-import { concatBytes, decodeText, encodeText } from "./text.ts";
+import { concatBytes } from "../base/index.ts";
+import { decodeText, encodeText } from "./text.ts";
 
 interface Member {
   path: string;

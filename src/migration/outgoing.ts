@@ -1,5 +1,5 @@
 // The source's side: pages round after round while the machine runs, then, with the machine stopped, the rest.
-import { assert, VmError, type TimerPort, type YieldPort } from "../base/index.ts";
+import { assert, concatBytes, VmError, type TimerPort, type YieldPort } from "../base/index.ts";
 import {
   DirtyOracle,
   PAGE_BYTES,
@@ -27,7 +27,7 @@ import { Sending } from "./sending.ts";
 import { UntouchedPages } from "./stream/untouched-pages.ts";
 import { FrameNumbers } from "./stream/frame-numbers.ts";
 import { titleOf } from "./stream/frame-title.ts";
-import { FrameWriter, joined, preamble } from "./stream/frame-writer.ts";
+import { FrameWriter, preamble } from "./stream/frame-writer.ts";
 import { factsOf } from "./stream/machine-facts.ts";
 import { PageSource } from "./stream/pages.ts";
 import { FrameKind } from "./stream/spec.ts";
@@ -313,7 +313,7 @@ export class OutgoingMigration {
     await this.#sendPending();
     await this.#streams.sendRest();
     this.#pendingDeviceBytes = 0;
-    await this.#send(joined(this.#lastFrames(running)));
+    await this.#send(concatBytes(this.#lastFrames(running)));
     await channel.flush();
     if (this.#answers === undefined) await this.#giveUp();
     else await this.#handOver(this.#answers);

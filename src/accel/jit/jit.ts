@@ -198,12 +198,14 @@ export class Jit implements Accelerator {
     });
     this.isOn = options.tier === "jit";
     this.isEager = options.eager === true;
+    const { hotJumps = hotCount } = options;
+    assert(hotJumps > 0 && hotJumps <= hotCount, "counts of jumps stay below the numbers of records", hotJumps);
     const compiledBytes = options.cacheBytes - CodeCache.bytesFor(cache.figures.capacityPages) - recordsBytes;
     this.codeLimitBytes = Math.max(leastCodeBytes, Math.floor(compiledBytes / machineBytesPerByte));
     this.entries = {
       table: this.table,
       records: options.records,
-      hotCount: this.isEager ? eagerHotCount : (options.hotJumps ?? hotCount),
+      hotCount: this.isEager ? eagerHotCount : hotJumps,
       oftenFollowed: this.isEager ? eagerOftenFollowed : oftenFollowed,
       hot: (entry) => this.hot(entry),
       followed: (entry, from, offset) => this.followed(entry, from, offset),

@@ -15,16 +15,6 @@ export function preamble(): Uint8Array {
   return bytes;
 }
 
-export function joined(frames: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(frames.reduce((sum, frame) => sum + frame.length, 0));
-  let at = 0;
-  for (const frame of frames) {
-    bytes.set(frame, at);
-    at += frame.length;
-  }
-  return bytes;
-}
-
 /** Writes a header before the payload that lies behind it, and seals both. Returns the length of the frame. */
 export function sealFrame(
   memory: StreamMemory,

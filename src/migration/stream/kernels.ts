@@ -1,13 +1,13 @@
 // Generated code for what touches every byte of a stream: checksums, and the search for pages of zeroes.
 import { PAGE_BYTES } from "../../memory/index.ts";
-import { ModuleBuilder, type FunctionBuilder, type FunctionIndex, type Local } from "../../wasm/index.ts";
+import { ModuleBuilder, type FunctionBuilder, type FunctionIndex, type Label, type Local } from "../../wasm/index.ts";
 
 export interface Kernels {
   /** XXH64 (seed 0) of the bytes, stored as 8 bytes at `into`. */
   readonly hash: (at: number, lengthBytes: number, into: number) => void;
   /** XXH64 (seed 0) of 32 bytes, as 64-bit integers, and of those at `at` behind them; signed. */
   readonly hashBehind: (a: bigint, b: bigint, c: bigint, d: bigint, at: number, lengthBytes: number) => bigint;
-  /** Where the first byte that is not zero may be, from `at` on: its piece of 64 bytes; `end` when there is none. */
+  /** Where the first byte that is not zero may be, from `at` on: its piece of 64 bytes, of which there is a whole number; `end` when there is none. */
   readonly skipZeroes: (at: number, end: number) => number;
   /** Where the first page is, from `at` on, that is zero, or with `isZero` 1 that is not; `end` when there is none. */
   readonly skipPages: (at: number, end: number, isZero: number) => number;
@@ -57,52 +57,34 @@ function kernelModule(shared: boolean): Uint8Array<ArrayBuffer> {
 
 function skipZeroes(f: FunctionBuilder): void {
   const [at, end] = [f.param(0), f.param(1)];
-  const done = f.block();
-  const next = f.loop();
-  f.get(at);
-  f.get(end);
-  f.op("i32.ge_u");
-  f.brIf(done);
-  for (let offset = 0; offset < ZERO_PIECE_BYTES; offset += 8) {
-    f.get(at);
-    f.memory("i64.load", offset);
-    if (offset > 0) f.op("i64.or");
-  }
-  f.i64(0n);
-  f.op("i64.ne");
-  f.brIf(done);
-  advance(f, at, ZERO_PIECE_BYTES);
-  f.br(next);
-  f.end();
-  f.end();
+  whileLeft(f, at, end, ZERO_PIECE_BYTES, (done) => {
+    for (let offset = 0; offset < ZERO_PIECE_BYTES; offset += 8) {
+      load(f, at, offset);
+      if (offset > 0) f.op("i64.or");
+    }
+    f.i64(0n);
+    f.op("i64.ne");
+    f.brIf(done);
+  });
   f.get(at);
 }
 
 function skipPages(f: FunctionBuilder, zeroes: FunctionIndex): void {
   const [at, end, isZero] = [f.param(0), f.param(1), f.param(2)];
   const pageEnd = f.local("i32");
-  const done = f.block();
-  const next = f.loop();
-  f.get(at);
-  f.get(end);
-  f.op("i32.ge_u");
-  f.brIf(done);
-  f.get(at);
-  f.i32(PAGE_BYTES);
-  f.op("i32.add");
-  f.tee(pageEnd);
-  f.get(at);
-  f.get(pageEnd);
-  f.call(zeroes);
-  f.op("i32.eq");
-  f.get(isZero);
-  f.op("i32.ne");
-  f.brIf(done);
-  f.get(pageEnd);
-  f.set(at);
-  f.br(next);
-  f.end();
-  f.end();
+  whileLeft(f, at, end, PAGE_BYTES, (done) => {
+    f.get(at);
+    f.i32(PAGE_BYTES);
+    f.op("i32.add");
+    f.tee(pageEnd);
+    f.get(at);
+    f.get(pageEnd);
+    f.call(zeroes);
+    f.op("i32.eq");
+    f.get(isZero);
+    f.op("i32.ne");
+    f.brIf(done);
+  });
   f.get(at);
 }
 
@@ -271,8 +253,8 @@ function load(f: FunctionBuilder, at: Local, offset: number): void {
   f.memory("i64.load", offset);
 }
 
-/** Runs the body and goes on by so many bytes, as long as so many are left. */
-function whileLeft(f: FunctionBuilder, at: Local, end: Local, stepBytes: number, body: () => void): void {
+/** Runs the body, which may end it by `done`, and goes on by so many bytes, as long as so many are left. */
+function whileLeft(f: FunctionBuilder, at: Local, end: Local, stepBytes: number, body: (done: Label) => void): void {
   const done = f.block();
   const next = f.loop();
   f.get(end);
@@ -281,7 +263,7 @@ function whileLeft(f: FunctionBuilder, at: Local, end: Local, stepBytes: number,
   f.i32(stepBytes);
   f.op("i32.lt_u");
   f.brIf(done);
-  body();
+  body(done);
   advance(f, at, stepBytes);
   f.br(next);
   f.end();

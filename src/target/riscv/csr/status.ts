@@ -2,6 +2,7 @@
 import { Mode, Mstatus, mppShift, W } from "../hart-core.ts";
 import { byHalves, type Csr, type CsrContext } from "./definition.ts";
 
+export const SSTATUS = 0x100;
 const machineWritable = Mstatus.mie | Mstatus.mpie | Mstatus.fs;
 const withUser = Mstatus.mpp | Mstatus.mprv | Mstatus.tw;
 const withSupervisor = Mstatus.sie | Mstatus.spie | Mstatus.spp | Mstatus.sum | Mstatus.mxr | Mstatus.tvm | Mstatus.tsr;
@@ -46,7 +47,7 @@ function writeStatus(h: CsrContext, value: number, mask: number): void {
 }
 
 export const statusCsrs: readonly Csr[] = [
-  byHalves(0x100, "sstatus", {
+  byHalves(SSTATUS, "sstatus", {
     low: (h) => h.core.word(W.mstatus) & sstatusWritable,
     high: (h) => sstatusHigh | dirtySummary(h),
     write: (h, value) => writeStatus(h, value, sstatusWritable),

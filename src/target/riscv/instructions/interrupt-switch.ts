@@ -1,8 +1,8 @@
 // table: the forms of CSR instructions by which a supervisor switches its interrupts (sstatus.SIE, privileged spec §10.1.1):
 // kernels do it around every critical section. Special cases of `system.ts`, which do in generated code what needs nobody.
 import { field, i32, i64, imm32, liveField, reg, wrap, extendU, type Code, type Expr } from "../../../accel/index.ts";
-import { sstatusHigh, sstatusWritable } from "../csr/status.ts";
-import type { Instruction, Operands } from "../encoding.ts";
+import { SSTATUS, sstatusHigh, sstatusWritable } from "../csr/status.ts";
+import { pattern, type Instruction } from "../encoding.ts";
 import { Mstatus } from "../hart-core.ts";
 
 const sie = i64.const(Mstatus.sie);
@@ -33,32 +33,36 @@ function switches(c: Code, when: Expr<"i32">, next: (status: Expr<"i64">) => Exp
   );
 }
 
+/** The instruction with these bits of it given: the number of sstatus, and what stands at rs1 where that is given. */
 function onStatus(
   mnemonic: string,
-  encoding: { readonly match: number; readonly mask: number },
-  operands: Operands,
+  f3: number,
+  source: { readonly zimm: number } | "rs1",
   semantics: (c: Code) => void,
 ): Instruction {
+  const { match, mask } = pattern(0x73, f3);
+  const isRegister = source === "rs1";
   return {
     name: `${mnemonic}.sie`,
     mnemonic,
     extensions: ["zicsr"],
-    ...encoding,
-    operands: { dst: "x", imm: "raw", ...operands },
-    assembly: `rd, csr, ${operands.src1 === undefined ? "zimm" : "rs1"}`,
+    match: match | (SSTATUS << 20) | (isRegister ? 0 : source.zimm << 15),
+    mask: mask | (0xfff << 20) | (isRegister ? 0 : 0x1f << 15),
+    operands: { dst: "x", ...(isRegister && { src1: "x" }), imm: "raw" },
+    assembly: `rd, csr, ${isRegister ? "rs1" : "zimm"}`,
     semantics,
   };
 }
 
 export const interruptSwitches: readonly Instruction[] = [
-  onStatus("csrrci", { match: 0x10017073, mask: 0xfffff07f | 0 }, {}, (c) =>
+  onStatus("csrrci", 7, { zimm: Mstatus.sie }, (c) =>
     switches(c, isOpen, (status) => i64.and(status, i64.const(~Mstatus.sie))),
   ),
-  onStatus("csrrsi", { match: 0x10016073, mask: 0xfffff07f | 0 }, {}, (c) =>
+  onStatus("csrrsi", 6, { zimm: Mstatus.sie }, (c) =>
     switches(c, i32.and(isOpen, isQuiet), (status) => i64.or(status, sie)),
   ),
   // Restores what csrrci found; with x0 it only reads.
-  onStatus("csrrs", { match: 0x10002073, mask: 0xfff0707f | 0 }, { src1: "x" }, (c) => {
+  onStatus("csrrs", 2, "rs1", (c) => {
     const wanted = reg("i64", "src1");
     const isSwitch = i64.eqz(i64.and(wanted, i64.const(~Mstatus.sie)));
     switches(c, i32.and(i32.and(isOpen, isSwitch), i32.or(isQuiet, i64.eqz(wanted))), (status) =>
