@@ -19,3 +19,9 @@ export class MigrationError extends VmError<
 > {
   override readonly room = "migration";
 }
+
+/** What a refused call of the machine becomes; our own broken invariants stay what they are. */
+export function refusedBy(what: string, cause: unknown): unknown {
+  if (!(cause instanceof VmError)) return cause;
+  return new MigrationError("deviceFailed", `${what}: ${cause.message}`, { cause });
+}

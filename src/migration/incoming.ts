@@ -21,7 +21,7 @@ export interface IncomingOptions {
 }
 
 /** Of the stream that are read ahead: few of long frames' pages, which have a place of their own, and many short frames. */
-const USUAL_BYTES = 2 ** 14;
+const USUAL_BYTES = 2 ** 12;
 
 export class IncomingMigration {
   readonly #machine: MigratableMachine;

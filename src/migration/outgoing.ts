@@ -1,16 +1,10 @@
 // The source's side: pages round after round while the machine runs, then, with the machine stopped, the rest.
 import { assert, concatBytes, VmError, type TimerPort, type YieldPort } from "../base/index.ts";
-import {
-  DirtyOracle,
-  PAGE_BYTES,
-  PageSet,
-  type DirtyEpoch,
-  type DirtyRound,
-  type MissedPage,
-} from "../memory/index.ts";
+import { PAGE_BYTES } from "../memory/index.ts";
 import { encodeState } from "../state/index.ts";
 import { Converging } from "./converging.ts";
-import { MigrationError } from "./errors.ts";
+import { MigrationError, refusedBy } from "./errors.ts";
+import { OutgoingPages } from "./outgoing-pages.ts";
 import { OutgoingStreams } from "./outgoing-streams.ts";
 import { Patience } from "./patience.ts";
 import type { MigratableMachine, MigrationChannel } from "./port.ts";
@@ -21,15 +15,13 @@ import {
   type MigrationProgress,
   type MigrationRound,
 } from "./progress.ts";
-import { rehearseSaving } from "./rehearsal.ts";
+import { SavingRehearsal } from "./rehearsal.ts";
 import { ReturnPath } from "./return-path.ts";
 import { Sending } from "./sending.ts";
-import { UntouchedPages } from "./stream/untouched-pages.ts";
 import { FrameNumbers } from "./stream/frame-numbers.ts";
 import { titleOf } from "./stream/frame-title.ts";
 import { FrameWriter, preamble } from "./stream/frame-writer.ts";
 import { factsOf } from "./stream/machine-facts.ts";
-import { PageSource } from "./stream/pages.ts";
 import { FrameKind } from "./stream/spec.ts";
 
 export interface OutgoingOptions {
@@ -51,8 +43,6 @@ export interface OutgoingOptions {
 const TELLING_BYTES = 0x1_0000;
 /** How long a round's last bytes may be under way. */
 const MOST_ROUND_END_NS = 1_000_000_000;
-/** How often parts are saved before it counts; that takes less than the other side needs for what is on its way. */
-const REHEARSALS = 3;
 /** What is sent within this is sent while the machine stands still. */
 const SHORT_MS = 1;
 /** A dry run that does not come to its end says so after this. */
@@ -64,38 +54,28 @@ export class OutgoingMigration {
   /** May be changed at any time; what is used next counts. */
   parameters: MigrationParameters;
   readonly #options: OutgoingOptions;
-  readonly #pages: PageSource;
-  readonly #pending: PageSet;
+  readonly #pages: OutgoingPages;
   readonly #frames: FrameWriter;
   readonly #streams: OutgoingStreams;
   readonly #patience: Patience;
   readonly #sending: Sending;
   readonly #converging: Converging;
-  #oracle: DirtyOracle | undefined;
-  readonly #missed: MissedPage[] = [];
+  readonly #rehearsal: SavingRehearsal;
   #answers: ReturnPath | undefined;
   readonly #rounds: MigrationRound[] = [];
   #phase: MigrationPhase = "setup";
-  #epoch: DirtyEpoch | undefined;
   #error: Error | undefined;
   #isCancelled = false;
   #wasRunning = false;
   #wasHandedOver = false;
   #isStopped = false;
   #hasAcked = false;
-  /** What was sent last, for messages. */
-  #last: Uint8Array = new Uint8Array(0);
   #hasGivenUp = false;
   #startNs = 0;
   #setupMs = 0;
   #endNs: number | undefined;
   #stoppedAtNs: number | undefined;
   #downtimeMs: number | undefined;
-  /** For the first look at all of memory. */
-  #untouched: UntouchedPages | undefined;
-  #zeroPages = 0;
-  #normalPages = 0;
-  #pendingPages = 0;
   /** What streamed parts would have left if they stopped now. */
   #pendingDeviceBytes = 0;
   #dirtyBytesPerSecond = 0;
@@ -113,10 +93,8 @@ export class OutgoingMigration {
     const { machine } = options;
     const numbers = new FrameNumbers();
     this.#frames = new FrameWriter(numbers);
-    this.#pages = new PageSource(machine, numbers);
-    this.#pending = new PageSet(machine.notes.pageCount);
     this.#streams = new OutgoingStreams(machine.streams, (kind, name, bytes) =>
-      this.#send(this.#frames.named(kind, name, bytes)),
+      this.#sending.send(this.#frames.named(kind, name, bytes)),
     );
     this.#patience = new Patience(options.timers);
     this.#sending = new Sending({
@@ -125,6 +103,8 @@ export class OutgoingMigration {
       maxBandwidth: () => this.parameters.maxBandwidth,
       check: () => this.#checkGoingOn(),
     });
+    this.#pages = new OutgoingPages(machine, numbers, this.#sending);
+    this.#rehearsal = new SavingRehearsal(machine.parts);
     this.#converging = new Converging(options);
   }
 
@@ -137,12 +117,12 @@ export class OutgoingMigration {
     const nowNs = this.#endNs ?? this.#nowNs;
     return {
       phase: this.#phase,
-      totalBytes: this.#pages.pageCount * PAGE_BYTES,
+      totalBytes: this.#pages.count * PAGE_BYTES,
       sentBytes: this.#sending.sentBytes,
       remainingBytes: this.#pendingBytes,
       deviceBytes: this.#streams.isEmpty ? undefined : this.#streams.sentBytes,
-      zeroPages: this.#zeroPages,
-      normalPages: this.#normalPages,
+      zeroPages: this.#pages.zeroCount,
+      normalPages: this.#pages.normalCount,
       rounds: this.#rounds,
       bandwidth: this.#bandwidth,
       dirtyBytesPerSecond: this.#dirtyBytesPerSecond,
@@ -150,7 +130,7 @@ export class OutgoingMigration {
       setupMs: this.#setupMs,
       totalMs: (nowNs - this.#startNs) / 1e6,
       downtimeMs: this.#downtimeMs,
-      oracle: this.#oracle === undefined ? undefined : { ...this.#oracle.counts, missed: this.#missed },
+      oracle: this.#pages.verdict,
       throttlePercent: this.#converging.throttlePercent,
       deviceThrottlePercent: this.#converging.devicePercent,
       prediction: this.#converging.prediction,
@@ -169,15 +149,10 @@ export class OutgoingMigration {
     this.#wasRunning = machine.isRunning;
     if (channel.isDuplex) this.#answers = new ReturnPath(channel);
     try {
-      await this.#send(preamble());
-      await this.#send(this.#frames.json(FrameKind.machine, factsOf(machine)));
-      this.#epoch = this.#calling("Tracking of dirty pages", () => machine.notes.openEpoch("migration"));
-      if (this.parameters.dirtyOracle && this.#options.isDryRun !== true) this.#oracle = new DirtyOracle(machine);
+      await this.#sending.send(preamble());
+      await this.#sending.send(this.#frames.json(FrameKind.machine, factsOf(machine)));
+      this.#pages.begin(this.parameters.dirtyOracle && this.#options.isDryRun !== true);
       this.#streams.begin();
-      this.#pages.addAll(this.#pending);
-      const look = machine.untouchedPages?.();
-      if (look !== undefined) this.#untouched = new UntouchedPages(look, machine.notes);
-      this.#pendingPages = this.#pages.pageCount;
       this.#setupMs = (this.#nowNs - this.#startNs) / 1e6;
       this.#enter("active");
       await this.#precopy();
@@ -190,7 +165,7 @@ export class OutgoingMigration {
     } finally {
       this.#endNs = this.#nowNs;
       this.#patience.end();
-      this.#closeEpoch();
+      this.#pages.end();
       channel.close();
     }
   }
@@ -245,8 +220,8 @@ export class OutgoingMigration {
       deviceBytes: this.#streams.sentBytes,
       turnsNs: this.#sending.turnsNs,
     };
-    const sentPages = this.#pendingPages;
-    await this.#sendPending();
+    const sentPages = this.#pages.pendingCount;
+    await this.#pages.send(() => this.#rehearsal.step());
     await this.#streams.sendChanged();
     await this.#options.channel.flush();
     await this.#endRound();
@@ -261,10 +236,7 @@ export class OutgoingMigration {
       const ownMs = durationMs - (this.#sending.turnsNs - before.turnsNs) / 1e6;
       this.#pace = (doneBytes / Math.max(ownMs, 0.001)) * 1000;
     }
-    const found = this.#readDirty();
-    this.#askOracle(found);
-    const { dirtyPageCount, bySource } = found;
-    this.#pendingPages = dirtyPageCount;
+    const { dirtyPageCount, bySource } = this.#pages.readDirty();
     this.#pendingDeviceBytes = this.#streams.leftBytes;
     this.#dirtyBytesPerSecond = (dirtyPageCount * PAGE_BYTES * 1000) / durationMs;
     const round = {
@@ -288,9 +260,8 @@ export class OutgoingMigration {
    */
   async #endRound(): Promise<void> {
     if (this.#answers === undefined) return;
-    await this.#send(this.#frames.frame(FrameKind.roundEnd));
-    // Here it costs nothing: the other side is still busy.
-    if (this.#rounds.length === 0) rehearseSaving(this.#options.machine.parts, REHEARSALS);
+    await this.#sending.send(this.#frames.frame(FrameKind.roundEnd));
+    this.#rehearsal.end();
     await this.#patience.within(MOST_ROUND_END_NS, this.#answers.roundsTaken(this.#rounds.length + 1));
   }
 
@@ -305,21 +276,18 @@ export class OutgoingMigration {
     if (this.parameters.pauseBeforeSwitchover) await this.#pause();
     this.#enter("device");
     this.#patience.begin(this.parameters.stallLimitMs, () => channel.close());
-    await this.#send(this.#frames.frame(FrameKind.stopped));
-    const last = this.#readDirty();
-    const lastPages =
-      this.#oracle === undefined ? undefined : new PageSet(this.#pending.pageCount, this.#pending.words.slice());
-    this.#pendingPages += last.dirtyPageCount;
-    await this.#sendPending();
+    await this.#sending.send(this.#frames.frame(FrameKind.stopped));
+    const judge = this.#pages.readLastDirty();
+    await this.#pages.send();
     await this.#streams.sendRest();
     this.#pendingDeviceBytes = 0;
-    await this.#send(concatBytes(this.#lastFrames(running)));
+    await this.#sending.send(concatBytes(this.#lastFrames(running)));
     await channel.flush();
     if (this.#answers === undefined) await this.#giveUp();
     else await this.#handOver(this.#answers);
     this.#downtimeMs = (this.#nowNs - this.#stoppedAtNs) / 1e6;
     // Memory stands still here, and nobody waits for the answer any more.
-    if (lastPages !== undefined) this.#askOracle({ ...last, pages: lastPages });
+    judge();
   }
 
   /** Parts, and that this is all: sent together, as each that is sent alone wakes the other side. */
@@ -327,7 +295,7 @@ export class OutgoingMigration {
     const frames = [...this.#options.machine.parts].map(([name, part]) =>
       this.#frames.named(FrameKind.part, name, encodeState(part)),
     );
-    const pages = this.#zeroPages + this.#normalPages;
+    const pages = this.#pages.zeroCount + this.#pages.normalCount;
     return [...frames, this.#frames.json(FrameKind.complete, { pages, running })];
   }
 
@@ -369,27 +337,6 @@ export class OutgoingMigration {
     this.#checkCancelled();
   }
 
-  async #sendPending(): Promise<void> {
-    for (let next = 0; ;) {
-      const room = await this.#sending.room();
-      const taken = this.#pages.take(this.#pending, next, this.#untouched, room);
-      if (taken === undefined) break;
-      this.#pendingPages -= taken.zeroPages + taken.normalPages;
-      this.#zeroPages += taken.zeroPages;
-      this.#normalPages += taken.normalPages;
-      await this.#send(taken.bytes);
-      room.usedUntil = this.#sending.sentBytes;
-      next = taken.next;
-    }
-    this.#pendingPages = 0;
-    this.#untouched = undefined;
-  }
-
-  #send(bytes: Uint8Array): Promise<void> {
-    this.#last = bytes;
-    return this.#sending.send(bytes);
-  }
-
   #checkGoingOn(): void {
     this.#checkCancelled();
     if (this.#answers?.refusal !== undefined) throw this.#answers.refusal;
@@ -402,36 +349,11 @@ export class OutgoingMigration {
   }
 
   get #pendingBytes(): number {
-    return this.#pendingPages * PAGE_BYTES + this.#pendingDeviceBytes;
+    return this.#pages.pendingCount * PAGE_BYTES + this.#pendingDeviceBytes;
   }
 
   get #nowNs(): number {
     return this.#options.timers.clock.nowNs();
-  }
-
-  #readDirty(): DirtyRound {
-    return this.#calling("Reading dirty pages", () => this.#epoch!.read(this.#pending));
-  }
-
-  #askOracle(round: DirtyRound): void {
-    this.#missed.push(...(this.#oracle?.check(round) ?? []));
-  }
-
-  /** Dirty tracking that cannot be turned off costs time and loses nothing. */
-  #closeEpoch(): void {
-    try {
-      this.#epoch?.close();
-    } catch (error) {
-      if (!(error instanceof VmError)) throw error;
-    }
-  }
-
-  #calling<T>(what: string, call: () => T): T {
-    try {
-      return call();
-    } catch (cause) {
-      throw refusedBy(what, cause);
-    }
   }
 
   async #callingLate(what: string, called: Promise<void>): Promise<void> {
@@ -494,14 +416,8 @@ export class OutgoingMigration {
     if (cause instanceof MigrationError) return cause;
     return new MigrationError(
       "channelLost",
-      `Sending ${titleOf(this.#last)} to ${channel.name} failed: ${cause.message}`,
+      `Sending ${titleOf(this.#sending.last)} to ${channel.name} failed: ${cause.message}`,
       { cause },
     );
   }
-}
-
-/** Our own broken invariants stay what they are. */
-function refusedBy(what: string, cause: unknown): unknown {
-  if (!(cause instanceof VmError)) return cause;
-  return new MigrationError("deviceFailed", `${what}: ${cause.message}`, { cause });
 }

@@ -10,19 +10,37 @@ import { FrameNumbers } from "./stream/frame-numbers.ts";
 import { FrameWriter, preamble } from "./stream/frame-writer.ts";
 import { factsOf } from "./stream/machine-facts.ts";
 import { PAGES_ROOM_BYTES, PageSource } from "./stream/pages.ts";
-import { FrameKind, MAX_PAGES_PER_FRAME } from "./stream/spec.ts";
+import { FrameKind } from "./stream/spec.ts";
 import { StreamMemory } from "./stream/stream-memory.ts";
 
-/** As many as make the engine optimize what takes them. */
+/** How often parts are saved before it counts. */
+const SAVINGS = 6;
+/** As many frames as make the engine optimize what takes them, and what each has. */
 const REHEARSED_FRAMES = 48;
+const REHEARSED_PAGES = 64;
 
-/** Saves parts of a machine that runs, those that can be, and drops what comes of it. */
-export function rehearseSaving(parts: ReadonlyMap<string, Saveable>, times: number): void {
-  const frames = new FrameWriter();
-  for (let i = 0; i < times; i++) {
-    for (const [name, part] of parts) {
-      if (part.isSettled !== false) frames.named(FrameKind.part, name, encodeState(part));
+/** Saves parts of a machine that runs, those that can be, and drops what comes of it; a little at a time, while others are busy. */
+export class SavingRehearsal {
+  readonly #parts: ReadonlyMap<string, Saveable>;
+  readonly #frames = new FrameWriter();
+  #left = SAVINGS;
+
+  constructor(parts: ReadonlyMap<string, Saveable>) {
+    this.#parts = parts;
+  }
+
+  /** Once, as long as there is something left to rehearse. */
+  step(): void {
+    if (this.#left === 0) return;
+    this.#left--;
+    for (const [name, part] of this.#parts) {
+      if (part.isSettled !== false) this.#frames.named(FrameKind.part, name, encodeState(part));
     }
+  }
+
+  /** What is left of it. */
+  end(): void {
+    while (this.#left > 0) this.step();
   }
 }
 
@@ -43,7 +61,7 @@ export async function rehearseTaking(): Promise<void> {
 
 async function takeRehearsed(): Promise<void> {
   const plan = new WorldPlan();
-  const ram = plan.ram("rehearsal", MAX_PAGES_PER_FRAME * PAGE_BYTES);
+  const ram = plan.ram("rehearsal", REHEARSED_PAGES * PAGE_BYTES);
   const { memory, blocks, notes } = plan.create();
   ram.bytes.fill(1);
   const machine: MigratableMachine = {
@@ -79,5 +97,5 @@ function* streamOf(machine: MigratableMachine): Generator<Uint8Array, undefined>
     yield pages.take(pending, 0, undefined, room)!.bytes;
   }
   yield frames.frame(FrameKind.stopped);
-  yield frames.json(FrameKind.complete, { pages: REHEARSED_FRAMES * MAX_PAGES_PER_FRAME, running: false });
+  yield frames.json(FrameKind.complete, { pages: REHEARSED_FRAMES * REHEARSED_PAGES, running: false });
 }

@@ -39,6 +39,7 @@ export class Sending {
   #turnStartNs = 0;
   #intervalStartNs = 0;
   #intervalBytes = 0;
+  #last: Uint8Array = new Uint8Array(0);
   /** The machine stands still: it wants no turns, and bandwidth is not spared. */
   isAtFullSpeed = false;
 
@@ -50,6 +51,16 @@ export class Sending {
 
   get sentBytes(): number {
     return this.#sentBytes;
+  }
+
+  /** What was sent last, for messages. */
+  get last(): Uint8Array {
+    return this.#last;
+  }
+
+  /** The channel took less than it was given: the other side has enough to do. */
+  get isAhead(): boolean {
+    return this.#options.channel.unwrittenBytes > 0;
   }
 
   /** How long the machine has had turns. */
@@ -71,6 +82,7 @@ export class Sending {
   }
 
   async send(bytes: Uint8Array): Promise<void> {
+    this.#last = bytes;
     this.#options.check();
     await this.#options.channel.write(bytes);
     this.#options.patience.feed();

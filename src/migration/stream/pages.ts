@@ -19,7 +19,7 @@ import type { UntouchedPages } from "./untouched-pages.ts";
 
 const HEADERS_BYTES = FrameHeader.lengthBytes + PagesHeader.lengthBytes;
 /** What one call takes: a mebibyte. */
-const PAGES_PER_ROOM = 4 * MAX_PAGES_PER_FRAME;
+const PAGES_PER_ROOM = MAX_PAGES_PER_FRAME;
 /** A frame of untouched pages takes as long as so many that are copied. */
 const PAGES_PER_LOOK = 16;
 

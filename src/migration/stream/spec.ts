@@ -73,6 +73,9 @@ export const PageEncoding = { bytes: 0, zero: 1 } as const;
 
 /** More is refused, so that a stream cannot fill memory. */
 export const MAX_PAYLOAD_BYTES: number = 64 * 2 ** 20;
-/** Pages of one frame that have bytes, and that are zero. */
-export const MAX_PAGES_PER_FRAME = 64;
+/**
+ * Pages of one frame that have bytes, and that are zero. Each frame costs a target two reads, whose way through the host takes as
+ * long as a dozen pages.
+ */
+export const MAX_PAGES_PER_FRAME = 256;
 export const MAX_ZERO_PAGES_PER_FRAME = 4096;
