@@ -92,7 +92,7 @@ async function run(): Promise<void> {
   console.log(`${ours.version}; ${theirs.version}\n${circumstances()}\n`);
   writeFileSync(disk, randomBytes(DISK_BYTES));
   const rows: string[][] = [];
-  const [copyRatios, ramRatios]: [number[], number[]] = [[], []];
+  const throughput = { plain: [] as number[], preallocated: [] as number[], memory: [] as number[] };
   for (const [load, name] of LOADS.entries()) {
     if (!wanted.includes(name)) continue;
     const guest = guestOf(load);
@@ -102,9 +102,11 @@ async function run(): Promise<void> {
       const other = load === 3 ? undefined : await move(theirs, guest, load);
       pairs.push({ own, other });
       if (load === 0) {
-        const rate = own.bytes / own.totalMs;
-        copyRatios.push(rate / (await plainCopy(own.bytes, "one piece")));
-        ramRatios.push(rate / (await plainCopy(own.bytes, "memory")));
+        const given = await move(ours, guest, load, ["-mem-prealloc"]);
+        const plain = await plainCopy(own.bytes, "one piece");
+        throughput.plain.push(rateOf(own) / plain);
+        throughput.preallocated.push(rateOf(given) / plain);
+        throughput.memory.push(rateOf(own) / (await plainCopy(own.bytes, "memory")));
       }
     }
     const row = (figure: string, of: (figures: Figures) => number): string[] => {
@@ -121,10 +123,11 @@ async function run(): Promise<void> {
     rows.push(row("MiB", ({ bytes }) => bytes / 2 ** 20));
   }
   if (rows.length > 0) printTable(["guest", "figure", "Ratite", "QEMU", "ratio"], rows);
-  if (copyRatios.length > 0) {
+  if (throughput.plain.length > 0) {
     console.log(`\nRAM throughput of the idle guest against a plain copy of as many bytes over such a connection:`);
-    console.log(`  one piece over and over, thrown away  ${ratioText(copyRatios)}`);
-    console.log(`  from memory into memory               ${ratioText(ramRatios)}`);
+    console.log(`  one piece over and over, thrown away        ${ratioText(throughput.plain)}`);
+    console.log(`  that, where the target has -mem-prealloc    ${ratioText(throughput.preallocated)}`);
+    console.log(`  from memory into memory                     ${ratioText(throughput.memory)}`);
   }
   if (!wanted.includes("tracking")) return;
   const costs = await trackingCosts(ours, guestOf(TRACKING));
@@ -198,12 +201,17 @@ async function ready(vmm: Vmm, output: string): Promise<void> {
   }
 }
 
-async function move(vmm: Vmm, guest: string, load: number): Promise<Figures> {
+/** Bytes a millisecond. */
+function rateOf({ bytes, totalMs }: Figures): number {
+  return bytes / totalMs;
+}
+
+async function move(vmm: Vmm, guest: string, load: number, ofTarget: readonly string[] = []): Promise<Figures> {
   const output = join(folder, `${children.length}.console`);
   const devices = devicesOf(load);
   const source = await start(vmm, guest, ["-serial", `file:${output}`, ...devices]);
   await ready(vmm, output);
-  const target = await start(vmm, guest, ["-serial", "null", "-incoming", "defer", ...devices]);
+  const target = await start(vmm, guest, ["-serial", "null", "-incoming", "defer", ...devices, ...ofTarget]);
   const port = await freePort();
   const returnPath = { capabilities: [{ capability: "return-path", state: true }] };
   for (const client of [target, source]) await client.execute("migrate-set-capabilities", returnPath);

@@ -49,6 +49,8 @@ export interface MachineConfig {
   readonly cpu: { readonly model: string; readonly features: Readonly<Record<string, boolean>> };
   readonly smp: number;
   readonly memoryBytes: number;
+  /** The host gives all of the RAM at once, and not when it is first touched. */
+  readonly preallocated?: boolean;
   readonly firmware: "default" | "none" | NamedBytes;
   readonly kernel?: NamedBytes;
   readonly initrd?: NamedBytes;

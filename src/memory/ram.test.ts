@@ -1,21 +1,21 @@
 import { describe, expect, test } from "vitest";
 import { anonymousRam, ramBackendContract, type RamBackendUnderTest, WorldPlan } from "./index.ts";
 
-function anonymousMember(): RamBackendUnderTest {
+function anonymousMember(preallocated: boolean): RamBackendUnderTest {
   const plan = new WorldPlan();
-  const backend = anonymousRam();
+  const backend = anonymousRam({ preallocated });
   const block = plan.ram("ram", 8 * 4096, { backend });
   plan.create();
   return { backend, block };
 }
 
-describe("anonymous RAM", () => {
+describe.each([false, true])("anonymous RAM, preallocated %s", (preallocated) => {
   test.each(ramBackendContract)("$claim", ({ check }) => {
-    expect(() => check(anonymousMember())).not.toThrow();
+    expect(() => check(anonymousMember(preallocated))).not.toThrow();
   });
 
   test("serves one block only", () => {
-    const backend = anonymousRam();
+    const backend = anonymousRam({ preallocated });
     backend.attach(new Uint8Array(4096));
     expect(() => backend.attach(new Uint8Array(4096))).toThrow("a RAM backend serves one block");
   });

@@ -1,15 +1,17 @@
 // RAM blocks, and the backend that every platform has.
 import { assert } from "../base/index.ts";
+import { PAGE_BYTES } from "./page-set.ts";
 import type { RamBackend, RamBlock } from "./port.ts";
 
-/** Plain bytes of the WebAssembly memory; the platform gives pages when they are first touched. */
-export function anonymousRam(): RamBackend {
+/** Plain bytes of the WebAssembly memory; the platform gives pages when they are first touched: all at once where that is asked for. */
+export function anonymousRam({ preallocated = false }: { readonly preallocated?: boolean } = {}): RamBackend {
   let attached: Uint8Array | undefined;
   return {
     kind: "anonymous",
     attach(bytes): void {
       assert(attached === undefined, "a RAM backend serves one block");
       attached = bytes;
+      if (preallocated) for (let at = 0; at < bytes.length; at += PAGE_BYTES) bytes[at] = 0;
     },
     discard(offsetBytes, lengthBytes): void {
       attached?.fill(0, offsetBytes, offsetBytes + lengthBytes);

@@ -47,8 +47,13 @@ function run(line: string, input = ""): Outcome {
   return { status, out: stdout, err: stderr };
 }
 
+interface Started {
+  readonly pid: number;
+  end(signal: NodeJS.Signals): Promise<Outcome>;
+}
+
 /** Starts and waits until `text` stands in the output. */
-async function start(line: string, text: string): Promise<{ end(signal: NodeJS.Signals): Promise<Outcome> }> {
+async function start(line: string, text: string): Promise<Started> {
   const child = spawn(process.execPath, [program, ...line.split(" ")], { stdio: ["pipe", "pipe", "pipe"] });
   let out = "";
   let err = "";
@@ -62,6 +67,7 @@ async function start(line: string, text: string): Promise<{ end(signal: NodeJS.S
     });
   });
   return {
+    pid: child.pid!,
     end(signal) {
       child.kill(signal);
       return closed;
@@ -225,4 +231,16 @@ describe("information and mistakes", () => {
     expect(status).toBe(1);
     expect(err).toContain("looks like a qcow2 image");
   });
+});
+
+test.runIf(process.platform === "linux")("-mem-prealloc has all of the RAM from the start", async () => {
+  const residentMebibytes = async (options: string): Promise<number> => {
+    const machine = await start(`-bios ${spin} -nographic -m 256M${options}`, "!");
+    const status = readFileSync(`/proc/${machine.pid}/status`, "latin1");
+    await machine.end("SIGTERM");
+    return Number(/^VmRSS:\s*(\d+) kB/m.exec(status)![1]) / 1024;
+  };
+  const more = (await residentMebibytes(" -mem-prealloc")) - (await residentMebibytes(""));
+  expect(more).toBeGreaterThan(200);
+  expect(more).toBeLessThan(320);
 });

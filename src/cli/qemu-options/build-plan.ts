@@ -49,6 +49,7 @@ export function buildPlan(draft: ConfigDraft): ProgramPlan {
     blockNodes,
     ...(draft.incoming !== undefined && { incoming: true }),
     ...(draft.dirtyOracle && { dirtyOracle: true }),
+    ...(draft.preallocated && { preallocated: true }),
     ...given({ kernel, initrd, dtb, name, uuid, icount, accelerator: chosenAccelerator(draft) }),
   };
   return {

@@ -27,6 +27,7 @@ export class ConfigDraft {
   readonly accelerators: { source?: string; chosen?: AcceleratorConfig; refusal?: OptionError } = {};
   smp = 1;
   memoryBytes: number | undefined;
+  preallocated = false;
   firmware: "default" | "none" | FileRef = "default";
   kernel: FileRef | undefined;
   initrd: FileRef | undefined;

@@ -32,7 +32,7 @@ const MACHINE_REFUSED: Readonly<Record<string, string>> = {
   "memory-backend": "guest RAM is always anonymous memory of this process; leave it out",
   "memory-encryption": "there is no confidential-guest support",
   "confidential-guest-support": "there is no confidential-guest support",
-  "suppress-vmdesc": "there is no migration yet",
+  "suppress-vmdesc": "a migration stream has no description to leave out",
   "dt-compatible": "the board's compatible string is fixed",
   "phandle-start": "phandles are chosen by the board",
   pflash0: "the board has no flash yet; use -bios or -kernel",
@@ -231,6 +231,16 @@ const memory: QemuOption = {
   apply: applyMemory,
 };
 
+const preallocation: QemuOption = {
+  name: "mem-prealloc",
+  section: "Machine",
+  description: "The host gives all of the RAM at the start, and not page by page when it is first touched",
+  example: "-m 4G -mem-prealloc",
+  apply(draft) {
+    draft.preallocated = true;
+  },
+};
+
 const device: QemuOption = {
   name: "device",
   section: "Machine",
@@ -263,4 +273,14 @@ const uuid: QemuOption = {
   apply: applyUuid,
 };
 
-export const machineOptions: readonly QemuOption[] = [machine, cpu, accel, smp, memory, device, name, uuid];
+export const machineOptions: readonly QemuOption[] = [
+  machine,
+  cpu,
+  accel,
+  smp,
+  memory,
+  preallocation,
+  device,
+  name,
+  uuid,
+];

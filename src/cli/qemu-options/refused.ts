@@ -35,7 +35,6 @@ export const refusedOptions: readonly RefusedOption[] = [
   ...refused(MIGRATION, "none", "only-migratable"),
   ...refused("there is no NUMA topology yet; use -smp and -m", "text", "numa"),
   ...refused("RAM is anonymous memory of this process; use -m", "text", "mem-path", "overcommit"),
-  ...refused("RAM is anonymous memory of this process; use -m", "none", "mem-prealloc"),
   ...refused("give the property with -device or -machine", "text", "global", "set"),
   ...refused("the board starts -bios or -kernel", "text", "boot", "option-rom"),
   ...refused("there are no ACPI tables; the guest gets a device tree", "text", "acpitable"),

@@ -13,7 +13,7 @@ import {
 } from "../../device/index.ts";
 import type { PciBus } from "../../device/pci/index.ts";
 import { VirtioMmio } from "../../device/virtio/index.ts";
-import { WorldPlan, dmaPort } from "../../memory/index.ts";
+import { WorldPlan, anonymousRam, dmaPort } from "../../memory/index.ts";
 import type { DeviceStateName, IommufdBackend } from "../../vfio/index.ts";
 import type { VfioHost } from "../../vfiohost/index.ts";
 import { HartIrq, type Hart } from "../../target/riscv/port.ts";
@@ -75,7 +75,8 @@ export function makeVirtBoard(parts: BoardParts): Board {
   const hartConfigs = Array.from({ length: config.smp }, (_, hartId) => ({ hartId, ...cpu }));
   const plannedHarts = planHarts(plan, hartConfigs, config.accelerator);
   const maskRom = plan.ram("virt.mrom", virtMap.maskRom.lengthBytes, { readOnly: true });
-  const ram = plan.ram("virt.ram", config.memoryBytes);
+  const { memoryBytes, preallocated = false } = config;
+  const ram = plan.ram("virt.ram", memoryBytes, { backend: anonymousRam({ preallocated }) });
   const iommufds = planIommufds(plan, config.iommufds ?? []);
   const system = new System(plan.create());
   try {
