@@ -53,6 +53,7 @@ function move(
     readonly isDuplex?: boolean;
     readonly onTurn?: (source: SmallMachine) => void;
     readonly onPhase?: (phase: MigrationPhase, outgoing: OutgoingMigration) => void;
+    readonly onRound?: OutgoingOptions["onRound"];
     readonly parameters?: OutgoingOptions["parameters"];
   } = {},
 ): Move {
@@ -67,6 +68,7 @@ function move(
       phases.push(phase);
       options.onPhase?.(phase, outgoing);
     },
+    onRound: (round) => options.onRound?.(round),
     parameters: { maxBandwidth: 0, ...options.parameters },
   });
   const incoming = new IncomingMigration({ machine: target, channel: into, starts: () => true });
@@ -134,6 +136,28 @@ describe("a machine", () => {
     expect(target.counter.value).toBe(source.counter.value);
     expect(outgoing.progress.rounds.length).toBeGreaterThan(1);
     expect([...outgoing.progress.rounds[0]!.bySource.keys()]).toEqual(["hart0"]);
+  });
+
+  test("expects what it writes to take as long as pages with bytes, however many were zero", async () => {
+    const source = new SmallMachine({ pages: 8192 });
+    for (let page = 0; page < 64; page++) source.write(page, 1);
+    source.isRunning = true;
+    let isWritten = false;
+    const expectedMs: number[] = [];
+    const { ends, outgoing } = move({
+      source,
+      target: new SmallMachine({ pages: 8192 }),
+      onTurn: () => {
+        if (!isWritten) for (let page = 0; page < 64; page++) source.write(page, 2);
+        isWritten = true;
+      },
+      onRound: () => expectedMs.push(outgoing.progress.expectedDowntimeMs),
+    });
+    await ends;
+    const [first] = outgoing.progress.rounds;
+    expect(first!.dirtyPages).toBe(64);
+    expect(expectedMs[0]! / first!.durationMs).toBeGreaterThan(0.7);
+    expect(expectedMs[0]! / first!.durationMs).toBeLessThan(1.1);
   });
 
   test("that stands still is moved in one pass, and is not started by it", async () => {

@@ -230,7 +230,9 @@ export class OutgoingMigration {
     const durationMs = Math.max((this.#nowNs - startNs) / 1e6, 0.001);
     const sentBytes = this.#sending.sentBytes - before.bytes;
     const deviceBytes = this.#streams.sentBytes - before.deviceBytes;
-    const doneBytes = Math.max(sentBytes, sentPages * PAGE_BYTES + deviceBytes);
+    // All of memory has many pages of zeroes, which a word is enough for; what is dirtied seldom has any.
+    const tellingPages = this.#rounds.length === 0 ? this.#pages.normalCount : sentPages;
+    const doneBytes = Math.max(sentBytes, tellingPages * PAGE_BYTES + deviceBytes);
     if (this.#bandwidth === undefined || doneBytes >= TELLING_BYTES) {
       this.#bandwidth = (sentBytes / durationMs) * 1000;
       const ownMs = durationMs - (this.#sending.turnsNs - before.turnsNs) / 1e6;
