@@ -8,13 +8,8 @@ import { IncomingMigration } from "./incoming.ts";
 import { OutgoingMigration } from "./outgoing.ts";
 import type { MigratableMachine, MigrationChannel } from "./port.ts";
 import { rehearseLoading, rehearseTaking } from "./rehearsal.ts";
-import {
-  DEFAULT_PARAMETERS,
-  type MigrationParameters,
-  type MigrationPhase,
-  type MigrationProgress,
-  type MigrationRound,
-} from "./progress.ts";
+import { DEFAULT_PARAMETERS, type MigrationParameters } from "./parameters.ts";
+import type { MigrationPhase, MigrationProgress, MigrationRound } from "./progress.ts";
 
 /** What is done a second time still takes twice as long as what is done often. */
 const MORE_TIMES = 4;

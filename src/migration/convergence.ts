@@ -1,5 +1,5 @@
 // Whether a migration comes to its end, and what is done when it does not. Pure: from figures to decisions, with reasons.
-import type { MigrationParameters } from "./progress.ts";
+import type { MigrationParameters } from "./parameters.ts";
 
 /** QEMU looks once a second whether more is written than sent (migration/ram.c: migration_bitmap_sync). */
 const PERIOD_MS = 1000;

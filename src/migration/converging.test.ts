@@ -5,7 +5,8 @@ import { MigrationControl } from "./control.ts";
 import { DirtyRateMeter } from "./dirty-rate.ts";
 import { HartLimits } from "./hart-limits.ts";
 import type { StreamedPart } from "./port.ts";
-import { DEFAULT_PARAMETERS, type MigrationRound } from "./progress.ts";
+import { DEFAULT_PARAMETERS } from "./parameters.ts";
+import type { MigrationRound } from "./progress.ts";
 import { SmallMachine } from "./testing/small-machine.ts";
 
 const MIB = 2 ** 20;

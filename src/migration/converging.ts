@@ -4,7 +4,8 @@ import { PAGE_BYTES } from "../memory/index.ts";
 import { DirtyTrigger, nextThrottle, predict, type Prediction, type SourceRate } from "./convergence.ts";
 import { DeviceThrottle } from "./device-throttle.ts";
 import type { MigratableMachine } from "./port.ts";
-import type { MigrationParameters, MigrationRound } from "./progress.ts";
+import type { MigrationParameters } from "./parameters.ts";
+import type { MigrationRound } from "./progress.ts";
 
 export interface ConvergingOptions {
   readonly machine: MigratableMachine;

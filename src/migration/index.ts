@@ -5,5 +5,6 @@ export * from "./errors.ts";
 export type { HartLimit, HartLimits } from "./hart-limits.ts";
 export * from "./incoming.ts";
 export * from "./outgoing.ts";
+export * from "./parameters.ts";
 export * from "./port.ts";
 export * from "./progress.ts";

@@ -8,13 +8,8 @@ import { OutgoingPages } from "./outgoing-pages.ts";
 import { OutgoingStreams } from "./outgoing-streams.ts";
 import { Patience } from "./patience.ts";
 import type { MigratableMachine, MigrationChannel } from "./port.ts";
-import {
-  DEFAULT_PARAMETERS,
-  type MigrationParameters,
-  type MigrationPhase,
-  type MigrationProgress,
-  type MigrationRound,
-} from "./progress.ts";
+import { DEFAULT_PARAMETERS, type MigrationParameters } from "./parameters.ts";
+import type { MigrationPhase, MigrationProgress, MigrationRound } from "./progress.ts";
 import { SavingRehearsal } from "./rehearsal.ts";
 import { ReturnPath } from "./return-path.ts";
 import { Sending } from "./sending.ts";

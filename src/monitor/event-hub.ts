@@ -1,7 +1,7 @@
 // Events go to every client that has finished its negotiation, with the host's time.
 import type { WallClockPort } from "../base/index.ts";
 import { checkedEvent, type EventMessage } from "./schema/event-message.ts";
-import type { EventType } from "./schema/command.ts";
+import type { EventType } from "./schema/event.ts";
 
 export class EventHub {
   readonly #wallClock: WallClockPort;

@@ -2,7 +2,8 @@
 import { IommufdClient, IommufdError } from "../iommufd/index.ts";
 import type { AddressSpace, RamBlock } from "../memory/index.ts";
 import { refusedWish, untrackedMessage, type Blocker, type MigratingDevice, type MigrationWish } from "./blockers.ts";
-import { Container, type DmaMode } from "./container.ts";
+import { Container } from "./container.ts";
+import type { DmaMode } from "./dma-mode.ts";
 import { AssignedDevice, type DeviceOptions } from "./device.ts";
 import { VfioError } from "./errors.ts";
 import { explain, reasonText, type Reason } from "./explain.ts";

@@ -12,7 +12,7 @@ import {
 } from "../object/index.ts";
 import type { AssignmentOptions } from "./backend.ts";
 import type { MigrationWish } from "./blockers.ts";
-import { DMA_MODES, type DmaMode } from "./container.ts";
+import { DMA_MODES, type DmaMode } from "./dma-mode.ts";
 
 type OnOffAuto = "on" | "off" | "auto";
 

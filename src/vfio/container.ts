@@ -3,6 +3,7 @@ import { IommufdError, type HwptOptions, type IommufdClient } from "../iommufd/i
 import type { AddressSpace, RamBlock } from "../memory/index.ts";
 import { AutoDomains, type AttachableDevice, type AutoDomain } from "./autodomains.ts";
 import { Condemned } from "./condemned.ts";
+import type { DmaMode } from "./dma-mode.ts";
 import { MappedRam, MappingError, type BlockFile, type MappedRange } from "./mapped-ram.ts";
 import { refused } from "./refused.ts";
 import { MappedPeers, PeerMemory } from "./peer-memory.ts";
@@ -22,10 +23,6 @@ export interface ContainedDevice extends AttachableDevice {
   /** It has migration, and the operator lets it. */
   readonly canMigrate: boolean;
 }
-
-/** `hwpt`: page tables of our own making, with dirty bits. `ioas`: the kernel makes them, without. */
-export const DMA_MODES = ["hwpt", "ioas"] as const;
-export type DmaMode = (typeof DMA_MODES)[number];
 
 export interface ContainerOptions {
   readonly iommufd: IommufdClient;

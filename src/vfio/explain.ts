@@ -10,7 +10,7 @@ import {
   type Refusal,
 } from "../iommufd/index.ts";
 import { canStopCopy, migrationBlockers, refusedWish, type MigratingDevice, type MigrationWish } from "./blockers.ts";
-import type { DmaMode } from "./container.ts";
+import type { DmaMode } from "./dma-mode.ts";
 import { chooseTrackers, type TrackedDevice, type TrackerChoice, type TrackerPolicy } from "./trackers/policy.ts";
 
 export interface Reason {

@@ -4,6 +4,7 @@ export * from "./blockers.ts";
 export * from "./config.ts";
 export * from "./container.ts";
 export * from "./device.ts";
+export * from "./dma-mode.ts";
 export * from "./errors.ts";
 export * from "./explain.ts";
 export * from "./migration/moving-device.ts";

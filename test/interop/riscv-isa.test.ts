@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parseTree, type DeviceTreeNode } from "../../src/format/index.ts";
-import { plainOptions } from "../../src/machine/virt/config.ts";
+import { plainOptions } from "../../src/machine/virt/options.ts";
 import { buildBoardTree } from "../../src/machine/virt/device-tree.ts";
 import { cpuFeatures } from "../../src/target/riscv/cpu-models.ts";
 import { referenceQemu, type ReferenceQemu } from "../support/reference-qemu.ts";

@@ -9,6 +9,7 @@ export { PciHostBridge, type PciHostBridgeOptions } from "./host-bridge.ts";
 export { MsiCapability } from "./msi.ts";
 export { MsixCapability, type MsixOptions } from "./msix.ts";
 export { MsixTable, type MsixTableOptions } from "./msix-table.ts";
+export type * from "./pci-device.ts";
 export type * from "./port.ts";
 export { readRootPortConfig, rootPortInfo, type RootPortConfig } from "./root-port/config.ts";
 export { RootPort, type RootPortState } from "./root-port/device.ts";

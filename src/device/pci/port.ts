@@ -1,9 +1,8 @@
-// What a PCI function asks of whoever owns its bus, and what it is to them.
+// What a PCI function asks of whoever owns its bus, and what it is to that bus.
 import type { TracePort } from "../../base/index.ts";
 import type { MemoryRegion } from "../../memory/index.ts";
 import type { MmioHandler } from "../../memory/port.ts";
-import type { Device, DmaPort, IrqLine, MsiPort } from "../port.ts";
-import type { PciFunction } from "./function.ts";
+import type { DmaPort, IrqLine, MsiPort } from "../port.ts";
 
 export interface PciPorts {
   /** The line that the interrupt pin is wired to. */
@@ -54,18 +53,4 @@ export interface BarPart {
   readonly handler?: MmioHandler;
   /** The bytes themselves: this stretch can be mapped where it is page aligned. */
   readonly bytes?: Uint8Array;
-}
-
-/** What a device does of its own accord: everything; nothing on the bus; nothing at all. */
-export type Activity = "running" | "quiet" | "stopped";
-
-/** A function with the device behind it: the form in which a board, an assigning host or a server takes it. */
-export interface PciDevice extends Device {
-  readonly pci: PciFunction;
-  /** Memory of the device that belongs to its state besides `saveState`; it may be copied while the device runs. */
-  readonly localMemory?: Uint8Array;
-  /** `quiet`: begins no DMA and sends no interrupts of its own accord, but answers accesses. `stopped`: stands still. */
-  setActivity(activity: Activity): void;
-  /** Resolves when no request is in flight at the host; no new one may begin meanwhile. */
-  drain?(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseTree, flattenTree, DeviceTreeNode } from "../../format/index.ts";
 import { asEfiStub, testElf, testImage } from "../testing/test-images.ts";
-import { plainOptions } from "../virt/config.ts";
+import { plainOptions } from "../virt/options.ts";
 import { buildBoardTree } from "../virt/device-tree.ts";
 import { planBoot, type BootConfig, type BootPlan } from "./boot-plan.ts";
 

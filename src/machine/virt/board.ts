@@ -39,7 +39,8 @@ import type {
 import { rtcTime } from "../rtc-time.ts";
 import { System } from "../system.ts";
 import { Backends } from "./backends.ts";
-import { readVirtConfig, VIRT_VERSION, type VirtOptions } from "./config.ts";
+import { readVirtConfig, VIRT_VERSION } from "./config.ts";
+import type { VirtOptions } from "./options.ts";
 import { buildBoardTree } from "./device-tree.ts";
 import { placeFwCfg } from "./fw-cfg.ts";
 import { placeIrqChip, type IrqChip } from "./irq-chip.ts";

@@ -3,20 +3,11 @@ import { bool, oneOf, Refusal, type PropertyType } from "../../object/index.ts";
 import { MachineError } from "../errors.ts";
 import type { MachineConfig } from "../port.ts";
 import { MAX_HARTS } from "./memory-map.ts";
+import type { VirtOptions } from "./options.ts";
 
 /** The newest version. */
 export const VIRT_VERSION = "virt-1.0";
 export const boardNames: readonly string[] = ["virt", VIRT_VERSION];
-
-/** `-machine` properties of QEMU's board. */
-export interface VirtOptions {
-  /** ACLINT devices in place of a CLINT. */
-  readonly aclint: boolean;
-  /** The interrupt controller: a PLIC, or the Advanced Interrupt Architecture's, with wires or with messages. */
-  readonly aia: "none" | "aplic" | "aplic-imsic";
-}
-
-export const plainOptions: VirtOptions = { aclint: false, aia: "none" };
 
 const aiaKinds: PropertyType<VirtOptions["aia"]> = oneOf("aia", ["none", "aplic", "aplic-imsic"]);
 const CHOSEN = ["aclint", "aia"];

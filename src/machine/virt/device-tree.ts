@@ -2,7 +2,7 @@
 // the devices that exist here (tools/compare-dt.ts); nodes stand in QEMU's order, because Linux names disks by it.
 import { DeviceTreeNode } from "../../format/index.ts";
 import { HartIrq, type Hart } from "../../target/riscv/port.ts";
-import type { VirtOptions } from "./config.ts";
+import type { VirtOptions } from "./options.ts";
 import { IMSIC_FILE_BYTES, IMSIC_IDENTITY_COUNT, IRQ_SOURCE_COUNT, MTIME_OFFSET } from "./memory-map.ts";
 import { TIMEBASE_HZ, UART_CLOCK_HZ, VIRTIO_SLOT_COUNT } from "./memory-map.ts";
 import { pciMmio64, timerPlaces, virtIrq, virtMap, virtioSlot, type MapEntry, type TimerPlaces } from "./memory-map.ts";

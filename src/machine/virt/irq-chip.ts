@@ -7,7 +7,7 @@ import type { HartLines } from "../hart-lines.ts";
 import { messagePort } from "../message-port.ts";
 import type { System } from "../system.ts";
 import { delegateToSupervisor } from "./aplic-firmware.ts";
-import type { VirtOptions } from "./config.ts";
+import type { VirtOptions } from "./options.ts";
 import { IMSIC_FILE_BYTES, IMSIC_IDENTITY_COUNT, IRQ_SOURCE_COUNT, virtMap } from "./memory-map.ts";
 
 export interface IrqChip {

@@ -1,7 +1,7 @@
 // QEMU's `virt` board as a table: where everything is and which interrupt it has (hw/riscv/virt.c; measured with
 // `dumpdtb` and `info mtree` of QEMU 11.1.3). Nothing else in this room writes an address down.
 import { alignUp } from "../../base/index.ts";
-import type { VirtOptions } from "./config.ts";
+import type { VirtOptions } from "./options.ts";
 
 export interface MapEntry {
   readonly base: number;

@@ -13,7 +13,7 @@ import {
   virtioSerialInfo,
 } from "../../device/virtio/index.ts";
 import type { Given } from "./given.ts";
-import type { PciDeviceType } from "./pci-devices.ts";
+import type { PciDeviceType } from "./pci-device-type.ts";
 import { slotDevices } from "./virtio-devices.ts";
 
 interface VirtioFunction {

@@ -2,7 +2,8 @@
 import { MachineError } from "../../machine/index.ts";
 import { QmpError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
-import { command, event, type Command, type EventType } from "../schema/command.ts";
+import { command, type Command } from "../schema/command.ts";
+import { event, type EventType } from "../schema/event.ts";
 import { optional, str, struct } from "../schema/types.ts";
 
 const DeviceAdd = struct("q_obj_device_add-arg", { driver: str, bus: optional(str), id: optional(str) });

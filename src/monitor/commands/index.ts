@@ -1,5 +1,6 @@
 // Every command and event there is. A command that QEMU has and this does not is refused by name, as any unknown one.
-import type { Command, EventType } from "../schema/command.ts";
+import type { Command } from "../schema/command.ts";
+import type { EventType } from "../schema/event.ts";
 import { deviceCommands, deviceDeletedEvent } from "./devices.ts";
 import { dirtyRateCommands } from "./dirty-rate.ts";
 import { humanCommands } from "./human.ts";

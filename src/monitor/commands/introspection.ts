@@ -1,6 +1,8 @@
 // The schema, as the schema tells it (qapi/introspect.json).
 import { introspect } from "../schema/introspect.ts";
-import { command, noMembers, type Command, type EventType } from "../schema/command.ts";
+import { command, type Command } from "../schema/command.ts";
+import type { EventType } from "../schema/event.ts";
+import { noMembers } from "../schema/types.ts";
 import { any, arrayOf } from "../schema/types.ts";
 import type { JsonValue } from "../json/value.ts";
 

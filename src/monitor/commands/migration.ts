@@ -3,7 +3,8 @@ import type { MigrationControl, MigrationProgress } from "../../migration/index.
 import { controlOf } from "./migration-control.ts";
 import { migrationSettings } from "./migration-settings.ts";
 import { QmpError } from "../errors.ts";
-import { command, event, type Command, type EventType } from "../schema/command.ts";
+import { command, type Command } from "../schema/command.ts";
+import { event, type EventType } from "../schema/event.ts";
 import { arrayOf, bool, enumType, int, number, optional, str, struct, type ValueOf } from "../schema/types.ts";
 
 const MigrationStatus = enumType("MigrationStatus", [

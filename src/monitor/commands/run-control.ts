@@ -1,6 +1,7 @@
 // Starting, stopping, resetting and ending the machine, and the events that tell of it.
 import { QmpError } from "../errors.ts";
-import { command, event, type Command, type EventType } from "../schema/command.ts";
+import { command, type Command } from "../schema/command.ts";
+import { event, type EventType } from "../schema/event.ts";
 import { bool, enumType, struct } from "../schema/types.ts";
 
 const RunState = enumType("RunState", [

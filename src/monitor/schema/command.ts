@@ -1,6 +1,6 @@
-// Commands and events as the schema has them, joined with what a command does.
+// Commands as the schema has them, joined with what a command does.
 import type { MonitorContext } from "../context.ts";
-import { struct, type SchemaType, type StructType, type ValueOf } from "./types.ts";
+import { noMembers, type SchemaType, type StructType, type ValueOf } from "./types.ts";
 
 export interface Command {
   readonly name: string;
@@ -24,20 +24,9 @@ export interface CommandParts<A extends StructType<unknown>, R extends SchemaTyp
   ) => ([SchemaType] extends [R] ? void : ValueOf<R>) | Promise<[SchemaType] extends [R] ? void : ValueOf<R>>;
 }
 
-export const noMembers: StructType<object> = struct("q_empty", {});
-
 export function command<A extends StructType<unknown> = StructType<object>, R extends SchemaType = SchemaType>(
   name: string,
   { args, takesMore, returns, run }: CommandParts<A, R>,
 ): Command {
   return { name, args: args ?? noMembers, takesMore: takesMore ?? false, returns, run: run };
-}
-
-export interface EventType<T> {
-  readonly name: string;
-  readonly data: StructType<T>;
-}
-
-export function event<T>(name: string, data?: StructType<T>): EventType<T> {
-  return { name, data: data ?? (noMembers as StructType<T>) };
 }

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../json/value.ts";
-import type { EventType } from "./command.ts";
+import type { EventType } from "./event.ts";
 
 /** `{"event": "STOP", "data": {…}, "timestamp": {"seconds": …, "microseconds": …}}` */
 export type EventMessage = JsonObject;

@@ -1,6 +1,8 @@
 // `query-qmp-schema`: every command and event, and the types they use, with names of types masked as QEMU masks them.
 import type { JsonObject } from "../json/value.ts";
-import { noMembers, type Command, type EventType } from "./command.ts";
+import type { Command } from "./command.ts";
+import type { EventType } from "./event.ts";
+import { noMembers } from "./types.ts";
 import type { SchemaType, StructType } from "./types.ts";
 
 class Masks {

@@ -147,3 +147,5 @@ export function union<B, V extends Readonly<Record<string, StructType<unknown>>>
 ): StructType<B & Partial<ValueOf<V[keyof V]>>> {
   return { kind: "struct", name: base.name, members: base.members, tag, variants };
 }
+
+export const noMembers: StructType<object> = struct("q_empty", {});

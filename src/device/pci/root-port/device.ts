@@ -4,7 +4,8 @@ import { bool, describeState, field } from "../../../state/index.ts";
 import { PciBus, type BridgeRoute, type PlugOptions } from "../bus.ts";
 import type { ConfigRegister } from "../config-space.ts";
 import { PciFunction } from "../function.ts";
-import type { Activity, BusFunction, PciDevice, PciPorts } from "../port.ts";
+import type { Activity, PciDevice } from "../pci-device.ts";
+import type { BusFunction, PciPorts } from "../port.ts";
 import {
   BridgeControl,
   BridgeHeader,

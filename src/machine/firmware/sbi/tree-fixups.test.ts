@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { DeviceTreeNode } from "../../../format/index.ts";
-import { plainOptions } from "../../virt/config.ts";
+import { plainOptions } from "../../virt/options.ts";
 import { buildBoardTree } from "../../virt/device-tree.ts";
 import { fixUpTree } from "./tree-fixups.ts";
 
