@@ -57,7 +57,7 @@ export class OutgoingPages {
 
   /** From here on writes are noted; all pages are to be sent. Throws MigrationError. */
   begin(asksOracle: boolean): void {
-    const { notes, untouchedPages } = this.#machine;
+    const { notes } = this.#machine;
     try {
       this.#epoch = notes.openEpoch("migration");
     } catch (cause) {
@@ -66,7 +66,7 @@ export class OutgoingPages {
     if (asksOracle) this.#oracle = new DirtyOracle(this.#machine);
     this.#source.addAll(this.#pending);
     this.#pendingCount = this.#source.pageCount;
-    const look = untouchedPages?.call(this.#machine);
+    const look = this.#machine.untouchedPages?.();
     if (look !== undefined) this.#untouched = new UntouchedPages(look, notes);
   }
 
