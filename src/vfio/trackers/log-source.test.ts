@@ -41,12 +41,12 @@ describe("a log that the host did not end", () => {
     expect(calls).toEqual(["start", "stop", "stop", "start", "stop", "start"]);
   });
 
-  test("keeps the next one from starting, with the host's reason", () => {
+  test("keeps the next one from starting, for the reason for which it runs", () => {
     const { log } = deviceLog(2);
     const source = logSource("d", log, ranges);
     source.start();
     source.stop();
-    expect(() => source.start()).toThrow("DMA_LOGGING_START");
+    expect(() => source.start()).toThrow("(DMA_LOGGING_STOP) failed with ENODEV");
     source.start();
   });
 });

@@ -19,16 +19,16 @@ export function logSource(deviceName: string, log: DmaLog, ranges: () => readonl
   const everything = allSource(deviceName);
   let spans: readonly Span[] | undefined;
   let reportedInVain = 0;
-  /** The host refused to end it, so it may run still. */
-  let isLeftRunning = false;
+  /** Why the host refused to end it: it may run still. */
+  let leftRunning: IommufdError | undefined;
   const end = (): void => {
-    isLeftRunning = true;
     try {
       log.stop();
-      isLeftRunning = false;
+      leftRunning = undefined;
     } catch (error) {
-      // Nobody reads it; it is ended before the next one starts, which is refused if that fails, too.
+      // Nobody reads it; it is ended before the next one starts.
       if (!(error instanceof IommufdError)) throw error;
+      leftRunning = error;
     }
   };
   const startFor = (wanted: readonly Span[]): void => {
@@ -38,15 +38,24 @@ export function logSource(deviceName: string, log: DmaLog, ranges: () => readonl
     );
     spans = wanted;
   };
+  const startsFor = (wanted: readonly Span[]): boolean => {
+    try {
+      startFor(wanted);
+      return true;
+    } catch (error) {
+      if (!(error instanceof IommufdError)) throw error;
+      return false;
+    }
+  };
   const start = (): void => {
-    if (isLeftRunning) end();
+    if (leftRunning !== undefined) end();
     const writable = ranges().filter((range) => range.isWritable);
     try {
-      startFor(roomySpans(writable));
-    } catch (error) {
       // A device may have too little memory for a log of so much.
-      if (!(error instanceof IommufdError)) throw error;
-      startFor(closeSpans(writable));
+      if (!startsFor(roomySpans(writable))) startFor(closeSpans(writable));
+    } catch (error) {
+      // A log that runs keeps another one from starting: the reason is why it runs.
+      throw error instanceof IommufdError ? (leftRunning ?? error) : error;
     }
     reportedInVain = 0;
   };
