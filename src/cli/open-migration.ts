@@ -1,5 +1,5 @@
 // Migration of a machine of this process, over this platform's channels.
-import { acceptMigration, connectMigration } from "../host/node/index.ts";
+import { acceptMigration, connectMigration, packing } from "../host/node/index.ts";
 import type { Machine } from "../machine/index.ts";
 import { MigrationControl, type MigrationHost } from "../migration/index.ts";
 import { reasonText } from "../vfio/index.ts";
@@ -27,6 +27,7 @@ export function openMigration(
     {
       timers: host.timers,
       yield: host.yield,
+      packing,
       connect: connectMigration,
       accept: (uri) => acceptMigration(uri, (where) => line(`waiting for a machine on ${where}`)),
     },

@@ -6,7 +6,7 @@ import { MigrationError } from "./errors.ts";
 import { HartLimits } from "./hart-limits.ts";
 import { IncomingMigration } from "./incoming.ts";
 import { OutgoingMigration } from "./outgoing.ts";
-import type { MigratableMachine, MigrationChannel } from "./port.ts";
+import type { MigratableMachine, MigrationChannel, PackingPort } from "./port.ts";
 import { rehearseLoading, rehearseTaking } from "./rehearsal.ts";
 import { DEFAULT_PARAMETERS, type MigrationParameters } from "./parameters.ts";
 import type { MigrationPhase, MigrationProgress, MigrationRound } from "./progress.ts";
@@ -21,6 +21,7 @@ export interface MigrationHost {
   /** On the host's clock. */
   readonly timers: TimerPort;
   readonly yield: Pick<YieldPort, "turn">;
+  readonly packing?: PackingPort;
   /** Connects, or makes the file. Rejects with a VmError that names what was wrong. */
   connect(uri: string): Promise<MigrationChannel>;
   /** Waits for the source, or opens the file. */
@@ -121,7 +122,7 @@ export class MigrationControl {
     this.#isBusy = true;
     try {
       const channel = await open();
-      const { timers, yield: turns } = this.#host;
+      const { timers, yield: turns, packing } = this.#host;
       this.#outgoing = new OutgoingMigration({
         machine: this.#subject.machine,
         channel,
@@ -130,6 +131,7 @@ export class MigrationControl {
         limitHarts: (bytesPerSecond) => this.hartLimits.set(bytesPerSecond),
         timers,
         yield: turns,
+        packing,
         onPhase: (phase) => this.#listeners.forEach((each) => each.phase?.(phase)),
         onRound: (round) => this.#listeners.forEach((each) => each.round?.(round)),
       });
@@ -168,7 +170,8 @@ export class MigrationControl {
       const channel = await this.#rehearsingWhile(accepting);
       this.#enter("active");
       const { machine, arrived } = this.#subject;
-      const incoming = new IncomingMigration({ machine, channel, starts: () => this.startsOnArrival });
+      const { packing } = this.#host;
+      const incoming = new IncomingMigration({ machine, channel, starts: () => this.startsOnArrival, packing });
       await incoming.run();
       if (!incoming.hasStarted) arrived();
       this.#enter("completed");

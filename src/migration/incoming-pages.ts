@@ -1,7 +1,7 @@
 // Pages of memory on their way in: held against the machine's blocks before anything is written.
 import { PAGE_BYTES, PageSet, type DirtySource } from "../memory/index.ts";
 import { MigrationError } from "./errors.ts";
-import type { LookForUntouched, MigratableMachine } from "./port.ts";
+import type { LookForUntouched, MigratableMachine, PackingPort } from "./port.ts";
 import type { PageTaker } from "./stream/frame-reader.ts";
 import { kernelsOver, type Kernels } from "./stream/kernels.ts";
 import type { MachineFacts } from "./stream/machine-facts.ts";
@@ -38,6 +38,7 @@ interface Pages {
 
 export class IncomingPages implements PageTaker {
   readonly kernels: Kernels;
+  readonly unpack: PackingPort["unpack"] | undefined;
   readonly #machine: MigratableMachine;
   readonly #facts: MachineFacts;
   readonly #source: DirtySource;
@@ -47,10 +48,11 @@ export class IncomingPages implements PageTaker {
   #coming: Pages | undefined;
   #count = 0;
 
-  constructor(machine: MigratableMachine, facts: MachineFacts) {
+  constructor(machine: MigratableMachine, facts: MachineFacts, packing?: PackingPort) {
     this.#machine = machine;
     this.#facts = facts;
     this.kernels = kernelsOver(machine.memory);
+    this.unpack = packing?.unpack;
     this.#source = machine.notes.source("migration");
     this.#lookForUntouched = machine.untouchedPages?.();
     this.#untouched = new PageSet(machine.notes.pageCount);

@@ -5,7 +5,7 @@ import { loadState } from "../state/index.ts";
 import { MigrationError } from "./errors.ts";
 import { IncomingPages } from "./incoming-pages.ts";
 import { IncomingStreams } from "./incoming-streams.ts";
-import type { MigratableMachine, MigrationChannel } from "./port.ts";
+import type { MigratableMachine, MigrationChannel, PackingPort } from "./port.ts";
 import { FrameReader, type Frame } from "./stream/frame-reader.ts";
 import { frameTitle } from "./stream/frame-title.ts";
 import { FrameWriter } from "./stream/frame-writer.ts";
@@ -18,6 +18,8 @@ export interface IncomingOptions {
   readonly channel: MigrationChannel;
   /** Whether the machine starts at the end, if its source ran; otherwise it stays stopped. Asked when it is here. */
   readonly starts: () => boolean;
+  /** Where it is absent streams that are compressed are refused. */
+  readonly packing?: PackingPort | undefined;
 }
 
 /** Of the stream that are read ahead: few of long frames' pages, which have a place of their own, and many short frames. */
@@ -27,6 +29,7 @@ export class IncomingMigration {
   readonly #machine: MigratableMachine;
   readonly #channel: MigrationChannel;
   readonly #starts: () => boolean;
+  readonly #packing: PackingPort | undefined;
   readonly #frames: FrameReader;
   readonly #answers = new FrameWriter();
   readonly #loaded = new Set<string>();
@@ -35,10 +38,11 @@ export class IncomingMigration {
   #wasRunning = true;
   #hasStarted = false;
 
-  constructor({ machine, channel, starts }: IncomingOptions) {
+  constructor({ machine, channel, starts, packing }: IncomingOptions) {
     this.#machine = machine;
     this.#channel = channel;
     this.#starts = starts;
+    this.#packing = packing;
     this.#frames = new FrameReader(channel, USUAL_BYTES);
     this.#streams = new IncomingStreams(machine.streams);
   }
@@ -91,7 +95,7 @@ export class IncomingMigration {
     if (first.kind !== FrameKind.machine) throw this.#unexpected(first.kind, "what machine it is of");
     const facts = checkFacts(first.payload, this.#machine);
     this.#streams.begin(facts);
-    const pages = new IncomingPages(this.#machine, facts);
+    const pages = new IncomingPages(this.#machine, facts, this.#packing);
     this.#frames.takePagesBy(pages);
     for (;;) {
       const next = await this.#frames.read();

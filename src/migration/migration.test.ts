@@ -1,3 +1,4 @@
+import { deflateRawSync, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Timer } from "../base/index.ts";
@@ -9,17 +10,22 @@ import {
   pour,
   type MigrationChannel,
   type MigrationPhase,
+  type PackingPort,
 } from "./index.ts";
 import type { OutgoingOptions } from "./outgoing.ts";
 import { rehearseTaking } from "./rehearsal.ts";
+import { FrameWriter } from "./stream/frame-writer.ts";
 import { FrameHeader, PREAMBLE_BYTES } from "./stream/spec.ts";
 import { makePipe, type PipeFaults } from "./testing/pipe.ts";
 import { PAGES, SmallMachine } from "./testing/small-machine.ts";
 
 /** A host whose time goes on by a millisecond a look, but whose timers are due soon; `onTurn` runs while the machine has its turn. */
-function host(onTurn: () => void = () => undefined): Pick<OutgoingOptions, "timers" | "yield"> {
+function host(
+  onTurn: () => void = () => undefined,
+  lookNs: number = 1_000_000,
+): Pick<OutgoingOptions, "timers" | "yield"> {
   let now = 0;
-  const clock = { nowNs: () => (now += 1_000_000) };
+  const clock = { nowNs: () => (now += lookNs) };
   return {
     timers: { clock, create: makeTimer },
     yield: { turn: async () => onTurn() },
@@ -35,6 +41,13 @@ function makeTimer(_name: string, fire: () => void): Timer {
   };
   return { arm, disarm, deadlineNs: undefined };
 }
+
+const packing: PackingPort = {
+  pack: async (bytes) => deflateRawSync(bytes, { level: 1 }),
+  unpack: (bytes, mostBytes) => inflateRawSync(bytes, { maxOutputLength: mostBytes }),
+};
+/** Longer than it takes until a channel is known to be slow. */
+const SLOW_LOOK_NS = 250_000_000;
 
 interface Move {
   readonly source: SmallMachine;
@@ -54,6 +67,8 @@ function move(
     readonly onTurn?: (source: SmallMachine) => void;
     readonly onPhase?: (phase: MigrationPhase, outgoing: OutgoingMigration) => void;
     readonly onRound?: OutgoingOptions["onRound"];
+    readonly lookNs?: number;
+    readonly packing?: { readonly source?: PackingPort; readonly target?: PackingPort };
     readonly parameters?: OutgoingOptions["parameters"];
   } = {},
 ): Move {
@@ -63,7 +78,8 @@ function move(
   const outgoing: OutgoingMigration = new OutgoingMigration({
     machine: source,
     channel: out,
-    ...host(() => options.onTurn?.(source)),
+    ...host(() => options.onTurn?.(source), options.lookNs),
+    packing: options.packing?.source,
     onPhase(phase) {
       phases.push(phase);
       options.onPhase?.(phase, outgoing);
@@ -71,7 +87,8 @@ function move(
     onRound: (round) => options.onRound?.(round),
     parameters: { maxBandwidth: 0, ...options.parameters },
   });
-  const incoming = new IncomingMigration({ machine: target, channel: into, starts: () => true });
+  const { target: unpacking } = options.packing ?? {};
+  const incoming = new IncomingMigration({ machine: target, channel: into, starts: () => true, packing: unpacking });
   return { source, target, outgoing, phases, ends: Promise.allSettled([outgoing.run(), incoming.run()]) };
 }
 
@@ -148,7 +165,8 @@ describe("a machine", () => {
       source,
       target: new SmallMachine({ pages: 8192 }),
       onTurn: () => {
-        if (!isWritten) for (let page = 0; page < 64; page++) source.write(page, 2);
+        if (isWritten || outgoing.progress.normalPages === 0) return;
+        for (let page = 0; page < 64; page++) source.write(page, 2);
         isWritten = true;
       },
       onRound: () => expectedMs.push(outgoing.progress.expectedDowntimeMs),
@@ -269,6 +287,88 @@ describe("a source goes on", () => {
       }),
       { numRuns: 50 },
     );
+  });
+});
+
+describe("over a slow channel", () => {
+  const pages = 2048;
+  const written = (byteOf: (at: number) => number): SmallMachine => {
+    const machine = new SmallMachine({ pages });
+    for (let at = 0; at < machine.ram.bytes.length; at++) machine.ram.bytes[at] = byteOf(at);
+    machine.isRunning = true;
+    return machine;
+  };
+  const alike = (): SmallMachine => written((at) => 1 + ((at >>> 9) & 0x7f));
+  const slow = { lookNs: SLOW_LOOK_NS, packing: { source: packing, target: packing } };
+
+  test("memory is compressed once the channel is known to be slow, and arrives as it was", async () => {
+    const target = new SmallMachine({ pages });
+    const { source, ends, outgoing } = move({ ...slow, source: alike(), target });
+    expect((await ends).map(({ status }) => status)).toEqual(["fulfilled", "fulfilled"]);
+    expect(isSame(target, source)).toBe(true);
+    const { sentBytes, normalPages } = outgoing.progress;
+    expect(normalPages).toBe(pages);
+    // Of eight mebibytes one or two were sent before.
+    expect(sentBytes).toBeGreaterThan(2 ** 20);
+    expect(sentBytes).toBeLessThan(3 * 2 ** 20);
+  });
+
+  test("what compression does not make smaller goes as it is, and is not tried each time", async () => {
+    let state = 1;
+    const noise = (): number => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0) >>> 24;
+    let tries = 0;
+    const counting: PackingPort = { ...packing, pack: (bytes) => packing.pack(bytes).finally(() => tries++) };
+    const target = new SmallMachine({ pages });
+    const { source, ends, outgoing } = move({
+      ...slow,
+      source: written(noise),
+      target,
+      packing: { source: counting, target: packing },
+    });
+    await ends;
+    expect(isSame(target, source)).toBe(true);
+    expect(outgoing.progress.sentBytes).toBeGreaterThan(pages * 4096);
+    expect(tries).toBe(1);
+  });
+
+  test("nothing is compressed for a channel that keeps up", async () => {
+    const { ends, outgoing } = move({ ...slow, lookNs: 1, source: alike(), target: new SmallMachine({ pages }) });
+    await ends;
+    expect(outgoing.progress.sentBytes).toBeGreaterThan(pages * 4096);
+  });
+
+  test("a target that cannot undo it says so, and the source goes on", async () => {
+    const target = new SmallMachine({ pages });
+    const { source, ends } = move({ ...slow, source: alike(), target, packing: { source: packing } });
+    const [out] = await ends;
+    expect(reasonOf(out).message).toBe("The other side refused: The stream is compressed, which cannot be undone here");
+    expect([source.isRunning, target.isRunning]).toEqual([true, false]);
+  });
+
+  test.each([
+    ["what was never packed", (): Uint8Array => Uint8Array.of(1, 2, 3), "that cannot be unpacked"],
+    ["more than was ever packed", () => deflateRawSync(new Uint8Array(2 ** 21)), "that cannot be unpacked"],
+    ["a part of a frame", () => deflateRawSync(Uint8Array.of(2, 0, 0)), "in which not all are whole frames of pages"],
+    ["another frame", () => deflateRawSync(new FrameWriter().frame(4)), "in which not all are whole frames of pages"],
+    ["a longer frame", () => deflateRawSync(Uint8Array.of(2, 0, 0, 0, 1, ...new Uint8Array(11))), "not all are whole"],
+  ])("%s in a packed frame is refused", async (_, make, message) => {
+    const wrong: PackingPort = {
+      pack: async () => make(),
+      unpack: (bytes, mostBytes) => {
+        try {
+          return packing.unpack(bytes, mostBytes);
+        } catch {
+          return undefined;
+        }
+      },
+    };
+    const target = new SmallMachine({ pages });
+    const { source, ends } = move({ ...slow, source: alike(), target, packing: { source: wrong, target: wrong } });
+    const [, into] = await ends;
+    expect(reasonOf(into).code).toBe("badStream");
+    expect(reasonOf(into).message).toContain('begins a frame "packed"');
+    expect(reasonOf(into).message).toContain(message);
+    expect([source.isRunning, target.isRunning]).toEqual([true, false]);
   });
 });
 

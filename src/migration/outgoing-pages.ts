@@ -2,6 +2,7 @@
 import { VmError } from "../base/index.ts";
 import { DirtyOracle, PageSet, type DirtyEpoch, type DirtyRound, type MissedPage } from "../memory/index.ts";
 import { refusedBy } from "./errors.ts";
+import type { Packer } from "./packer.ts";
 import type { MigratableMachine } from "./port.ts";
 import type { MigrationProgress } from "./progress.ts";
 import type { Sending } from "./sending.ts";
@@ -13,6 +14,7 @@ export class OutgoingPages {
   readonly #machine: MigratableMachine;
   readonly #source: PageSource;
   readonly #sending: Sending;
+  readonly #packer: Packer | undefined;
   readonly #pending: PageSet;
   #epoch: DirtyEpoch | undefined;
   #oracle: DirtyOracle | undefined;
@@ -24,10 +26,11 @@ export class OutgoingPages {
   #pendingCount = 0;
 
   /** @param numbers of the stream's frames */
-  constructor(machine: MigratableMachine, numbers: FrameNumbers, sending: Sending) {
+  constructor(machine: MigratableMachine, numbers: FrameNumbers, sending: Sending, packer?: Packer) {
     this.#machine = machine;
     this.#source = new PageSource(machine, numbers);
     this.#sending = sending;
+    this.#packer = packer;
     this.#pending = new PageSet(machine.notes.pageCount);
   }
 
@@ -79,7 +82,8 @@ export class OutgoingPages {
       this.#pendingCount -= taken.zeroPages + taken.normalPages;
       this.#zeroCount += taken.zeroPages;
       this.#normalCount += taken.normalPages;
-      await this.#sending.send(taken.bytes);
+      const packer = this.#sending.isSlow ? this.#packer : undefined;
+      await this.#sending.send(packer === undefined ? taken.bytes : await packer.pack(taken.bytes));
       room.usedUntil = this.#sending.sentBytes;
       next = taken.next;
       if (this.#sending.isAhead) whileBusy?.();

@@ -7,7 +7,8 @@ import { MigrationError, refusedBy } from "./errors.ts";
 import { OutgoingPages } from "./outgoing-pages.ts";
 import { OutgoingStreams } from "./outgoing-streams.ts";
 import { Patience } from "./patience.ts";
-import type { MigratableMachine, MigrationChannel } from "./port.ts";
+import { Packer } from "./packer.ts";
+import type { MigratableMachine, MigrationChannel, PackingPort } from "./port.ts";
 import { DEFAULT_PARAMETERS, type MigrationParameters } from "./parameters.ts";
 import type { MigrationPhase, MigrationProgress, MigrationRound } from "./progress.ts";
 import { SavingRehearsal } from "./rehearsal.ts";
@@ -26,6 +27,8 @@ export interface OutgoingOptions {
   /** On the host's clock. */
   readonly timers: TimerPort;
   readonly yield: Pick<YieldPort, "turn">;
+  /** Where it is absent nothing is compressed. */
+  readonly packing?: PackingPort | undefined;
   readonly onPhase?: (phase: MigrationPhase) => void;
   readonly onRound?: (round: MigrationRound) => void;
   /** Holds every hart to so many bytes a second; undefined lets go. */
@@ -98,7 +101,8 @@ export class OutgoingMigration {
       maxBandwidth: () => this.parameters.maxBandwidth,
       check: () => this.#checkGoingOn(),
     });
-    this.#pages = new OutgoingPages(machine, numbers, this.#sending);
+    const packer = options.packing === undefined ? undefined : new Packer(options.packing, this.#frames);
+    this.#pages = new OutgoingPages(machine, numbers, this.#sending, packer);
     this.#rehearsal = new SavingRehearsal(machine.parts);
     this.#converging = new Converging(options);
   }

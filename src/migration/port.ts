@@ -93,6 +93,14 @@ export function pour(bytes: Uint8Array, sink: ByteSink): Uint8Array | undefined 
   return undefined;
 }
 
+/** Compression, as a platform has it. */
+export interface PackingPort {
+  /** On another thread; the bytes stay as they are until it resolves. */
+  readonly pack: (bytes: Uint8Array) => Promise<Uint8Array>;
+  /** Undefined for what `pack` never made, or comes to more bytes. */
+  readonly unpack: (bytes: Uint8Array, mostBytes: number) => Uint8Array | undefined;
+}
+
 /** A stream of bytes to the other side, or to a file. */
 export interface MigrationChannel {
   /** As messages call it: `tcp:localhost:4444`. */

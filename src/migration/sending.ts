@@ -9,6 +9,13 @@ import { StreamMemory } from "./stream/stream-memory.ts";
 const TURN_NS = 4_000_000;
 /** The bandwidth limit is kept over intervals of this length, as in QEMU. */
 const LIMIT_INTERVAL_NS = 100_000_000;
+/** After so long, or so many bytes, it is known how much a channel takes. */
+const WINDOW_NS = 200_000_000;
+const WINDOW_BYTES = 16 * 2 ** 20;
+/** Less says nothing. */
+const LEAST_BYTES = 2 ** 18;
+/** A channel that takes less a second is slow: compressing is quicker than sending. */
+const SLOW_BYTES = 32 * 2 ** 20;
 /** How many rooms of frames can be on their way: more than a channel holds. */
 const ROOMS = 4;
 
@@ -40,6 +47,9 @@ export class Sending {
   #intervalStartNs = 0;
   #intervalBytes = 0;
   #last: Uint8Array = new Uint8Array(0);
+  #windowNs = 0;
+  #windowBytes = 0;
+  #isSlow = false;
   /** The machine stands still: it wants no turns, and bandwidth is not spared. */
   isAtFullSpeed = false;
 
@@ -63,6 +73,11 @@ export class Sending {
     return this.#options.channel.unwrittenBytes > 0;
   }
 
+  /** The channel, or its limit, takes so little that what is sent should be made smaller first. */
+  get isSlow(): boolean {
+    return this.#isSlow;
+  }
+
   /** How long the machine has had turns. */
   get turnsNs(): number {
     return this.#turnsNs;
@@ -84,12 +99,26 @@ export class Sending {
   async send(bytes: Uint8Array): Promise<void> {
     this.#last = bytes;
     this.#options.check();
+    const { clock } = this.#options.timers;
+    const beforeNs = clock.nowNs();
     await this.#options.channel.write(bytes);
     this.#options.patience.feed();
     this.#sentBytes += bytes.length;
     if (this.isAtFullSpeed) return;
     await this.#keepLimit(bytes.length);
+    this.#judge(bytes.length, clock.nowNs() - beforeNs);
     await this.#giveTurn();
+  }
+
+  /** Only waiting for the channel counts: not what makes frames, nor turns. */
+  #judge(bytes: number, waitedNs: number): void {
+    this.#windowBytes += bytes;
+    this.#windowNs += waitedNs;
+    const isLong = this.#windowNs >= WINDOW_NS && this.#windowBytes >= LEAST_BYTES;
+    if (!isLong && this.#windowBytes < WINDOW_BYTES) return;
+    this.#isSlow = this.#windowBytes * 1e9 < SLOW_BYTES * this.#windowNs;
+    this.#windowBytes = 0;
+    this.#windowNs = 0;
   }
 
   async #giveTurn(): Promise<void> {

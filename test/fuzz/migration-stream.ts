@@ -1,6 +1,8 @@
 // Streams that somebody made up who knows their structure: a good one, with frames lost, doubled, moved and changed, checksums
 // made right again. Whatever arrives is refused with a typed error, or is a machine that runs.
+import { deflateRawSync } from "node:zlib";
 import { InvariantError, viewOf, VmError } from "../../src/base/index.ts";
+import { packing } from "../../src/host/node/index.ts";
 import { IncomingMigration } from "../../src/migration/index.ts";
 import { FrameWriter, preamble } from "../../src/migration/stream/frame-writer.ts";
 import {
@@ -44,6 +46,24 @@ export function framesOf(stream: Uint8Array): StreamFrame[] {
   return frames;
 }
 
+/** Neighbours with pages are packed, so many together. */
+function* written(writer: FrameWriter, frames: readonly StreamFrame[], mostPacked: number): Generator<Uint8Array> {
+  let pages: Uint8Array[] = [];
+  const packed = (): Uint8Array => {
+    const frame = writer.frame(FrameKind.packed, [deflateRawSync(Buffer.concat(pages))]);
+    pages = [];
+    return frame;
+  };
+  for (const { kind, flags, payload } of frames) {
+    const isPacked = kind === FrameKind.pages && mostPacked > 0;
+    if (pages.length > 0 && (!isPacked || pages.length === mostPacked)) yield packed();
+    const frame = writer.frame(kind, [payload], flags);
+    if (isPacked) pages.push(frame);
+    else yield frame;
+  }
+  if (pages.length > 0) yield packed();
+}
+
 export class StreamFuzzer {
   readonly #random: Random;
   readonly #name: string;
@@ -65,7 +85,7 @@ export class StreamFuzzer {
     const { machine, host } = this.#machine!;
     const channel = streamChannel(this.#stream());
     try {
-      await new IncomingMigration({ machine: machine.movable, channel, starts: () => true }).run();
+      await new IncomingMigration({ machine: machine.movable, channel, starts: () => true, packing }).run();
     } catch (error) {
       if (!(error instanceof VmError)) throw error;
       return "refused";
@@ -94,10 +114,8 @@ export class StreamFuzzer {
     const writer = new FrameWriter();
     let frames = [...this.#frames];
     for (let i = random.between(1, 3); i > 0; i--) frames = this.#changed(frames);
-    const bytes = Buffer.concat([
-      preamble(),
-      ...frames.map(({ kind, flags, payload }) => writer.frame(kind, [payload], flags)),
-    ]);
+    const most = random.chance(1, 3) ? random.between(1, 8) : 0;
+    const bytes = Buffer.concat([preamble(), ...written(writer, frames, most)]);
     // Now and then what checksums are for.
     if (random.chance(1, 20)) bytes[random.between(0, bytes.length - 1)]! ^= random.between(1, 255);
     return random.chance(1, 20) ? bytes.subarray(0, random.between(0, bytes.length)) : bytes;

@@ -18,3 +18,4 @@ export * from "./scratch-disk.ts";
 export * from "./terminal.ts";
 export * from "./trace.ts";
 export { acceptMigration, connectMigration } from "./migration-channel.ts";
+export { packing } from "./packing.ts";

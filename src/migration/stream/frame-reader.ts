@@ -2,11 +2,12 @@
 // Bytes to frames: whatever arrives is held against its own length, the limits and the checksum before it is believed. Pages
 // go where they belong while they come, and are believed when their frame is whole: until then the machine has not run.
 import { MigrationError } from "../errors.ts";
-import type { ByteSink, MigrationChannel } from "../port.ts";
+import type { ByteSink, MigrationChannel, PackingPort } from "../port.ts";
 import { checksum } from "./checksum.ts";
 import { FrameNumbers } from "./frame-numbers.ts";
 import { frameTitle } from "./frame-title.ts";
 import type { Kernels } from "./kernels.ts";
+import { PAGES_ROOM_BYTES } from "./pages.ts";
 import {
   FrameHeader,
   FrameHeaderOfVersion1,
@@ -37,6 +38,8 @@ export interface PageTaker {
   place(view: DataView, at: number, payloadBytes: number): Uint8Array | undefined;
   /** They are there, and are what was sent. */
   placed(): void;
+  /** Of frames that were packed; absent where that cannot be undone. */
+  readonly unpack: PackingPort["unpack"] | undefined;
   /** The payload of any other frame of pages. Throws MigrationError. */
   take(payload: Uint8Array, stream: { readonly position: number; readonly version: number }): void;
 }
@@ -160,8 +163,13 @@ export class FrameReader implements ByteSink {
       const kind = view.getUint8(this.#start + layout.offsets.kind);
       const payloadBytes = view.getUint32(this.#start + layout.offsets.payloadBytes, true);
       if (payloadBytes > MAX_PAYLOAD_BYTES) throw this.#damaged(`a ${frameTitle(kind)} of ${payloadBytes} bytes`);
-      const taker = kind === FrameKind.pages ? this.#taker : undefined;
-      if (taker !== undefined && this.#version !== 1 && payloadBytes > PagesHeader.lengthBytes) {
+      const taker = this.#takerOf(kind);
+      if (
+        kind === FrameKind.pages &&
+        taker !== undefined &&
+        this.#version !== 1 &&
+        payloadBytes > PagesHeader.lengthBytes
+      ) {
         if (!this.#has(HEADERS_BYTES)) return false;
         if (this.#beginPlaced(taker, payloadBytes)) continue;
       }
@@ -169,18 +177,45 @@ export class FrameReader implements ByteSink {
       if (!this.#has(lengthBytes)) return false;
       const [begin, end] = [this.#start + layout.lengthBytes, this.#start + lengthBytes];
       if (!this.#isIntact(lengthBytes)) throw this.#damaged(`a ${frameTitle(kind)} whose checksum does not fit`);
+      const payload = this.#memory.bytes.subarray(begin, end);
+      if (kind === FrameKind.packed && taker !== undefined) this.#takePacked(payload, taker);
       if (this.#version !== 1) {
         this.#checkNumber(kind, view.getUint16(this.#start + FrameHeader.offsets.number, true));
       }
-      const payload = this.#memory.bytes.subarray(begin, end);
       if (taker === undefined) {
         const flags = view.getUint8(this.#start + layout.offsets.flags);
         this.#frame = { kind, flags, payload };
         this.#lengthBytes = lengthBytes;
         return true;
       }
+      if (kind === FrameKind.pages) taker.take(payload, this);
       this.#pass(lengthBytes);
-      taker.take(payload, this);
+    }
+  }
+
+  /** Version 1 had no packed frames. */
+  #takerOf(kind: number): PageTaker | undefined {
+    const hasPages = kind === FrameKind.pages || (kind === FrameKind.packed && this.#version !== 1);
+    return hasPages ? this.#taker : undefined;
+  }
+
+  /** Frames that lie in another one. */
+  #takePacked(payload: Uint8Array, taker: PageTaker): void {
+    if (taker.unpack === undefined) {
+      throw new MigrationError("unknownPart", "The stream is compressed, which cannot be undone here");
+    }
+    const frames = taker.unpack(payload, PAGES_ROOM_BYTES);
+    if (frames === undefined) throw this.#damaged(`a ${frameTitle(FrameKind.packed)} that cannot be unpacked`);
+    for (let at = 0; at < frames.length;) {
+      const rest = frames.length - at - FrameHeader.lengthBytes;
+      const header = rest < 0 ? undefined : FrameHeader.decode(frames, at);
+      if (header?.kind !== FrameKind.pages || header.payloadBytes > rest) {
+        throw this.#damaged(`a ${frameTitle(FrameKind.packed)} in which not all are whole frames of pages`);
+      }
+      this.#checkNumber(FrameKind.pages, header.number);
+      const begin = at + FrameHeader.lengthBytes;
+      at = begin + header.payloadBytes;
+      taker.take(frames.subarray(begin, at), this);
     }
   }
 

@@ -46,6 +46,8 @@ export const FrameKind = {
   initialSent: 8,
   /** A round is over; the target says when it has taken it. No payload; only where it can answer. */
   roundEnd: 9,
+  /** Whole frames with pages, compressed (raw DEFLATE, RFC 1951); its number follows theirs, whose checksums are its own. */
+  packed: 10,
   /** Answers of the target: everything is loaded; it runs; a text why not; initial data of all parts is there. */
   ready: 16,
   running: 17,
