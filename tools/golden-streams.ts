@@ -3,7 +3,9 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { OutgoingMigration } from "../src/migration/index.ts";
-import { goldenFile, goldenStreams } from "../test/support/golden-streams.ts";
+import { FrameWriter, preamble } from "../src/migration/stream/frame-writer.ts";
+import { framesOf, written } from "../test/fuzz/migration-stream.ts";
+import { goldenFile, goldenStreams, packedStreams } from "../test/support/golden-streams.ts";
 import { makeDisk, makeMovingGuest, until } from "../test/support/moving-guest.ts";
 
 for (const [name, options] of Object.entries(goldenStreams)) {
@@ -28,7 +30,11 @@ for (const [name, options] of Object.entries(goldenStreams)) {
   await disk.read(0, content);
   await close();
   mkdirSync(new URL(".", file), { recursive: true });
-  writeFileSync(file, gzipSync(Buffer.concat(chunks), { level: 9 }));
+  const packed = packedStreams.get(name);
+  const plain = Buffer.concat(chunks);
+  const stream =
+    packed === undefined ? plain : Buffer.concat([preamble(), ...written(new FrameWriter(), framesOf(plain), packed)]);
+  writeFileSync(file, gzipSync(stream, { level: 9 }));
   writeFileSync(goldenFile(`${name}.disk`), gzipSync(content, { level: 9 }));
   console.log(`${name}: written`);
 }

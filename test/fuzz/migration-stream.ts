@@ -47,7 +47,11 @@ export function framesOf(stream: Uint8Array): StreamFrame[] {
 }
 
 /** Neighbours with pages are packed, so many together. */
-function* written(writer: FrameWriter, frames: readonly StreamFrame[], mostPacked: number): Generator<Uint8Array> {
+export function* written(
+  writer: FrameWriter,
+  frames: readonly StreamFrame[],
+  mostPacked: number,
+): Generator<Uint8Array> {
   let pages: Uint8Array[] = [];
   const packed = (): Uint8Array => {
     const frame = writer.frame(FrameKind.packed, [deflateRawSync(Buffer.concat(pages))]);

@@ -40,7 +40,13 @@ export const goldenStreams: Readonly<Record<string, MovingGuestOptions>> = {
     devices: [{ kind: "dma-engine", dmaLog: true }],
     more: [{ driver: "virtio-rng-device", properties: {} }],
   },
+  "virt-1.0-packed": {
+    devices: [{ kind: "nvme", dmaLog: true }],
+    more: [{ driver: "virtio-rng-pci", properties: { addr: "4" } }],
+  },
 };
+/** Those whose pages are compressed, so many frames together. */
+export const packedStreams: ReadonlyMap<string, number> = new Map([["virt-1.0-packed", 3]]);
 
 export function goldenFile(name: string): URL {
   return new URL(`${name}.gz`, FOLDER);
