@@ -52,6 +52,7 @@ function second(number: number, sent: number, bySource: Readonly<Record<string, 
   return {
     number,
     sentBytes: sent * MIB,
+    savedBytes: 0,
     sentPages: sent * 256,
     deviceBytes: 0,
     durationMs: 1000,

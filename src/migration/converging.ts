@@ -15,6 +15,7 @@ export interface ConvergingOptions {
 }
 
 export interface RoundFacts {
+  /** Bytes a second, before they are compressed. */
   readonly bandwidth: number;
   readonly pace: number;
   readonly deviceBytes: number;
@@ -51,7 +52,9 @@ export class Converging {
   }
 
   round(round: MigrationRound, { bandwidth, pace, deviceBytes }: RoundFacts, parameters: MigrationParameters): void {
-    const { sentBytes, durationMs } = round;
+    const { durationMs } = round;
+    // What is dirtied is held against what is sent of it, however small that became.
+    const sentBytes = round.sentBytes + round.savedBytes;
     const sources = this.#ratesOf(round);
     const dirtyBytes = round.dirtyPages * PAGE_BYTES;
     const { downtimeLimitMs } = parameters;

@@ -308,6 +308,10 @@ describe("over a slow channel", () => {
     expect(isSame(target, source)).toBe(true);
     const { sentBytes, normalPages } = outgoing.progress;
     expect(normalPages).toBe(pages);
+    const [round] = outgoing.progress.rounds;
+    expect(round!.sentBytes + round!.savedBytes).toBeGreaterThan(pages * 4096);
+    const channel = /the channel takes ([0-9.]+) MiB a second/.exec(outgoing.progress.prediction!.reasons.join());
+    expect((Number(channel![1]) * round!.durationMs) / 1000).toBeGreaterThan(7);
     // Of eight mebibytes one or two were sent before.
     expect(sentBytes).toBeGreaterThan(2 ** 20);
     expect(sentBytes).toBeLessThan(3 * 2 ** 20);

@@ -24,6 +24,7 @@ export class OutgoingPages {
   #zeroCount = 0;
   #normalCount = 0;
   #pendingCount = 0;
+  #savedBytes = 0;
 
   /** @param numbers of the stream's frames */
   constructor(machine: MigratableMachine, numbers: FrameNumbers, sending: Sending, packer?: Packer) {
@@ -51,6 +52,11 @@ export class OutgoingPages {
 
   get pendingCount(): number {
     return this.#pendingCount;
+  }
+
+  /** By compression. */
+  get savedBytes(): number {
+    return this.#savedBytes;
   }
 
   /** What the oracle found, where it was asked for. */
@@ -83,7 +89,9 @@ export class OutgoingPages {
       this.#zeroCount += taken.zeroPages;
       this.#normalCount += taken.normalPages;
       const packer = this.#sending.isSlow ? this.#packer : undefined;
-      await this.#sending.send(packer === undefined ? taken.bytes : await packer.pack(taken.bytes));
+      const bytes = packer === undefined ? taken.bytes : await packer.pack(taken.bytes);
+      this.#savedBytes += taken.bytes.length - bytes.length;
+      await this.#sending.send(bytes);
       room.usedUntil = this.#sending.sentBytes;
       next = taken.next;
       if (this.#sending.isAhead) whileBusy?.();

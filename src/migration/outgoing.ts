@@ -78,6 +78,8 @@ export class OutgoingMigration {
   #pendingDeviceBytes = 0;
   #dirtyBytesPerSecond = 0;
   #bandwidth: number | undefined;
+  /** What it would be if nothing were compressed. */
+  #plainBandwidth = 0;
   /**
    * Bytes of memory and devices that a second is enough for when the machine, which has its turns on this thread too,
    * stands still; pages of zeroes are sent in a word.
@@ -217,6 +219,7 @@ export class OutgoingMigration {
     const before = {
       bytes: this.#sending.sentBytes,
       deviceBytes: this.#streams.sentBytes,
+      savedBytes: this.#pages.savedBytes,
       turnsNs: this.#sending.turnsNs,
     };
     const sentPages = this.#pages.pendingCount;
@@ -229,11 +232,14 @@ export class OutgoingMigration {
     const durationMs = Math.max((this.#nowNs - startNs) / 1e6, 0.001);
     const sentBytes = this.#sending.sentBytes - before.bytes;
     const deviceBytes = this.#streams.sentBytes - before.deviceBytes;
+    const savedBytes = this.#pages.savedBytes - before.savedBytes;
+    const plainBytes = sentBytes + savedBytes;
     // All of memory has many pages of zeroes, which a word is enough for; what is dirtied seldom has any.
     const tellingPages = this.#rounds.length === 0 ? this.#pages.normalCount : sentPages;
-    const doneBytes = Math.max(sentBytes, tellingPages * PAGE_BYTES + deviceBytes);
+    const doneBytes = Math.max(plainBytes, tellingPages * PAGE_BYTES + deviceBytes);
     if (this.#bandwidth === undefined || doneBytes >= TELLING_BYTES) {
       this.#bandwidth = (sentBytes / durationMs) * 1000;
+      this.#plainBandwidth = (plainBytes / durationMs) * 1000;
       const ownMs = durationMs - (this.#sending.turnsNs - before.turnsNs) / 1e6;
       this.#pace = (doneBytes / Math.max(ownMs, 0.001)) * 1000;
     }
@@ -245,12 +251,13 @@ export class OutgoingMigration {
       sentBytes,
       sentPages,
       deviceBytes,
+      savedBytes,
       durationMs,
       dirtyPages: dirtyPageCount,
       bySource: new Map(bySource),
     };
     this.#rounds.push(round);
-    const facts = { bandwidth: this.#bandwidth, pace: this.#pace, deviceBytes: this.#pendingDeviceBytes };
+    const facts = { bandwidth: this.#plainBandwidth, pace: this.#pace, deviceBytes: this.#pendingDeviceBytes };
     this.#converging.round(round, facts, this.parameters);
     this.#options.onRound?.(round);
   }

@@ -20,6 +20,8 @@ export interface MigrationRound {
   readonly sentPages: number;
   /** Of `sentBytes`, data of streamed parts. */
   readonly deviceBytes: number;
+  /** By so much `sentBytes` would be more, had nothing been compressed. */
+  readonly savedBytes: number;
   readonly durationMs: number;
   /** Pages found dirty at its end, and who reported them. */
   readonly dirtyPages: number;
