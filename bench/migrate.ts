@@ -4,6 +4,7 @@
 // and what it costs a hart that writes to pages as fast as it can when somebody asks every second which pages it wrote.
 //
 //     npm run bench:migrate -- --rounds 5 --accel interpreter --loads idle,tracking
+//     npm run bench:migrate -- --channel unix        in place of TCP; the plain copies stay with that
 //
 // The two take turns move for move; each figure is a median of rounds, each ratio a median of the ratios of one round. Total
 // time and downtime are what the source tells, with a return path, which ours always has: then QEMU's downtime, too, ends when
@@ -45,10 +46,12 @@ const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
     accel: { type: "string", default: "jit" },
+    channel: { type: "string", default: "tcp" },
     loads: { type: "string", default: [...LOADS, "tracking"].join() },
   },
 });
 const wanted = values.loads.split(",");
+if (values.channel !== "tcp" && values.channel !== "unix") throw new Error(`--channel ${values.channel}: tcp or unix`);
 const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds ${values.rounds}: a whole number from 1 up`);
 
@@ -212,14 +215,15 @@ async function move(vmm: Vmm, guest: string, load: number, ofTarget: readonly st
   const source = await start(vmm, guest, ["-serial", `file:${output}`, ...devices]);
   await ready(vmm, output);
   const target = await start(vmm, guest, ["-serial", "null", "-incoming", "defer", ...devices, ...ofTarget]);
-  const port = await freePort();
+  const uri =
+    values.channel === "tcp" ? `tcp:127.0.0.1:${await freePort()}` : `unix:${join(folder, `${children.length}.move`)}`;
   const returnPath = { capabilities: [{ capability: "return-path", state: true }] };
   for (const client of [target, source]) await client.execute("migrate-set-capabilities", returnPath);
-  await target.execute("migrate-incoming", { uri: `tcp:127.0.0.1:${port}` });
+  await target.execute("migrate-incoming", { uri });
   await source.execute("migrate-set-parameters", { "max-bandwidth": 16 * 2 ** 30, "downtime-limit": 300 });
   await sleep(SETTLE_MS);
   const askedMs = Date.now();
-  await source.execute("migrate", { uri: `tcp:127.0.0.1:${port}` });
+  await source.execute("migrate", { uri });
   const told = await ended(vmm, source);
   const resumedMs = timeOf(await target.event("RESUME"));
   const stoppedMs = timeOf(await source.event("STOP"));

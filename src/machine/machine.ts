@@ -146,6 +146,9 @@ export class VirtualMachine implements Machine {
       untouchedPages: this.#parts.untouchedPages,
       hartSources: board.harts.map((_, hartId) => hartSource(hartId)),
       throttleHarts: (who, percents) => this.#parts.throttle.ask(who, percents),
+      shortenSlices: (isShort) => {
+        this.#scheduler.hasShortSlices = isShort;
+      },
       holdHart: (hart, isHeld) => {
         this.#parts.throttle.hold(hart, isHeld);
         if (isHeld) board.harts[hart]!.kick();

@@ -44,6 +44,7 @@ export interface MoveParts {
   readonly hartSources: readonly string[];
   readonly throttleHarts: (who: string, percents: number | readonly number[]) => void;
   readonly holdHart: (hart: number, isHeld: boolean) => void;
+  readonly shortenSlices: (isShort: boolean) => void;
 }
 
 export class MovableMachine implements MigratableMachine {
@@ -84,6 +85,10 @@ export class MovableMachine implements MigratableMachine {
 
   holdHart(hart: number, isHeld: boolean): void {
     this.#parts.holdHart(hart, isHeld);
+  }
+
+  shortenSlices(isShort: boolean): void {
+    this.#parts.shortenSlices(isShort);
   }
 
   stop(): Promise<void> {

@@ -155,6 +155,20 @@ describe("the scheduler", () => {
     expect(turnsAtEnd).toBe(5);
   });
 
+  test("gives it turns after a tenth of a millisecond while somebody waits for the platform", async () => {
+    const { host, vcpus, scheduler } = setUp([
+      (vcpu) => {
+        if (vcpu.executed > 10_000_000) void scheduler.stop();
+      },
+    ]);
+    scheduler.hasShortSlices = true;
+    scheduler.start();
+    await settled();
+    expect(host.turns).toBeGreaterThan(90);
+    expect(host.turns).toBeLessThan(110);
+    expect(Math.max(...vcpus[0]!.budgets)).toBe(4000);
+  });
+
   test("keeps a run below a millisecond, whatever the speed", async () => {
     const { vcpus, scheduler } = setUp([(vcpu) => (vcpu.budgets.length === 100 ? void scheduler.stop() : undefined)]);
     scheduler.start();

@@ -9,6 +9,9 @@ import type { Pace } from "./pace.ts";
 
 /** How long guest code may keep input and the platform's timers waiting. */
 const SLICE_NS = 4_000_000;
+/** The same while somebody waits for the platform again and again, and for how many instructions at most. */
+const SHORT_SLICE_NS = 100_000;
+const SHORT_BUDGET = 4_000;
 /** A guest that is this far ahead of the host is made to wait (`-icount align=on`; QEMU's figure). */
 const AHEAD_LIMIT_NS = 3_000_000;
 
@@ -49,6 +52,8 @@ export class Scheduler {
   #running: Vcpu | undefined;
   #next = 0;
   #last: Vcpu | undefined;
+  /** Somebody on this thread waits for the platform, and wants to hear of it soon. */
+  hasShortSlices = false;
   /** The shortest rest of a hart that would run, when the slice found none that may; 0 when none rests. */
   #restNs = 0;
 
@@ -158,7 +163,7 @@ export class Scheduler {
   #slice(session: { readonly stopping: boolean }): boolean {
     const { vcpus, timers, clock, work, pace, throttle } = this.#options;
     this.#restNs = 0;
-    const endNs = clock.nowNs() + SLICE_NS;
+    const endNs = clock.nowNs() + (this.hasShortSlices ? SHORT_SLICE_NS : SLICE_NS);
     let waiting = 0;
     while (waiting < vcpus.length) {
       if (this.#attention) {
@@ -195,7 +200,7 @@ export class Scheduler {
     if (vcpu !== this.#last) this.#options.switchedTo(vcpu.index);
     this.#last = vcpu;
     this.#running = vcpu;
-    const budget = pace.begin(vcpu);
+    const budget = this.hasShortSlices ? Math.min(pace.begin(vcpu), SHORT_BUDGET) : pace.begin(vcpu);
     let endNs = startNs;
     try {
       vcpu.run(budget);

@@ -225,7 +225,7 @@ export class OutgoingMigration {
     const sentPages = this.#pages.pendingCount;
     await this.#pages.send(() => this.#rehearsal.step());
     await this.#streams.sendChanged();
-    await this.#options.channel.flush();
+    await this.#sending.waiting(this.#options.channel.flush());
     await this.#endRound();
     // A round that has nothing to send is no reason to keep the machine waiting.
     await this.#options.yield.turn();
@@ -270,7 +270,8 @@ export class OutgoingMigration {
     if (this.#answers === undefined) return;
     await this.#sending.send(this.#frames.frame(FrameKind.roundEnd));
     this.#rehearsal.end();
-    await this.#patience.within(MOST_ROUND_END_NS, this.#answers.roundsTaken(this.#rounds.length + 1));
+    const taken = this.#answers.roundsTaken(this.#rounds.length + 1);
+    await this.#sending.waiting(this.#patience.within(MOST_ROUND_END_NS, taken));
   }
 
   async #switchover(): Promise<void> {

@@ -37,6 +37,11 @@ export interface MigratableMachine {
    * several who ask, the most counts.
    */
   throttleHarts?(who: string, percents: number | readonly number[]): void;
+  /**
+   * Its harts run for shorter at a time, so that who waits for the platform on their thread hears of it soon; they run no less
+   * while nothing comes.
+   */
+  shortenSlices?(isShort: boolean): void;
   /** A hart does not run until it is let go of; also asked for in the middle of its run. */
   holdHart?(hart: number, isHeld: boolean): void;
   /** Lets go of what only one machine may have (images); what the guest wrote is on them. Rejects with a VmError. */

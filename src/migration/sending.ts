@@ -1,11 +1,14 @@
 // What goes to the channel: counted, kept to a bandwidth, with turns for the machine, which runs on this thread too.
 import type { TimerPort, YieldPort } from "../base/index.ts";
 import type { Patience } from "./patience.ts";
-import type { MigrationChannel } from "./port.ts";
+import type { MigratableMachine, MigrationChannel } from "./port.ts";
 import { PAGES_ROOM_BYTES } from "./stream/pages.ts";
 import { StreamMemory } from "./stream/stream-memory.ts";
 
-/** How long frames are made before the machine has its turn again, which is as long when its harts have something to do. */
+/**
+ * How much longer frames are made than the machine runs, while the channel is waited for, before it has its turn, which is as
+ * long when its harts have something to do.
+ */
 const TURN_NS = 4_000_000;
 /** The bandwidth limit is kept over intervals of this length, as in QEMU. */
 const LIMIT_INTERVAL_NS = 100_000_000;
@@ -20,6 +23,7 @@ const SLOW_BYTES = 32 * 2 ** 20;
 const ROOMS = 4;
 
 export interface SendingOptions {
+  readonly machine: Pick<MigratableMachine, "shortenSlices">;
   readonly channel: MigrationChannel;
   readonly timers: TimerPort;
   readonly yield: Pick<YieldPort, "turn">;
@@ -43,7 +47,10 @@ export class Sending {
   readonly #rooms: readonly FrameRoom[];
   #sentBytes = 0;
   #turnsNs = 0;
-  #turnStartNs = 0;
+  /** The machine had nothing of the thread for so much longer than it had it. */
+  #owedNs = 0;
+  /** Since the last send, frames are made. */
+  #sentAtNs: number;
   #intervalStartNs = 0;
   #intervalBytes = 0;
   #last: Uint8Array = new Uint8Array(0);
@@ -55,6 +62,7 @@ export class Sending {
 
   constructor(options: SendingOptions) {
     this.#options = options;
+    this.#sentAtNs = options.timers.clock.nowNs();
     const memory = new StreamMemory(ROOMS * PAGES_ROOM_BYTES);
     this.#rooms = Array.from({ length: ROOMS }, (_, i) => ({ memory, at: i * PAGES_ROOM_BYTES, usedUntil: 0 }));
   }
@@ -96,18 +104,34 @@ export class Sending {
     return oldest;
   }
 
+  /** Waits for the channel, or for what comes by it, while the machine runs. */
+  async waiting<T>(awaited: Promise<T>): Promise<T> {
+    const { machine, timers } = this.#options;
+    machine.shortenSlices?.(true);
+    try {
+      return await awaited;
+    } finally {
+      machine.shortenSlices?.(false);
+      this.#sentAtNs = timers.clock.nowNs();
+    }
+  }
+
   async send(bytes: Uint8Array): Promise<void> {
     this.#last = bytes;
     this.#options.check();
     const { clock } = this.#options.timers;
     const beforeNs = clock.nowNs();
-    await this.#options.channel.write(bytes);
+    this.#owedNs += beforeNs - this.#sentAtNs;
+    await this.waiting(this.#options.channel.write(bytes));
     this.#options.patience.feed();
     this.#sentBytes += bytes.length;
     if (this.isAtFullSpeed) return;
     await this.#keepLimit(bytes.length);
-    this.#judge(bytes.length, clock.nowNs() - beforeNs);
+    const waitedNs = clock.nowNs() - beforeNs;
+    this.#judge(bytes.length, waitedNs);
+    this.#owedNs = Math.max(0, this.#owedNs - waitedNs);
     await this.#giveTurn();
+    this.#sentAtNs = clock.nowNs();
   }
 
   /** Only waiting for the channel counts: not what makes frames, nor turns. */
@@ -123,11 +147,11 @@ export class Sending {
 
   async #giveTurn(): Promise<void> {
     const { timers, yield: turns } = this.#options;
+    if (this.#owedNs < TURN_NS) return;
     const beforeNs = timers.clock.nowNs();
-    if (beforeNs - this.#turnStartNs < TURN_NS) return;
     await turns.turn();
-    this.#turnStartNs = timers.clock.nowNs();
-    this.#turnsNs += this.#turnStartNs - beforeNs;
+    this.#turnsNs += timers.clock.nowNs() - beforeNs;
+    this.#owedNs = 0;
   }
 
   async #keepLimit(bytes: number): Promise<void> {
