@@ -146,9 +146,7 @@ export class VirtualMachine implements Machine {
       untouchedPages: this.#parts.untouchedPages,
       hartSources: board.harts.map((_, hartId) => hartSource(hartId)),
       throttleHarts: (who, percents) => this.#parts.throttle.ask(who, percents),
-      shortenSlices: (isShort) => {
-        this.#scheduler.hasShortSlices = isShort;
-      },
+      shortenSlices: (forNs) => this.#scheduler.shortenSlices(forNs),
       holdHart: (hart, isHeld) => {
         this.#parts.throttle.hold(hart, isHeld);
         if (isHeld) board.harts[hart]!.kick();

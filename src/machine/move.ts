@@ -44,7 +44,7 @@ export interface MoveParts {
   readonly hartSources: readonly string[];
   readonly throttleHarts: (who: string, percents: number | readonly number[]) => void;
   readonly holdHart: (hart: number, isHeld: boolean) => void;
-  readonly shortenSlices: (isShort: boolean) => void;
+  readonly shortenSlices: (forNs: number) => void;
 }
 
 export class MovableMachine implements MigratableMachine {
@@ -87,8 +87,8 @@ export class MovableMachine implements MigratableMachine {
     this.#parts.holdHart(hart, isHeld);
   }
 
-  shortenSlices(isShort: boolean): void {
-    this.#parts.shortenSlices(isShort);
+  shortenSlices(forNs: number): void {
+    this.#parts.shortenSlices(forNs);
   }
 
   stop(): Promise<void> {

@@ -9,7 +9,7 @@ import type { Pace } from "./pace.ts";
 
 /** How long guest code may keep input and the platform's timers waiting. */
 const SLICE_NS = 4_000_000;
-/** The same while somebody waits for the platform again and again, and for how many instructions at most. */
+/** The same while somebody waits for the platform, which answers soon, and for how many instructions at most. */
 const SHORT_SLICE_NS = 100_000;
 const SHORT_BUDGET = 4_000;
 /** A guest that is this far ahead of the host is made to wait (`-icount align=on`; QEMU's figure). */
@@ -52,8 +52,7 @@ export class Scheduler {
   #running: Vcpu | undefined;
   #next = 0;
   #last: Vcpu | undefined;
-  /** Somebody on this thread waits for the platform, and wants to hear of it soon. */
-  hasShortSlices = false;
+  #shortUntilNs = 0;
   /** The shortest rest of a hart that would run, when the slice found none that may; 0 when none rests. */
   #restNs = 0;
 
@@ -102,6 +101,11 @@ export class Scheduler {
   /** Ends a sleep: a hart may have become runnable. */
   wake(): void {
     if (this.#sleeping) this.#options.yield.wake();
+  }
+
+  /** For so long, in host nanoseconds, the platform has its turns more often: somebody on this thread waits for it. */
+  shortenSlices(forNs: number): void {
+    this.#shortUntilNs = this.#options.clock.nowNs() + forNs;
   }
 
   /** Ends the current run early, unless it is `vcpu`'s own: that one should have its turn soon. */
@@ -163,7 +167,10 @@ export class Scheduler {
   #slice(session: { readonly stopping: boolean }): boolean {
     const { vcpus, timers, clock, work, pace, throttle } = this.#options;
     this.#restNs = 0;
-    const endNs = clock.nowNs() + (this.hasShortSlices ? SHORT_SLICE_NS : SLICE_NS);
+    const startNs = clock.nowNs();
+    const isShort = startNs < this.#shortUntilNs;
+    const endNs = startNs + (isShort ? SHORT_SLICE_NS : SLICE_NS);
+    const most = isShort ? SHORT_BUDGET : Infinity;
     let waiting = 0;
     while (waiting < vcpus.length) {
       if (this.#attention) {
@@ -187,20 +194,20 @@ export class Scheduler {
       }
       waiting = 0;
       this.#restNs = 0;
-      if (this.#runOne(vcpu) >= endNs || pace.aheadNs() > AHEAD_LIMIT_NS) return false;
+      if (this.#runOne(vcpu, most) >= endNs || pace.aheadNs() > AHEAD_LIMIT_NS) return false;
     }
     return !this.#attention;
   }
 
-  /** Returns the host time after the run. */
-  #runOne(vcpu: Vcpu): number {
+  /** At most so many instructions. Returns the host time after the run. */
+  #runOne(vcpu: Vcpu, most: number): number {
     const { clock, pace, throttle } = this.#options;
     const startNs = clock.nowNs();
     const before = vcpu.executed;
     if (vcpu !== this.#last) this.#options.switchedTo(vcpu.index);
     this.#last = vcpu;
     this.#running = vcpu;
-    const budget = this.hasShortSlices ? Math.min(pace.begin(vcpu), SHORT_BUDGET) : pace.begin(vcpu);
+    const budget = Math.min(pace.begin(vcpu), most);
     let endNs = startNs;
     try {
       vcpu.run(budget);

@@ -38,10 +38,10 @@ export interface MigratableMachine {
    */
   throttleHarts?(who: string, percents: number | readonly number[]): void;
   /**
-   * Its harts run for shorter at a time, so that who waits for the platform on their thread hears of it soon; they run no less
-   * while nothing comes.
+   * For so many nanoseconds its harts run for shorter at a time, so that who waits for the platform on their thread hears of it
+   * soon; 0 ends it.
    */
-  shortenSlices?(isShort: boolean): void;
+  shortenSlices?(forNs: number): void;
   /** A hart does not run until it is let go of; also asked for in the middle of its run. */
   holdHart?(hart: number, isHeld: boolean): void;
   /** Lets go of what only one machine may have (images); what the guest wrote is on them. Rejects with a VmError. */

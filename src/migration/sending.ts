@@ -10,6 +10,8 @@ import { StreamMemory } from "./stream/stream-memory.ts";
  * long when its harts have something to do.
  */
 const TURN_NS = 4_000_000;
+/** A channel that is waited for for longer is slow, and harts lose time by turns that are so short. */
+const EAGER_NS = 10_000_000;
 /** The bandwidth limit is kept over intervals of this length, as in QEMU. */
 const LIMIT_INTERVAL_NS = 100_000_000;
 /** After so long, or so many bytes, it is known how much a channel takes. */
@@ -107,11 +109,11 @@ export class Sending {
   /** Waits for the channel, or for what comes by it, while the machine runs. */
   async waiting<T>(awaited: Promise<T>): Promise<T> {
     const { machine, timers } = this.#options;
-    machine.shortenSlices?.(true);
+    machine.shortenSlices?.(EAGER_NS);
     try {
       return await awaited;
     } finally {
-      machine.shortenSlices?.(false);
+      machine.shortenSlices?.(0);
       this.#sentAtNs = timers.clock.nowNs();
     }
   }
